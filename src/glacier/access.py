@@ -1,0 +1,304 @@
+"""Which resources a node reads and writes, from the AST of its task: what orders nodes and, later, what permits them."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from functools import lru_cache
+from inspect import unwrap
+from types import FunctionType
+from typing import Any, cast
+
+from glacier.graph import Node, Resource
+from glacier.source import FunctionNode, function_ast
+from glacier.task import Task
+from glacier.trace import StorageCall
+
+READS = frozenset({"scan", "read", "exists", "list"})
+WRITES = frozenset({"write", "sink", "delete"})
+NEITHER = frozenset({"at", "get_uri", "cleanup"})
+_HARMLESS = frozenset(
+    {"print", "str", "repr", "len", "isinstance", "type", "format", "info", "debug", "warning", "error"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What is done to a resource.
+
+    Attributes:
+        certain: False where the code does not tell, so that both reading and writing are assumed.
+    """
+
+    reads: bool = False
+    writes: bool = False
+    certain: bool = True
+
+    def __or__(self, other: Access) -> Access:
+        return Access(self.reads or other.reads, self.writes or other.writes, self.certain and other.certain)
+
+
+NONE, READ, WRITE, UNKNOWN = Access(), Access(reads=True), Access(writes=True), Access(True, True, certain=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """One node's access to one resource."""
+
+    resource: Resource
+    access: Access
+
+
+def touches(node: Node) -> list[Touch]:
+    """Gives what `node` does to each resource it reaches: by argument, in a container, as a global or closure."""
+    work = node.work
+    if isinstance(work, StorageCall):
+        return [Touch(cast("Resource", node.args[0]), Access(work.reads, work.writes))]
+    if not isinstance(work, Task):
+        return []
+    found: dict[Resource, Access] = {}
+    accesses = parameter_accesses(work.origin.function)
+    for name, value in _arguments(work, node):
+        for resource in _resources_in(value):
+            found[resource] = found.get(resource, NONE) | accesses.get(name, UNKNOWN)
+    for resource, access in outer_accesses(work.origin.function):
+        found[resource] = found.get(resource, NONE) | access
+    return [Touch(resource, access) for resource, access in found.items() if access.reads or access.writes]
+
+
+def _arguments(task: Task[..., Any], node: Node) -> Iterator[tuple[str, object]]:
+    positional = [p.name for p in task.signature.parameters if not p.keyword_only]
+    last = positional[-1] if positional else ""
+    for place, value in enumerate(node.args):
+        yield (positional[place] if place < len(positional) else last), value
+    yield from node.kwargs.items()
+
+
+def _resources_in(value: object) -> Iterator[Resource]:
+    if isinstance(value, Resource):
+        yield value
+    elif isinstance(value, dict):
+        for item in cast("dict[object, object]", value).values():
+            yield from _resources_in(item)
+    elif isinstance(value, list | tuple | set | frozenset):
+        for item in cast("Iterable[object]", value):
+            yield from _resources_in(item)
+    elif is_dataclass(value) and not isinstance(value, type):
+        for field in fields(value):
+            yield from _resources_in(getattr(value, field.name))
+
+
+@lru_cache(maxsize=4096)
+def parameter_accesses(function: Callable[..., object]) -> dict[str, Access]:
+    """Gives what `function` does to a resource passed as each of its parameters; a parameter not told of is unknown."""
+    return _Body.of(function, frozenset()).parameters()
+
+
+@lru_cache(maxsize=4096)
+def outer_accesses(function: Callable[..., object]) -> tuple[tuple[Resource, Access], ...]:
+    """Gives what `function` does to resources that it reaches as globals or through its closure."""
+    body = _Body.of(function, frozenset())
+    return tuple((resource, body.found.get(name, NONE)) for name, resource in body.outer.items())
+
+
+class _Body:
+    """One function's AST, read once: for each name that stands for a resource or its URI, what is done to it."""
+
+    def __init__(self, tree: FunctionNode | None, function: FunctionType | None, within: frozenset[object]) -> None:
+        self.tree = tree
+        self.function = function
+        self.within = within | {function}
+        self.outer = dict(_outer_resources(function)) if function else {}
+        self.resources: dict[str, str] = {name: name for name in self.outer}
+        self.uris: dict[str, str] = {}
+        self.found: dict[str, Access] = {}
+        self.explained: set[int] = set()
+        if tree is not None:
+            names = [*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs]
+            self.resources |= {name.arg: name.arg for name in names}
+            for extra in (tree.args.vararg, tree.args.kwarg):
+                if extra is not None:
+                    self.resources[extra.arg] = extra.arg
+            self._follow_names(tree)
+            self._read(tree)
+
+    @classmethod
+    def of(cls, function: Callable[..., object], within: frozenset[object]) -> _Body:
+        inner = unwrap(function)
+        inner = getattr(inner, "__func__", inner)
+        if not isinstance(inner, FunctionType):
+            return cls(None, None, within)
+        return cls(function_ast(inner), inner, within)
+
+    def parameters(self) -> dict[str, Access]:
+        if self.tree is None:
+            return {}
+        arguments = self.tree.args
+        named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+        named += [extra for extra in (arguments.vararg, arguments.kwarg) if extra is not None]
+        return {name.arg: self.found.get(name.arg, NONE) for name in named}
+
+    def _follow_names(self, tree: ast.AST) -> None:
+        """Learns which local names stand for a resource or for its URI; twice, for names used above their assignment."""
+        for _ in range(2):
+            for node in ast.walk(tree):
+                match node:
+                    case (
+                        ast.Assign(targets=[ast.Name(id=name)], value=value)
+                        | ast.NamedExpr(target=ast.Name(id=name), value=value)
+                    ):
+                        self._bind(name, value)
+                    case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+                        self._bind(name, value)
+                    case ast.withitem(context_expr=value, optional_vars=ast.Name(id=name)):
+                        self._bind(name, value)
+                    case ast.For(target=target, iter=value) | ast.comprehension(target=target, iter=value):
+                        for part in ast.walk(target):
+                            if isinstance(part, ast.Name):
+                                self._bind(part.id, value)
+                    case _:
+                        pass
+
+    def _bind(self, name: str, value: ast.expr) -> None:
+        if (resource := self._resource(value)) is not None:
+            self.resources[name] = resource
+        elif (resource := self._uri(value)) is not None:
+            self.uris[name] = resource
+
+    def _resource(self, node: ast.expr) -> str | None:
+        """Gives the parameter or outer name whose resource `node` stands for."""
+        match node:
+            case ast.Name(id=name):
+                return self.resources.get(name)
+            case ast.Subscript(value=value) | ast.Await(value=value):
+                return self._resource(value)
+            case ast.Call(func=ast.Attribute(value=value, attr="at" | "values" | "items" | "get")):
+                return self._resource(value)
+            case ast.Attribute(value=value, attr=attr) if attr not in READS | WRITES | NEITHER:
+                return self._resource(value)
+            case _:
+                return None
+
+    def _uri(self, node: ast.expr) -> str | None:
+        """Gives the parameter or outer name whose resource's URI `node` is or is made from."""
+        match node:
+            case ast.Name(id=name):
+                return self.uris.get(name)
+            case ast.Call(func=ast.Attribute(value=value, attr="get_uri")):
+                return self._resource(value)
+            case ast.BinOp(left=left, right=right):
+                return self._uri(left) or self._uri(right)
+            case ast.JoinedStr(values=values):
+                parts = (self._uri(part.value) for part in values if isinstance(part, ast.FormattedValue))
+                return next((part for part in parts if part), None)
+            case ast.Call(func=ast.Name(id="Path" | "str"), args=[value, *_]):
+                return self._uri(value)
+            case ast.Attribute(value=value) | ast.Call(func=ast.Attribute(value=value)):
+                return self._uri(value)
+            case _:
+                return None
+
+    def _read(self, tree: FunctionNode) -> None:
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                self._read_call(node)
+        decorators = {id(part) for decorator in tree.decorator_list for part in ast.walk(decorator)}
+        for node in ast.walk(tree):  # a resource that goes where no rule above follows it
+            match node:
+                case ast.Return(value=ast.expr() as value) | ast.Yield(value=ast.expr() as value):
+                    escaping = [value]
+                case ast.List(elts=escaping) | ast.Tuple(elts=escaping) | ast.Set(elts=escaping):
+                    pass
+                case ast.Dict(values=escaping):
+                    pass
+                case _:
+                    continue
+            for value in escaping:
+                if isinstance(value, ast.Name) and id(value) not in decorators and isinstance(value.ctx, ast.Load):
+                    self._note(self._resource(value), UNKNOWN)
+
+    def _read_call(self, call: ast.Call) -> None:
+        name = _called_name(call)
+        if isinstance(call.func, ast.Attribute) and (resource := self._resource(call.func.value)) is not None:
+            if name in READS:
+                self._note(resource, READ)
+            elif name in WRITES:
+                self._note(resource, WRITE)
+        values = [*call.args, *(keyword.value for keyword in call.keywords)]
+        for value in values:
+            if (resource := self._uri(value)) is not None:
+                self._note(resource, self._access_of_uri(call, name))
+            elif isinstance(value, ast.Name | ast.Starred | ast.Subscript):
+                self._read_argument(call, value)
+
+    def _read_argument(self, call: ast.Call, value: ast.expr) -> None:
+        resource = self._resource(value.value if isinstance(value, ast.Starred) else value)
+        if resource is None or _called_name(call) in _HARMLESS:
+            return
+        helper = self._helper(call.func)
+        if helper is None or helper in self.within or isinstance(value, ast.Starred):
+            known = isinstance(call.func, ast.Attribute) and self._resource(call.func.value) is not None
+            self._note(resource, NONE if helper in self.within or known else UNKNOWN)
+            return
+        body = _Body.of(helper, self.within)
+        accesses = body.parameters()
+        keyword = next((k.arg for k in call.keywords if k.value is value), None)
+        if keyword is None:
+            place = call.args.index(value)
+            keyword = list(accesses)[place] if place < len(accesses) else None
+        self._note(resource, accesses.get(keyword, UNKNOWN) if keyword else UNKNOWN)
+
+    def _helper(self, called: ast.expr) -> FunctionType | None:
+        """Gives the function a call by plain name reaches through the globals or the closure, if it has Python source."""
+        if not isinstance(called, ast.Name) or self.function is None:
+            return None
+        found = _outer_names(self.function).get(called.id)
+        found = found.function if isinstance(found, Task) else found
+        return found if isinstance(found, FunctionType) else None
+
+    def _access_of_uri(self, call: ast.Call, name: str) -> Access:
+        if name.startswith(("write", "sink", "to_")):
+            return WRITE
+        if name.startswith(("scan", "read")):
+            return READ
+        if name == "open":
+            mode = next(
+                (k.value for k in call.keywords if k.arg == "mode"), call.args[1] if len(call.args) > 1 else None
+            )
+            text = mode.value if isinstance(mode, ast.Constant) else "r" if mode is None else "+"
+            return Access(reads="r" in str(text) or "+" in str(text), writes=any(c in str(text) for c in "wax+"))
+        return NONE if name in _HARMLESS or name in ("Path", "join", "fspath") else UNKNOWN
+
+    def _note(self, resource: str | None, access: Access) -> None:
+        if resource is not None:
+            self.found[resource] = self.found.get(resource, NONE) | access
+
+
+def _called_name(call: ast.Call) -> str:
+    match call.func:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case _:
+            return ""
+
+
+def _outer_names(function: FunctionType) -> dict[str, object]:
+    """Gives the values of the global and closure names that `function` uses."""
+    names: dict[str, object] = {}
+    for name in function.__code__.co_names:
+        if name in function.__globals__ and not hasattr(builtins, name):
+            names[name] = function.__globals__[name]
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
+        try:
+            names[name] = cell.cell_contents
+        except ValueError:  # a cell that is not filled yet holds nothing
+            continue
+    return names
+
+
+def _outer_resources(function: FunctionType) -> Iterator[tuple[str, Resource]]:
+    for name, value in _outer_names(function).items():
+        if isinstance(value, Resource):
+            yield name, value

@@ -1,0 +1,165 @@
+"""What goes wrong, told in one layout: what happened, at which line of the user's code, how to fix it."""
+
+from __future__ import annotations
+
+import linecache
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import FrameType
+from typing import Self
+
+_PACKAGE_ROOT = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+def in_package(file: str) -> bool:
+    """Says whether `file` is one of Glacier's own, not the user's."""
+    return file.startswith(_PACKAGE_ROOT)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A line of the user's code: where a thing was written.
+
+    >>> str(Site("etl.py", 12))
+    'etl.py:12'
+    """
+
+    file: str
+    line: int
+
+    @classmethod
+    def of_frame(cls, frame: FrameType) -> Site:
+        """Gives the line that `frame` is executing."""
+        return cls(frame.f_code.co_filename, frame.f_lineno)
+
+    @classmethod
+    def of_caller(cls, frame: FrameType | None) -> Site | None:
+        """Gives the line of the nearest frame outside Glacier, from `frame` outwards."""
+        while frame is not None and in_package(frame.f_code.co_filename):
+            frame = frame.f_back
+        return cls.of_frame(frame) if frame is not None else None
+
+    @property
+    def text(self) -> str:
+        """The line itself, stripped; empty where the source cannot be had."""
+        return linecache.getline(self.file, self.line).strip()
+
+    @property
+    def path(self) -> str:
+        """The file as a person would name it: relative to the working directory if it is below it."""
+        if not os.path.isabs(self.file):
+            return self.file
+        relative = os.path.relpath(self.file)
+        return self.file if relative.startswith(os.pardir) else relative
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+class GlacierError(Exception):
+    """Something Glacier refuses or could not do; the parent of every error it raises itself.
+
+    Its text has three parts: what happened; `at file:line` with that line; `Fix:` with an edit the user can make.
+
+    >>> print(GlacierError("bucket `raw` has no path", fix='pass path="raw.parquet"'))
+    bucket `raw` has no path
+      Fix: pass path="raw.parquet"
+    """
+
+    def __init__(self, message: str, *, site: Site | None = None, fix: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.site = site
+        self.fix = fix
+
+    def __str__(self) -> str:
+        parts = [self.message]
+        if self.site is not None:
+            parts.append(f"  at {self.site}")
+            if self.site.text:
+                parts.append(f"     {self.site.text}")
+        if self.fix is not None:
+            parts.append(f"  Fix: {self.fix}")
+        return "\n".join(parts)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restore, (type(self), self.__dict__)
+
+
+def _restore(cls: type[GlacierError], state: dict[str, object]) -> GlacierError:
+    error = cls.__new__(cls, state["message"])
+    error.__dict__.update(state)
+    return error
+
+
+class GraphError(GlacierError):
+    """A body that cannot be read as a graph, or a graph that cannot run."""
+
+
+class InputError(GlacierError):
+    """Inputs of a run that do not fit the pipeline's parameters, or a pipeline that cannot be found."""
+
+
+class ConfigError(GlacierError):
+    """A declaration (a bucket, an option) whose values are not allowed."""
+
+
+class StorageError(GlacierError):
+    """Data that cannot be read or written as asked."""
+
+
+class ObjectNotFound(StorageError, FileNotFoundError):
+    """A bucket's path holds nothing."""
+
+
+class MissingExtra(GlacierError, ImportError):
+    """A feature whose optional dependency is not installed."""
+
+
+class GateClosed(GlacierError):
+    """The pipeline's own result was skipped, because a check before it returned False."""
+
+
+class TaskError(GlacierError):
+    """A task of a run failed. The task's own exception is `__cause__`, its traceback intact.
+
+    Attributes:
+        task: the name of the failed call in the graph.
+        pipeline: the pipeline's name.
+    """
+
+    def __init__(
+        self, message: str, *, task: str, pipeline: str, site: Site | None = None, fix: str | None = None
+    ) -> None:
+        super().__init__(message, site=site, fix=fix)
+        self.task = task
+        self.pipeline = pipeline
+
+
+class RunErrors(ExceptionGroup[TaskError]):
+    """Every failure of a run with `on_failure="continue"`, one `TaskError` each, in body order."""
+
+    def derive(self, excs: Iterable[TaskError]) -> Self:  # type: ignore[override]  # a group of this kind holds TaskErrors only
+        return type(self)(self.message, list(excs))
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> list[str]:
+    """Gives up to three of `known` that look like `name`, nearest first.
+
+    >>> did_you_mean("amout", ["amount", "date"])
+    ['amount']
+    """
+    return get_close_matches(name, list(known), n=3, cutoff=0.5)
+
+
+def listed(names: Iterable[str], *, most: int = 8) -> str:
+    """Gives names in backticks, comma-separated, at most `most` of them.
+
+    >>> listed(["a", "b"])
+    '`a`, `b`'
+    """
+    every = list(names)
+    shown = ", ".join(f"`{name}`" for name in every[:most])
+    return f"{shown} and {len(every) - most} more" if len(every) > most else shown

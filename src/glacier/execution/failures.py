@@ -1,0 +1,75 @@
+"""How a failed task is told: where it was called, what it was given, and its own traceback without Glacier's frames."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping, Sized
+from types import TracebackType
+from typing import cast
+
+from glacier.errors import GlacierError, TaskError, did_you_mean, in_package, listed
+from glacier.graph import Graph, Node, Resource
+
+
+def task_error(graph: Graph, node: Node, error: BaseException, given: Mapping[str, object]) -> TaskError:
+    """Gives the error of a run for the exception a node's work raised; `error` becomes its cause."""
+    error.__traceback__ = without_glacier(error.__traceback__)
+    name = graph.names[node.index]
+    inputs = ", ".join(f"{key}: {described(value)}" for key, value in given.items())
+    text = error.message if isinstance(error, GlacierError) else _first_line(error)
+    failure = TaskError(
+        f"task `{name}` of pipeline `{graph.name}` failed: {type(error).__name__}: {text}"
+        + (f"\n    given {inputs}" if inputs else ""),
+        task=name,
+        pipeline=graph.name,
+        site=node.site,
+        fix=(error.fix if isinstance(error, GlacierError) else None) or _fix_for(error),
+    )
+    failure.__cause__ = error
+    return failure
+
+
+def _first_line(error: BaseException) -> str:
+    try:
+        return str(error).strip().partition("\n")[0]
+    except Exception:  # noqa: BLE001  # an exception whose own text fails is still to be told
+        return "(its text cannot be had)"
+
+
+def _fix_for(error: BaseException) -> str | None:
+    """Gives the nearest columns for a column that Polars did not find."""
+    if type(error).__name__ != "ColumnNotFoundError":
+        return None
+    missing = re.search(r'column "([^"]+)"', str(error))
+    valid = re.search(r"valid columns: \[(.*?)\]", str(error))
+    if not missing or not valid:
+        return None
+    columns = re.findall(r'"([^"]+)"', valid.group(1))
+    near = did_you_mean(missing.group(1), columns) or columns
+    return f"name a column that is there: {listed(near)}"
+
+
+def described(value: object) -> str:
+    """Gives a value's type and size, never its content: it may be long or secret."""
+    polars = sys.modules.get("polars")
+    if polars is not None and isinstance(value, polars.DataFrame):
+        return f"DataFrame {value.height:,} × {value.width}"
+    if isinstance(value, Resource):
+        return f"{type(value).__name__} {value.label}"
+    if isinstance(value, list | tuple | dict | set | frozenset):
+        return f"{type(value).__name__} of {len(cast('Sized', value)):,}"
+    return "None" if value is None else type(value).__name__
+
+
+def without_glacier(traceback: TracebackType | None) -> TracebackType | None:
+    """Gives the traceback with only the frames outside Glacier; None where there are no others."""
+    frames: list[TracebackType] = []
+    while traceback is not None:
+        if not in_package(traceback.tb_frame.f_code.co_filename):
+            frames.append(traceback)
+        traceback = traceback.tb_next
+    kept: TracebackType | None = None
+    for frame in reversed(frames):
+        kept = TracebackType(kept, frame.tb_frame, frame.tb_lasti, frame.tb_lineno)
+    return kept

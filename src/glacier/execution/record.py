@@ -1,0 +1,64 @@
+"""What a run tells: the state of each node while it goes on, and the record of it afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from glacier.graph import Graph
+
+NodeState = Literal["waiting", "running", "succeeded", "failed", "skipped", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRecord:
+    """How one node of a run went.
+
+    Attributes:
+        name: the node's unique name in the graph.
+        state: how it ended; "cancelled" if the run stopped before it started.
+        started: seconds since the run began; None if it never started.
+        seconds: how long it took. A task that returns a LazyFrame only builds a plan: the work is in the node that collects.
+        rows: rows of the frame it returned or wrote, where that is known without extra work.
+        reason: why it was skipped, or what it failed with.
+    """
+
+    name: str
+    state: NodeState
+    started: float | None = None
+    seconds: float | None = None
+    rows: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """How a run went: its nodes in body order and the seconds from first to last."""
+
+    pipeline: str
+    seconds: float
+    nodes: tuple[NodeRecord, ...]
+
+    def counts(self) -> Mapping[NodeState, int]:
+        """Gives how many nodes ended in each state that occurs."""
+        counts: dict[NodeState, int] = {}
+        for node in self.nodes:
+            counts[node.state] = counts.get(node.state, 0) + 1
+        return counts
+
+
+class Observer(Protocol):
+    """Who is told as a run goes on. Called from worker threads, one call at a time for a node, several nodes at once."""
+
+    def run_started(self, graph: Graph) -> None:
+        """The run begins; no node has started."""
+
+    def node_started(self, index: int) -> None:
+        """Node `index` of the graph starts."""
+
+    def node_ended(self, index: int, record: NodeRecord) -> None:
+        """Node `index` ended, was skipped, or was cancelled."""
+
+    def run_ended(self, record: RunRecord) -> None:
+        """The run is over, well or not; also called when it is interrupted."""

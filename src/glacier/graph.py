@@ -1,0 +1,279 @@
+"""The graph of a pipeline: nodes, the edges between them, levels and cycles. Plain data; nothing here runs a task."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from heapq import heapify, heappop, heappush
+from types import CodeType
+from typing import Literal, Protocol
+
+from glacier.errors import GraphError, Site
+from glacier.source import line_of, variable_of
+
+NodeKind = Literal["task", "storage", "expression", "input", "barrier"]
+EdgeKind = Literal["data", "explicit", "resource", "gate"]
+
+
+class Resource:
+    """Something outside the pipeline that its nodes read or write: a bucket's objects, a function in a cloud."""
+
+    __slots__ = ()
+
+    @property
+    def uri(self) -> str:
+        """Where it is; two resources are the same thing if this is the same."""
+        raise NotImplementedError
+
+    @property
+    def label(self) -> str:
+        """A short name for pictures and messages."""
+        raise NotImplementedError
+
+    @property
+    def provider_name(self) -> str:
+        """The name of what holds it: `local`, `aws`."""
+        raise NotImplementedError
+
+
+class Work(Protocol):
+    """What a node does when its turn comes."""
+
+    @property
+    def kind(self) -> NodeKind:
+        """Which of the closed set of node kinds this is."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """The name a person knows it by: the task's, or `bucket.verb`."""
+        ...
+
+    @property
+    def body(self) -> Callable[..., object]:
+        """What is called with the node's arguments once their values are there."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Node:
+    """One call in a pipeline's body.
+
+    Attributes:
+        index: its place in body order; also its key in the graph.
+        args: positional arguments, handles among them.
+        kwargs: keyword arguments, handles among them.
+        data: the nodes whose values it takes, each once.
+        nested: whether a handle sits inside a container among the arguments.
+        code: the code object that made the call.
+        instruction: the byte offset of the call in `code`; with it, the line and the variable are looked up when asked for.
+    """
+
+    index: int
+    work: Work
+    args: tuple[object, ...]
+    kwargs: Mapping[str, object]
+    data: tuple[int, ...]
+    nested: bool
+    code: CodeType
+    instruction: int
+
+    @property
+    def site(self) -> Site:
+        """The line of the call in the user's code."""
+        return Site(self.code.co_filename, line_of(self.code, self.instruction))
+
+    @property
+    def variable(self) -> str | None:
+        """The variable the call is assigned to, if it is."""
+        return variable_of(self.code, self.instruction)
+
+    @property
+    def hidden(self) -> bool:
+        """Whether it is arithmetic of the plan rather than work a person would look for in a picture."""
+        return self.work.kind in ("expression", "input")
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """`target` waits for `source`.
+
+    Attributes:
+        reason: why, in words a person reads in an analysis.
+        needed: whether `target` makes no sense without what `source` does: if `source` is skipped, so is `target`.
+        gate: whether `source` is a check whose False skips `target`.
+    """
+
+    source: int
+    target: int
+    kind: EdgeKind
+    reason: str = ""
+    needed: bool = True
+    gate: bool = False
+
+
+@dataclass
+class Graph:
+    """The nodes of one pipeline in body order and what waits for what.
+
+    Attributes:
+        name: the pipeline's name.
+        nodes: every node; `nodes[i].index == i`, and a node takes values only from nodes before it.
+        result: what the body returned, handles in it.
+        ordering: the edges that no value flows along (explicit, resource, gate), by their target.
+        warnings: what a person should know before running.
+    """
+
+    name: str
+    nodes: list[Node]
+    result: object = None
+    ordering: dict[int, list[Edge]] = field(default_factory=dict[int, list[Edge]])
+    warnings: list[str] = field(default_factory=list[str])
+
+    @cached_property
+    def names(self) -> list[str]:
+        """A unique name for each node: the task's, with the variable in brackets where a task is called more than once."""
+        calls: defaultdict[str, list[Node]] = defaultdict(list)
+        for node in self.nodes:
+            calls[node.work.name].append(node)
+        names = [node.work.name for node in self.nodes]
+        for name, nodes in calls.items():
+            if len(nodes) > 1:
+                seen: defaultdict[str, int] = defaultdict(int)
+                for node in nodes:
+                    variable = node.variable or ""
+                    seen[variable] += 1
+                    count = seen[variable]
+                    label = variable if count == 1 and variable else f"{variable}#{count}"
+                    names[node.index] = f"{name}[{label}]"
+        return names
+
+    def edges(self) -> Iterator[Edge]:
+        """Gives every edge, by target in body order; data edges first."""
+        for node in self.nodes:
+            for source in node.data:
+                yield Edge(source, node.index, "data", "its result is taken here")
+            yield from self.ordering.get(node.index, ())
+
+    def upstream(self, index: int) -> Iterable[int]:
+        """Gives the nodes that node `index` waits for directly, each once."""
+        data = self.nodes[index].data
+        if index not in self.ordering:
+            return data
+        return dict.fromkeys([*data, *(edge.source for edge in self.ordering[index])])
+
+    @cached_property
+    def order(self) -> list[int]:
+        """Every node after all it waits for, and otherwise in body order.
+
+        Raises:
+            GraphError: some nodes wait for each other.
+        """
+        if all(edge.source < edge.target for edges in self.ordering.values() for edge in edges):
+            return list(range(len(self.nodes)))
+        return in_order(len(self.nodes), self.upstream, lambda cycle: self._refuse(cycle))
+
+    def _refuse(self, cycle: list[int]) -> GraphError:
+        lines = [f"    `{self.names[index]}` at {self.nodes[index].site}" for index in cycle]
+        waits = self.ordering
+        named = next(
+            (e for i, target in enumerate(cycle) for e in waits.get(target, ()) if e.source == cycle[i - 1]), None
+        )
+        drop = ""
+        if named is not None:
+            target, source = self.nodes[named.target].work.name, self.nodes[named.source].work.name
+            drop = f"`{source}` from the depends_on of `{target}`, or call them so that no value flows back"
+        return GraphError(
+            f"{len(cycle)} tasks wait for each other:\n" + "\n".join(lines),
+            site=self.nodes[cycle[0]].site,
+            fix=f"drop {drop}" if drop else "break the loop",
+        )
+
+    @cached_property
+    def depths(self) -> list[int]:
+        """For each node how many nodes, hidden ones not counted, must end before it can start, along the longest path."""
+        depths = [0] * len(self.nodes)
+        for index in self.order:
+            for source in self.upstream(index):
+                beyond = depths[source] + (not self.nodes[source].hidden)
+                depths[index] = max(depths[index], beyond)
+        return depths
+
+    def levels(self) -> list[list[int]]:
+        """Gives the visible nodes by depth: those of one level wait for none of each other. For people; runs go by readiness."""
+        levels: list[list[int]] = []
+        for node in self.nodes:
+            if not node.hidden:
+                while len(levels) <= self.depths[node.index]:
+                    levels.append([])
+                levels[self.depths[node.index]].append(node.index)
+        return [level for level in levels if level]
+
+    def visible_edges(self) -> Iterator[Edge]:
+        """Gives the edges between visible nodes; a value that goes through hidden ones counts as one data edge."""
+        for node in self.nodes:
+            if node.hidden:
+                continue
+            seen: set[tuple[int, EdgeKind]] = set()
+            for edge in self._arriving(node.index):
+                if (edge.source, edge.kind) not in seen:
+                    seen.add((edge.source, edge.kind))
+                    yield edge
+
+    def _arriving(self, index: int) -> Iterator[Edge]:
+        pending, seen = list(reversed(self.nodes[index].data)), set[int]()
+        while pending:
+            source = pending.pop()
+            if source in seen:
+                continue
+            seen.add(source)
+            if self.nodes[source].hidden:
+                pending.extend(reversed(self.nodes[source].data))
+            else:
+                yield Edge(source, index, "data", "its result is taken here")
+        yield from self.ordering.get(index, ())
+
+
+def in_order(
+    count: int, upstream: Callable[[int], Iterable[int]], refuse: Callable[[list[int]], GraphError]
+) -> list[int]:
+    """Gives 0..count-1 so that each comes after its `upstream`, the smallest first where there is a choice.
+
+    Raises:
+        GraphError: what `refuse` makes of a cycle, given as a path in which each waits for the one before it.
+    """
+    waiting = [0] * count
+    downstream: list[list[int]] = [[] for _ in range(count)]
+    for index in range(count):
+        for source in upstream(index):
+            waiting[index] += 1
+            downstream[source].append(index)
+    ready = [index for index in range(count) if not waiting[index]]
+    heapify(ready)
+    order: list[int] = []
+    while ready:
+        index = heappop(ready)
+        order.append(index)
+        for target in downstream[index]:
+            waiting[target] -= 1
+            if not waiting[target]:
+                heappush(ready, target)
+    if len(order) < count:
+        raise refuse(_cycle_among([index for index in range(count) if waiting[index]], upstream))
+    return order
+
+
+def _cycle_among(stuck: list[int], upstream: Callable[[int], Iterable[int]]) -> list[int]:
+    """Gives a cycle among nodes that all wait for one of themselves, from its first node in body order, in running order."""
+    members = set(stuck)
+    path, places = [stuck[0]], {stuck[0]: 0}
+    while True:
+        step = next(source for source in upstream(path[-1]) if source in members)
+        if step in places:
+            cycle = path[places[step] :][::-1]
+            start = cycle.index(min(cycle))
+            return cycle[start:] + cycle[:start]
+        places[step] = len(path)
+        path.append(step)

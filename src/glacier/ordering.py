@@ -1,0 +1,225 @@
+"""What waits for what besides data: `depends_on` and `.after`, nodes on the same resource, checks before use.
+
+The rules are those of docs/design.md, section 4: a run behaves as if the body ran top to bottom, and tasks overlap
+only where nothing here orders them.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import Any
+
+from glacier.access import Touch, outer_accesses, touches
+from glacier.errors import GraphError, listed
+from glacier.graph import Edge, EdgeKind, Graph, Node
+from glacier.task import Task
+from glacier.trace import Barrier, Handle, Plan
+
+_MOST_DIRECT_EDGES = 4096  # above this, two groups of calls meet in a barrier: edges stay linear in calls
+
+
+def ordered(plan: Plan, result: object, *, infer: bool) -> Graph:
+    """Gives the graph of a finished plan with every edge that is not data.
+
+    Args:
+        plan: what the body recorded.
+        result: what the body returned.
+        infer: whether resources and checks order nodes too (`@pipeline(infer=...)`).
+
+    Raises:
+        GraphError: a `depends_on` names a task that the body never calls, or nodes wait for each other.
+    """
+    graph = Graph(plan.name, plan.nodes, result)
+    _Explicit(plan, graph).add()
+    in_run_order = graph.order
+    del graph.order  # the edges below agree with it, but it is found again with them
+    if infer:
+        _Inferred(graph).add(in_run_order, plan)
+    return graph
+
+
+class _Explicit:
+    def __init__(self, plan: Plan, graph: Graph) -> None:
+        self.plan = plan
+        self.graph = graph
+        self.barriers: dict[object, int] = {}
+
+    def add(self) -> None:
+        for task, calls in list(self.plan.calls.items()):
+            if isinstance(task, Task):
+                for upstream in task.options.depends_on:
+                    self._wait(calls, upstream, "its depends_on names it")
+        for index, upstream_values in self.plan.after.items():
+            for upstream in upstream_values:
+                if isinstance(upstream, Handle):
+                    self._edge(upstream.glacier_node.index, index, "`.after(...)` names it")
+                elif isinstance(upstream, Task):
+                    self._wait([index], upstream.origin, "`.after(...)` names it")
+
+    def _wait(self, targets: list[int], upstream: Task[..., Any], reason: str) -> None:
+        sources = self.plan.calls.get(upstream.origin, [])
+        if not sources:
+            raise self._never_called(self.graph.nodes[targets[0]], upstream)
+        if len(sources) > 1 and len(sources) * len(targets) > _MOST_DIRECT_EDGES:
+            sources = [self._barrier(upstream, sources)]
+        for target in targets:
+            for source in sources:
+                if source != target:
+                    self._edge(source, target, reason)
+
+    def _edge(self, source: int, target: int, reason: str) -> None:
+        work = self.graph.nodes[source].work
+        gate = isinstance(work, Task) and work.is_gate
+        self.graph.ordering.setdefault(target, []).append(Edge(source, target, "explicit", reason, gate=gate))
+
+    def _barrier(self, task: Task[..., Any], sources: list[int]) -> int:
+        if task.origin not in self.barriers:
+            barrier = add_barrier(self.graph, f"every {task.name}", sources)
+            self.barriers[task.origin] = barrier
+            for source in sources:
+                self._edge(source, barrier, f"every call of `{task.name}`")
+        return self.barriers[task.origin]
+
+    def _never_called(self, node: Node, upstream: Task[..., Any]) -> GraphError:
+        called = dict.fromkeys(task.name for task in self.plan.calls if isinstance(task, Task))
+        return GraphError(
+            f"`{node.work.name}` depends on `{upstream.name}`, which pipeline `{self.plan.name}` never calls; "
+            f"it calls {listed(called)}",
+            site=node.site,
+            fix=f"call `{upstream.name}(...)` in the body, or drop it from the depends_on of `{node.work.name}`",
+        )
+
+
+def add_barrier(graph: Graph, name: str, sources: list[int]) -> int:
+    """Adds a node that only waits, and gives its index; its place is that of the last of `sources`."""
+    last = graph.nodes[sources[-1]]
+    index = len(graph.nodes)
+    graph.nodes.append(Node(index, Barrier(name), (), {}, (), False, last.code, last.instruction))
+    return index
+
+
+@dataclass(slots=True)
+class _Place:
+    """What has happened so far at one URI (a path, a folder or a glob), in running order."""
+
+    uri: str
+    parts: list[str]
+    glob: str | None
+    inner: dict[str, _Place] = field(default_factory=dict[str, "_Place"])
+    writers: list[int] = field(default_factory=list[int])
+    readers: list[int] = field(default_factory=list[int])
+    checks: list[int] = field(default_factory=list[int])
+    globs: dict[str, _Place] = field(default_factory=dict[str, "_Place"])
+
+    def meets(self, other: _Place) -> bool:
+        """Whether an object could lie in both; globs are compared with paths, and with each other count as meeting."""
+        if self.glob and not other.glob:
+            return _could_match(self.glob, other.uri)
+        if other.glob and not self.glob:
+            return _could_match(other.glob, self.uri)
+        return True
+
+
+def _could_match(glob: str, path: str) -> bool:
+    return fnmatchcase(path, glob) or any(glob.startswith(folder) for folder in (path + "/", path + "*"))
+
+
+class _Inferred:
+    """Orders nodes that touch overlapping URIs. The URIs form a tree by their path, so that each node sees only its own."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.root = _Place("", [], None)
+        self.extra: defaultdict[int, dict[int, Edge]] = defaultdict(dict)
+
+    def add(self, in_run_order: Iterable[int], plan: Plan) -> None:
+        nodes = self.graph.nodes
+        touching = plan.touching | {
+            index
+            for task, calls in plan.calls.items()
+            if isinstance(task, Task) and outer_accesses(task.function)
+            for index in calls
+        }
+        for index in in_run_order:
+            if index in touching:
+                for touch in touches(nodes[index]):
+                    self._visit(nodes[index], touch)
+        for index, edges in self.extra.items():
+            self.graph.ordering.setdefault(index, []).extend(edges.values())
+
+    def _visit(self, node: Node, touch: Touch) -> None:
+        index, access = node.index, touch.access
+        check = isinstance(node.work, Task) and node.work.is_gate
+        place = self._place(touch.resource.uri)
+        if not access.certain:
+            self._warn(node, touch)
+        for met in self._meeting(place):
+            shown = touch.resource.label
+            if not check:
+                for source in met.checks:
+                    self._edge(source, index, "gate", f"it checks the same `{shown}`")
+            for source in met.writers:
+                here = "read" if access.reads else "overwritten"
+                self._edge(source, index, "resource", f"it writes `{shown}`, {here} here", needed=access.reads)
+            if access.writes:
+                for source in met.readers:
+                    self._edge(source, index, "resource", f"it reads `{shown}`, overwritten here", needed=False)
+        if access.writes:
+            _forget(place)
+            place.writers = [index]
+        else:
+            place.readers.append(index)
+        if check:
+            place.checks.append(index)
+
+    def _edge(self, source: int, target: int, kind: EdgeKind, reason: str, *, needed: bool = True) -> None:
+        if source == target or source in self.graph.nodes[target].data or source in self.extra[target]:
+            return
+        if not any(edge.source == source for edge in self.graph.ordering.get(target, ())):
+            self.extra[target][source] = Edge(source, target, kind, reason, needed=needed, gate=kind == "gate")
+
+    def _warn(self, node: Node, touch: Touch) -> None:
+        warning = (
+            f"what `{node.work.name}` does with `{touch.resource.label}` cannot be told from its code; "
+            f"it counts as reading and writing ({node.site})"
+        )
+        if warning not in self.graph.warnings:
+            self.graph.warnings.append(warning)
+
+    def _place(self, uri: str) -> _Place:
+        """Gives the place of `uri` in the tree: a glob stands in the folder where its first wildcard is."""
+        place, parts = self.root, uri.rstrip("/").split("/")
+        for depth, part in enumerate(parts):
+            if any(wildcard in part for wildcard in "*?["):
+                return place.globs.setdefault(uri, _Place(uri, parts[:depth], uri))
+            below = place.inner.get(part)
+            if below is None:
+                below = place.inner[part] = _Place("/".join(parts[: depth + 1]), parts[: depth + 1], None)
+            place = below
+        return place
+
+    def _meeting(self, place: _Place) -> Iterator[_Place]:
+        """Gives the places an object of `place` could also lie in: its ancestors, itself, all below, and globs on the way."""
+        at = self.root
+        for part in place.parts:
+            yield from (glob for glob in at.globs.values() if glob.meets(place))
+            yield at
+            at = at.inner[part]
+        pending = [at]
+        while pending:
+            below = pending.pop()
+            if below is at or place.meets(below):
+                yield below
+            yield from (glob for glob in below.globs.values() if glob.meets(place))
+            pending.extend(below.inner.values())
+
+
+def _forget(place: _Place) -> None:
+    """Drops what the writing of a whole path supersedes; what a glob covers is not known, so it supersedes only itself."""
+    place.writers, place.readers, place.checks = [], [], []
+    if place.glob is None:
+        place.inner.clear()
+        place.globs.clear()

@@ -1,0 +1,295 @@
+"""`@pipeline`: a body that calls tasks. Called, it is plain Python; `run`, `graph` and `analyze` read it into a graph."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
+
+from glacier.annotations import Signature, can_be, shown, signature_of
+from glacier.errors import ConfigError, GlacierError, GraphError, InputError, Site, did_you_mean, in_package, listed
+from glacier.graph import Graph
+from glacier.ordering import ordered
+from glacier.task import Task
+from glacier.trace import Input, Plan, current_plan, planning
+
+if TYPE_CHECKING:
+    from glacier.execution.record import Observer
+    from glacier.execution.scheduler import Executor, OnFailure
+    from glacier.report.analysis import Analysis
+    from glacier.report.diagram import Diagram
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Inputs = Mapping[str, object]
+
+
+class ExecutionMode(StrEnum):
+    """What `Pipeline.run` does.
+
+    >>> ExecutionMode.LOCAL == "local"
+    True
+    """
+
+    LOCAL = "local"
+    ANALYZE = "analyze"
+
+
+class Pipeline(Generic[P, R]):
+    """A function made by `@pipeline`. Called, it runs its body as ordinary Python; `run` reads it into a graph first.
+
+    Attributes:
+        name: its name in graphs, records and on the command line.
+        function: the body as it was written.
+        infer: whether resources and checks order its tasks besides data and `depends_on`.
+    """
+
+    def __init__(self, function: Callable[P, R], name: str, *, infer: bool) -> None:
+        self.function = function
+        self.name = name
+        self.infer = infer
+        functools.update_wrapper(cast("Callable[P, R]", self), function)
+
+    @property
+    def site(self) -> Site:
+        """The line of the body's `def` (or of its first decorator)."""
+        code = self.function.__code__
+        return Site(code.co_filename, code.co_firstlineno)
+
+    @functools.cached_property
+    def signature(self) -> Signature:
+        """The parameters, which a run takes as inputs, and the result, with resolved types."""
+        return signature_of(self.function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Runs the body as ordinary Python; inside another pipeline's body its calls join that one's graph."""
+        return self.function(*args, **kwargs)
+
+    @overload
+    def run(
+        self,
+        mode: Literal["local", ExecutionMode.LOCAL] = "local",
+        *,
+        inputs: Inputs | None = None,
+        max_workers: int | None = None,
+        executor: Executor = "threads",
+        on_failure: OnFailure = "stop",
+        replace: Mapping[Task[..., Any], Callable[..., Any]] | None = None,
+        progress: bool | Observer = False,
+    ) -> R: ...
+    @overload
+    def run(self, mode: Literal["analyze", ExecutionMode.ANALYZE], *, inputs: Inputs | None = None) -> Analysis: ...
+    def run(  # noqa: PLR0913  # the options of a run, each with a default, as users of such tools expect them
+        self,
+        mode: str = "local",
+        *,
+        inputs: Inputs | None = None,
+        max_workers: int | None = None,
+        executor: Executor = "threads",
+        on_failure: OnFailure = "stop",
+        replace: Mapping[Task[..., Any], Callable[..., Any]] | None = None,
+        progress: bool | Observer = False,
+    ) -> Any:
+        """Runs the pipeline here, or analyzes it.
+
+        Args:
+            mode: `"local"` runs every task and gives what the body returns; `"analyze"` runs none and gives an `Analysis`.
+            inputs: values for the body's parameters, by name.
+            max_workers: most tasks at once; by default four more than the cores, at most 32.
+            executor: `"threads"` (Polars works outside the interpreter lock), `"processes"` for tasks bound to Python
+                (frames go by Arrow file, other values by pickle), `"sync"` one after another on this thread, for debuggers.
+            on_failure: `"stop"` cancels what has not started and raises the failure; `"continue"` runs all that does not
+                depend on it and raises all failures together.
+            replace: functions to call in place of tasks, for tests.
+            progress: whether to show the run as it goes on, or who else is to be told of it.
+
+        Raises:
+            InputError: inputs are missing, unknown or of another type; nothing has run.
+            GraphError: the body cannot be read as a graph; nothing has run.
+            TaskError: a task failed.
+            RunErrors: tasks failed, with `on_failure="continue"`.
+            GateClosed: the body's own result was skipped, because a check returned False.
+
+        >>> from glacier import task, pipeline
+        >>> @task
+        ... def double(x: int) -> int:
+        ...     return 2 * x
+        >>> @pipeline
+        ... def doubled(x: int) -> int:
+        ...     return double(x)
+        >>> doubled.run(inputs={"x": 21})
+        42
+        """
+        if current_plan() is not None and mode == "local":
+            return self.function(**self._given(inputs or {}, partial=False))  # type: ignore[call-arg]  # names are checked there
+        match mode:
+            case "analyze":
+                from glacier.report.analysis import analyze
+
+                return analyze(self.plan(inputs, partial=True))
+            case "local":
+                from glacier.execution.scheduler import RunOptions, execute
+
+                options = RunOptions(max_workers, executor, on_failure, replace or {}, _observer(progress))
+                return execute(self.plan(inputs), options)
+            case _:
+                modes = [str(mode) for mode in ExecutionMode]
+                raise ConfigError(
+                    f"pipeline `{self.name}` cannot run in mode {mode!r}",
+                    site=Site.of_caller(sys._getframe(1)),
+                    fix=f"use one of {listed(modes)}",
+                )
+
+    def graph(self, *, inputs: Inputs | None = None) -> Diagram:
+        """Gives the picture of the graph: text in a terminal, SVG in a notebook, Mermaid for documents. Runs no task.
+
+        Args:
+            inputs: values for the body's parameters; those left out stay symbolic.
+
+        Raises:
+            GraphError: the body cannot be read as a graph.
+        """
+        from glacier.report.diagram import Diagram
+
+        return Diagram(self.plan(inputs, partial=True))
+
+    def plan(self, inputs: Inputs | None = None, *, partial: bool = False) -> Graph:
+        """Reads the body into a graph; runs no task, reads no data.
+
+        Args:
+            inputs: values for the body's parameters, by name.
+            partial: whether parameters without a value stay symbolic instead of being an error.
+
+        Raises:
+            InputError: inputs are missing, unknown or of another type.
+            GraphError: the body cannot be read as a graph.
+        """
+        given = self._given(inputs or {}, partial=partial)
+        plan = Plan(self.name)
+        with planning(plan):
+            for parameter in self.signature.parameters:
+                if parameter.required and not parameter.variadic and parameter.name not in given:
+                    given[parameter.name] = plan.record(Input(parameter.name, parameter.type), (), {}, sys._getframe())
+            result = self._traced(given)
+        return ordered(plan, result, infer=self.infer)
+
+    def _traced(self, given: dict[str, object]) -> object:
+        try:
+            result: object = self.function(**given)  # type: ignore[call-arg]  # names were checked against the signature
+            return _sent(result, self) if inspect.iscoroutine(result) else result
+        except GlacierError:
+            raise
+        except Exception as error:
+            raise GraphError(
+                f"the body of pipeline `{self.name}` raised {type(error).__name__} while it was planned: {error}",
+                site=_innermost_site(error) or self.site,
+                fix="what depends on data belongs in a task; the body runs before there is any",
+            ) from error
+
+    def _given(self, inputs: Inputs, *, partial: bool) -> dict[str, object]:
+        """Gives the inputs, checked against the parameters."""
+        parameters = {p.name: p for p in self.signature.parameters if not p.variadic}
+        for name in inputs:
+            if name not in parameters:
+                near = did_you_mean(name, parameters) or list(parameters)
+                takes = f"did you mean {listed(near)}?" if near else "it takes none"
+                raise InputError(f"pipeline `{self.name}` has no input `{name}`", site=self.site, fix=takes)
+        missing = [name for name, p in parameters.items() if p.required and name not in inputs]
+        if missing and not partial:
+            example = ", ".join(f"{name!r}: ..." for name in missing)
+            raise InputError(
+                f"pipeline `{self.name}` is missing {'input' if len(missing) == 1 else 'inputs'} {listed(missing)}",
+                site=self.site,
+                fix=f"pass inputs={{{example}}}",
+            )
+        for name, value in inputs.items():
+            wanted = parameters[name].type
+            if not can_be(type(value), wanted):
+                raise InputError(
+                    f"pipeline `{self.name}` takes input `{name}` as {shown(wanted)}, but got {shown(type(value))}",
+                    site=self.site,
+                    fix=f"pass a {shown(wanted)}",
+                )
+        return dict(inputs)
+
+    def __repr__(self) -> str:
+        return f"<pipeline {self.name}>"
+
+
+def _observer(progress: bool | Observer) -> Observer | None:  # noqa: FBT001  # the public argument's two forms
+    if isinstance(progress, bool):
+        if not progress:
+            return None
+        from glacier.report.progress import progress_observer
+
+        return progress_observer()
+    return progress
+
+
+def _sent(coroutine: Any, pipeline: Pipeline[..., Any]) -> object:
+    """Gives what an `async def` body returns: awaiting a handle gives the handle at once, so one step reaches the end."""
+    try:
+        coroutine.send(None)
+    except StopIteration as stop:
+        return stop.value
+    coroutine.close()
+    raise GraphError(
+        f"the body of pipeline `{pipeline.name}` awaits something that is not a task",
+        site=pipeline.site,
+        fix="await it inside an `async def` task",
+    )
+
+
+def _innermost_site(error: BaseException) -> Site | None:
+    site, traceback = None, error.__traceback__
+    while traceback is not None:
+        if not in_package(traceback.tb_frame.f_code.co_filename):
+            site = Site(traceback.tb_frame.f_code.co_filename, traceback.tb_lineno)
+        traceback = traceback.tb_next
+    return site
+
+
+@overload
+def pipeline(function: Callable[P, R], /) -> Pipeline[P, R]: ...
+@overload
+def pipeline(*, name: str | None = None, infer: bool = True) -> Callable[[Callable[P, R]], Pipeline[P, R]]: ...
+def pipeline(function: Callable[..., Any] | None = None, /, *, name: str | None = None, infer: bool = True) -> Any:
+    """Makes a function that calls tasks a pipeline.
+
+    Args:
+        function: the body, where the decorator is written without parentheses.
+        name: its name in graphs, records and on the command line; the function's own by default.
+        infer: whether nodes on the same resource keep the body's order and checks come before use; if False, only data
+            and `depends_on` order them.
+
+    Raises:
+        ConfigError: what is decorated is no function, or a generator.
+
+    >>> @pipeline
+    ... def answer() -> int:
+    ...     return 42
+    >>> answer(), answer.run()
+    (42, 42)
+    """
+    site = Site.of_caller(sys._getframe(1))
+
+    def decorate(function: Callable[..., Any]) -> Pipeline[..., Any]:
+        if not inspect.isfunction(function):
+            raise ConfigError(
+                f"@pipeline takes a function, but got {function!r}",
+                site=site,
+                fix="put @pipeline directly above the `def`",
+            )
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise ConfigError(
+                f"the body of pipeline `{function.__name__}` is a generator",
+                site=site,
+                fix="return its results instead of yielding",
+            )
+        return Pipeline(function, name or function.__name__, infer=infer)
+
+    return decorate if function is None else decorate(function)

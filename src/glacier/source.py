@@ -1,0 +1,110 @@
+"""What the source says of a line of code: the variable a call is assigned to, the AST of a function.
+
+Nothing here runs the user's code. Where the source cannot be had (a REPL without history, `exec`), every
+function gives "unknown" and its caller does without.
+"""
+
+from __future__ import annotations
+
+import ast
+import linecache
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from types import CodeType, FunctionType
+
+FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """One parsed file of the user's code."""
+
+    tree: ast.Module
+
+    @cached_property
+    def variables(self) -> dict[tuple[int, int], str]:
+        """The variable each call or item access is assigned to, by the place (line, column) where the expression ends.
+
+        The end identifies an expression: it is its own closing bracket, and bytecode positions keep it.
+        """
+        found: dict[tuple[int, int], str] = {}
+        for target, value in _assignments(self.tree):
+            if isinstance(value, ast.Await):
+                value = value.value  # noqa: PLW2901  # the awaited call is what is named
+            if value.end_lineno is not None and value.end_col_offset is not None:
+                found[value.end_lineno, value.end_col_offset] = target
+        return found
+
+    @cached_property
+    def functions(self) -> dict[tuple[str, int], FunctionNode]:
+        """Every function of the file by name and first line (that of its first decorator, as in `co_firstlineno`)."""
+        found: dict[tuple[str, int], FunctionNode] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, FunctionNode):
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+                found[node.name, first] = node
+        return found
+
+
+def _assignments(tree: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Assign(targets=[target], value=value):
+                yield from _pairs(target, value)
+            case ast.AnnAssign(target=target, value=ast.expr() as value):
+                yield from _pairs(target, value)
+            case ast.AugAssign(target=target, value=value) | ast.NamedExpr(target=target, value=value):
+                yield from _pairs(target, value)
+            case ast.withitem(context_expr=value, optional_vars=ast.expr() as target):
+                yield from _pairs(target, value)
+            case _:
+                pass
+
+
+def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[str, ast.expr]]:
+    if isinstance(target, ast.Tuple | ast.List) and isinstance(value, ast.Tuple | ast.List):
+        for one_target, one_value in zip(target.elts, value.elts, strict=False):
+            yield from _pairs(one_target, one_value)
+    elif isinstance(target, ast.Name | ast.Attribute | ast.Subscript | ast.Tuple):
+        yield ast.unparse(target).strip("()"), value
+
+
+def source_file(path: str) -> SourceFile | None:
+    """Gives the parsed file, or None where it cannot be read or is not Python; parsed again when its text changes."""
+    lines = linecache.getlines(path)
+    return _parse("".join(lines)) if lines else None
+
+
+@lru_cache(maxsize=256)
+def _parse(text: str) -> SourceFile | None:
+    try:
+        return SourceFile(ast.parse(text))
+    except SyntaxError:
+        return None
+
+
+def function_ast(function: FunctionType) -> FunctionNode | None:
+    """Gives the AST of `function`, with the lines of its file; None where the source cannot be had."""
+    code = function.__code__
+    file = source_file(code.co_filename)
+    return file.functions.get((code.co_name, code.co_firstlineno)) if file else None
+
+
+@lru_cache(maxsize=4096)
+def _positions(code: CodeType) -> list[tuple[int | None, int | None, int | None, int | None]]:
+    return list(code.co_positions())
+
+
+def line_of(code: CodeType, instruction: int) -> int:
+    """Gives the line on which the instruction at byte offset `instruction` starts."""
+    return _positions(code)[instruction // 2][0] or code.co_firstlineno
+
+
+def variable_of(code: CodeType, instruction: int) -> str | None:
+    """Gives the name of the variable that the call at `instruction` is assigned to, if it is assigned directly."""
+    file = source_file(code.co_filename)
+    if file is None:
+        return None
+    _, end_line, _, end_column = _positions(code)[instruction // 2]
+    return file.variables.get((end_line or 0, end_column or 0))

@@ -1,0 +1,364 @@
+"""`@task`: a function that is a plain call outside a pipeline and a node of the graph inside one."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import inspect
+import pickle
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import FrameType, MethodType, ModuleType
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
+
+from glacier.annotations import UNKNOWN, Parameter, Signature, can_be, frame_kind, shown, signature_of
+from glacier.errors import ConfigError, GraphError, Site, listed
+from glacier.graph import Resource
+from glacier.trace import Handle, Plan, current_plan
+
+P = ParamSpec("P")
+R = TypeVar("R")
+S = TypeVar("S")
+Q = ParamSpec("Q")
+T = TypeVar("T")
+
+Materialize = bool | Literal["auto", "disk"]
+
+
+@dataclass(frozen=True)
+class TaskOptions:
+    """What `@task(...)` was given.
+
+    Attributes:
+        depends_on: tasks all of whose calls in the pipeline must end before a call of this one starts.
+        gate: whether a False result skips what waits for it; None leaves it to the annotation (`-> bool`).
+        materialize: whether a LazyFrame result is computed once before it is handed on; see `task`.
+    """
+
+    depends_on: tuple[Task[..., Any], ...] = ()
+    gate: bool | None = None
+    materialize: Materialize = "auto"
+
+
+class Task(Generic[P, R]):
+    """A function made by `@task`. Called outside a plan it is that function; called in a pipeline's body it is a node.
+
+    Attributes:
+        name: its name in graphs, records and messages.
+        function: the function as it was written.
+        options: what `@task(...)` was given.
+        origin: the task as it was declared; another object only for a task bound to an instance (`obj.method`).
+    """
+
+    kind: Literal["task"] = "task"
+
+    def __init__(
+        self, function: Callable[P, R], name: str, options: TaskOptions, origin: Task[..., Any] | None = None
+    ) -> None:
+        self.function = function
+        self.name = name
+        self.options = options
+        self.origin: Task[..., Any] = origin or self
+        self._fitting: set[tuple[str | int, object]] = set()
+        functools.update_wrapper(cast("Callable[P, R]", self), function)
+
+    @property
+    def body(self) -> Callable[P, R]:
+        """What a run calls."""
+        return self.function
+
+    @property
+    def site(self) -> Site:
+        """The line of the function's `def` (or of its first decorator)."""
+        code = getattr(inspect.unwrap(self.function), "__code__", None)
+        return Site(code.co_filename, code.co_firstlineno) if code else Site("<unknown>", 0)
+
+    @cached_property
+    def signature(self) -> Signature:
+        """Its parameters and result with resolved types; what does not resolve is unknown."""
+        return signature_of(self.function)
+
+    @cached_property
+    def is_gate(self) -> bool:
+        """Whether a False result skips what waits for it: annotated `-> bool` and not `gate=False`."""
+        if self.options.gate is not None:
+            return self.options.gate
+        return self.signature.returns is bool
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Calls the function; in a pipeline's body that is being planned, records the call instead."""
+        plan = current_plan()
+        if plan is None:
+            return self.function(*args, **kwargs)
+        return cast("R", self.record(plan, args, kwargs, sys._getframe(1)))
+
+    def after(self, *upstream: object) -> Callable[P, R]:
+        """Gives this task for one call that also waits for `upstream`: results of other calls, or tasks (every call of them).
+
+        Outside a plan order is the order of the lines, so the call is a plain one.
+        """
+        return _After(self, upstream)
+
+    def record(self, plan: Plan, args: tuple[object, ...], kwargs: Mapping[str, object], frame: FrameType) -> Handle:
+        if kwargs or self._complete != len(args):
+            args, kwargs = self._bound(plan, args, kwargs, frame)
+        for position, value in enumerate(args):
+            if type(value) is Handle and (position, value.glacier_node.work) not in self._fitting:
+                self._check_edge(position, value, frame)
+        for name, value in kwargs.items():
+            if type(value) is Handle and (name, value.glacier_node.work) not in self._fitting:
+                self._check_edge(name, value, frame)
+        handle = plan.record(self, args, kwargs, frame)
+        plan.calls[self.origin].append(handle.glacier_node.index)
+        return handle
+
+    @cached_property
+    def _complete(self) -> int | None:
+        return self.signature.positional
+
+    def _bound(
+        self, plan: Plan, args: tuple[object, ...], kwargs: Mapping[str, object], frame: FrameType
+    ) -> tuple[tuple[object, ...], Mapping[str, object]]:
+        """Gives the arguments with those missing filled from `depends_on` and from the body's variables."""
+        try:
+            bound = self.signature.binding.bind_partial(*args, **kwargs)
+        except TypeError as error:
+            raise GraphError(
+                f"task `{self.name}` is called with the wrong arguments: {error}",
+                site=Site.of_frame(frame),
+                fix=f"its signature is {self.name}{self.signature.binding}",
+            ) from None
+        missing = [
+            p for p in self.signature.parameters if p.required and not p.variadic and p.name not in bound.arguments
+        ]
+        if missing:
+            filled = _Missing(self, plan, frame).fill(missing)
+            by_name = {**bound.arguments, **filled}
+            for parameter in self.signature.parameters:  # binding keeps its arguments in the order of the parameters
+                if parameter.name in by_name:
+                    bound.arguments.pop(parameter.name, None)
+                    bound.arguments[parameter.name] = by_name[parameter.name]
+        return bound.args, bound.kwargs
+
+    def _check_edge(self, place: int | str, value: Handle, frame: FrameType) -> None:
+        source = value.glacier_node.work
+        parameter = self._parameter(place)
+        produced = source.signature.returns if isinstance(source, Task) else getattr(source, "annotation", UNKNOWN)
+        if parameter is not None and not can_be(produced, parameter.type):
+            raise GraphError(
+                f"task `{self.name}` takes `{parameter.name}` as {shown(parameter.type)}, "
+                f"but `{source.name}` gives {shown(produced)}",
+                site=Site.of_frame(frame),
+                fix=_fitting_fix(self.name, parameter, source.name, produced),
+            )
+        self._fitting.add((place, source))
+
+    def _parameter(self, place: int | str) -> Parameter | None:
+        parameters = self.signature.parameters
+        if isinstance(place, str):
+            return next((p for p in parameters if p.name == place), None)
+        return parameters[place] if place < len(parameters) and not parameters[place].variadic else None
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Task[P, R]: ...
+    @overload
+    def __get__(self: Task[Concatenate[S, Q], T], instance: S, owner: type) -> Task[Q, T]: ...
+    def __get__(self, instance: object, owner: type) -> Task[Any, Any]:
+        """Binds a task that is written as a method, as a function would be bound."""
+        if instance is None:
+            return self
+        bound: Callable[..., Any] = MethodType(self.function, instance)
+        return Task(bound, self.name, self.options, self.origin)
+
+    def __repr__(self) -> str:
+        return f"<task {self.name}>"
+
+    def __reduce__(self) -> tuple[object, ...]:
+        if isinstance(self.function, MethodType):
+            return getattr, (self.function.__self__, self.function.__name__)
+        qualname = self.function.__qualname__
+        if "<locals>" in qualname:
+            raise pickle.PicklingError(
+                str(
+                    GraphError(
+                        f"task `{self.name}` is defined inside a function and cannot go to another process",
+                        site=self.site,
+                        fix="move it to the top of its module, or run with executor='threads'",
+                    )
+                )
+            )
+        code = getattr(inspect.unwrap(self.function), "__code__", None)
+        return _by_path, (self.function.__module__, code.co_filename if code else "", qualname)
+
+
+def _by_path(module: str, file: str, qualname: str) -> object:
+    """Finds a task again in another process: by its module's name, or by its file where that name means another one."""
+    found = sys.modules.get(module) or _imported(module, file)
+    for part in qualname.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _imported(name: str, file: str) -> ModuleType:
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError:
+        module = None
+    if module is not None and (not file or getattr(module, "__file__", file) == file):
+        return module
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"no module {name!r}, and no file {file!r} to load it from")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+class _After(Generic[P, R]):
+    """A task for one call, with what that call waits for besides its arguments."""
+
+    def __init__(self, task: Task[P, R], upstream: tuple[object, ...]) -> None:
+        self._task = task
+        self._upstream = upstream
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        plan = current_plan()
+        if plan is None:
+            return self._task.function(*args, **kwargs)
+        frame = sys._getframe(1)
+        for value in self._upstream:
+            if not isinstance(value, Handle | Task):
+                raise GraphError(
+                    f"`{self._task.name}.after(...)` takes results of calls or tasks, but got {value!r}",
+                    site=Site.of_frame(frame),
+                    fix="pass the variable that holds the other call's result",
+                )
+        handle = self._task.record(plan, args, kwargs, frame)
+        plan.after[handle.glacier_node.index] = self._upstream
+        return cast("R", handle)
+
+
+class _Missing:
+    """Finds the arguments a call leaves out: resources among the body's variables, the rest among its `depends_on` results."""
+
+    def __init__(self, task: Task[..., Any], plan: Plan, frame: FrameType) -> None:
+        self.task = task
+        self.plan = plan
+        self.frame = frame
+        self.unused = list(task.options.depends_on)
+
+    def fill(self, missing: list[Parameter]) -> dict[str, object]:
+        """Gives a value for each of `missing`.
+
+        Raises:
+            GraphError: nothing fits one of them.
+        """
+        return {parameter.name: self._one(parameter) for parameter in missing}
+
+    def _one(self, parameter: Parameter) -> object:
+        variable = self.frame.f_locals.get(parameter.name, self.frame.f_globals.get(parameter.name))
+        if isinstance(variable, Resource) and can_be(type(variable), parameter.type):
+            return variable
+        for task in self.unused:
+            if can_be(task.signature.returns, parameter.type):
+                self.unused.remove(task)
+                return self._result_of(task)
+        depends_on = self.task.options.depends_on
+        sources = (
+            f"its depends_on ({listed(t.name for t in depends_on)})" if depends_on else "a depends_on, which it has not"
+        )
+        raise GraphError(
+            f"task `{self.task.name}` is called without `{parameter.name}`, and neither {sources} "
+            f"nor a resource variable of that name gives it",
+            site=Site.of_frame(self.frame),
+            fix=f"pass it: `{self.task.name}({parameter.name}=...)`",
+        )
+
+    def _result_of(self, task: Task[..., Any]) -> object:
+        """The latest call of `task` in this body, or a call made now where the body has none."""
+        calls = self.plan.calls.get(task.origin)
+        if calls:
+            return Handle(self.plan.nodes[calls[-1]], self.plan)
+        return task.record(self.plan, (), {}, self.frame)
+
+
+def _fitting_fix(task: str, parameter: Parameter, source: str, produced: object) -> str:
+    match frame_kind(produced), frame_kind(parameter.type):
+        case "LazyFrame", "DataFrame":
+            return f"annotate `{parameter.name}` as pl.LazyFrame and collect in `{task}`, or let `{source}` return .collect()"
+        case "DataFrame", "LazyFrame":
+            return f"let `{source}` return .lazy(), or annotate `{parameter.name}` as pl.DataFrame"
+        case _:
+            return f"pass something else as `{parameter.name}`, or change one of the two annotations"
+
+
+@overload
+def task(function: Callable[P, R], /) -> Task[P, R]: ...
+@overload
+def task(
+    *,
+    name: str | None = None,
+    depends_on: Sequence[Task[..., Any]] = (),
+    gate: bool | None = None,
+    materialize: Materialize = "auto",
+) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    depends_on: Sequence[Task[..., Any]] = (),
+    gate: bool | None = None,
+    materialize: Materialize = "auto",
+) -> Any:
+    """Makes a function a task.
+
+    A task called in a pipeline's body becomes a node of its graph; called anywhere else it is the plain function.
+    An `async def` is awaited by the run.
+
+    Args:
+        function: the function, where the decorator is written without parentheses.
+        name: its name in graphs and records; the function's own by default.
+        depends_on: tasks whose every call in the same pipeline must end before a call of this one starts. A parameter
+            that a call leaves out is taken from their results, in order, by type.
+        gate: whether False as a result skips what waits for this task; by default so for tasks annotated `-> bool`.
+        materialize: what happens to a LazyFrame this task returns. `"auto"` computes it once, in memory, if several
+            nodes would otherwise each repeat an expensive plan (join, group_by, sort, unique, Python function) and at
+            least one of them is not lazy itself; `True` always; `False` never; `"disk"` as `True` but in a file.
+
+    Raises:
+        ConfigError: an option is not of the kind above, or what is decorated is no function.
+
+    >>> @task
+    ... def double(x: int) -> int:
+    ...     return 2 * x
+    >>> double(4)
+    8
+    """
+    site = Site.of_caller(sys._getframe(1))
+    for upstream in depends_on if isinstance(depends_on, Sequence) else (depends_on,):
+        if not isinstance(upstream, Task) or not isinstance(depends_on, Sequence):
+            raise ConfigError(
+                f"depends_on takes a list of tasks, but got {depends_on!r}",
+                site=site,
+                fix="write depends_on=[the_task]",
+            )
+    if materialize not in (True, False, "auto", "disk"):
+        raise ConfigError(
+            f"materialize takes True, False, 'auto' or 'disk', but got {materialize!r}",
+            site=site,
+            fix="use one of these",
+        )
+    options = TaskOptions(tuple(t.origin for t in depends_on), gate, materialize)
+
+    def decorate(function: Callable[..., Any]) -> Task[..., Any]:
+        if not callable(function) or isinstance(function, type | Task | staticmethod | classmethod):
+            raise ConfigError(
+                f"@task takes a function, but got {function!r}", site=site, fix="put @task directly above the `def`"
+            )
+        return Task(function, name or getattr(function, "__name__", type(function).__name__), options)
+
+    return decorate if function is None else decorate(function)

@@ -1,0 +1,304 @@
+"""The recording of a body: a task called while a plan is open becomes a node, and what it gives is a handle."""
+
+from __future__ import annotations
+
+import copy
+import operator
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, fields, is_dataclass
+from types import FrameType, NoneType
+from typing import Any, Literal, NoReturn, cast
+
+from glacier.errors import GraphError, Site
+from glacier.graph import Node, Resource, Work
+
+_PLAIN = frozenset({NoneType, bool, int, float, complex, str, bytes})
+
+
+@dataclass(frozen=True)
+class Expression:
+    """An operator on a handle, worked out during the run: `h["valid"]`, `h > 3`."""
+
+    body: Callable[..., object]
+    name: str
+    kind: Literal["expression"] = "expression"
+
+
+@dataclass(frozen=True)
+class Input:
+    """A parameter of the pipeline whose value is not known while planning."""
+
+    name: str
+    annotation: object
+    kind: Literal["input"] = "input"
+
+    def body(self) -> NoReturn:
+        """Is never called: a run starts only when every input is known."""
+        raise GraphError(f"input `{self.name}` has no value", fix=f"pass inputs={{{self.name!r}: ...}}")
+
+
+@dataclass(frozen=True)
+class StorageCall:
+    """A resource's method called in the body: `source.scan()`, `target.write(df)`. The resource is the first argument.
+
+    Attributes:
+        body: the method as a function of the resource.
+        name: the resource's label and the method's name.
+        verb: the method's name.
+    """
+
+    body: Callable[..., object]
+    name: str
+    verb: str
+    reads: bool
+    writes: bool
+    annotation: object
+    kind: Literal["storage"] = "storage"
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """Waits for many nodes so that many others can wait for one."""
+
+    name: str
+    kind: Literal["barrier"] = "barrier"
+
+    def body(self) -> None:
+        """Does nothing: what it waits for has ended when it is called."""
+
+
+class Plan:
+    """What has been recorded so far while a body is called with handles in place of values.
+
+    Attributes:
+        name: the pipeline's name.
+        nodes: the calls in body order.
+        calls: for each work (a task's `origin`) the nodes that call it.
+        after: for each node the nodes or tasks that `.after(...)` named.
+        touching: the nodes with a resource among their arguments.
+        prepared: resources whose place must be made ready before the run, because the body asked for their URI.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.nodes: list[Node] = []
+        self.calls: defaultdict[object, list[int]] = defaultdict(list)
+        self.after: dict[int, tuple[object, ...]] = {}
+        self.touching: set[int] = set()
+        self.prepared: dict[Resource, None] = {}
+
+    def record(
+        self, work: Work, args: tuple[object, ...], kwargs: Mapping[str, object], frame: FrameType | None
+    ) -> Handle:
+        """Adds a node for a call made at `frame` and gives the handle of its result.
+
+        Containers among the arguments are copied, so that a list changed later in the body stays what the task got.
+        """
+        frame = frame or sys._getframe(1)
+        taking = _Arguments(self)
+        taken = tuple([value if type(value) in _PLAIN else taking.take(value) for value in args])
+        named = {key: taking.take(value) for key, value in kwargs.items()} if kwargs else _NO_KWARGS
+        index = len(self.nodes)
+        data = tuple(taking.upstream)
+        node = Node(index, work, taken, named, data, taking.nested, frame.f_code, frame.f_lasti)
+        self.nodes.append(node)
+        if taking.touches:
+            self.touching.add(index)
+        return Handle(node, self)
+
+
+_NO_KWARGS: Mapping[str, object] = {}
+
+
+class _Arguments:
+    """What one call's arguments hold: the handles among them, whether one is inside a container, whether a resource is."""
+
+    __slots__ = ("depth", "nested", "plan", "touches", "upstream")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.upstream: dict[int, None] = {}
+        self.nested = False
+        self.touches = False
+        self.depth = 0
+
+    def take(self, value: object) -> object:
+        if type(value) is Handle:
+            if value.glacier_plan is not self.plan:
+                raise foreign(value, self.plan)
+            self.upstream[value.glacier_node.index] = None
+            self.nested = self.nested or self.depth > 0
+            return value
+        if isinstance(value, Resource):
+            self.touches = True
+            return value
+        self.depth += 1
+        taken = rebuilt(value, self.take)
+        self.depth -= 1
+        return taken
+
+
+def rebuilt(value: object, change: Callable[[object], object]) -> object:
+    """Gives a copy of a list, tuple, set, dict or dataclass with `change` applied to each member; any other value as it is."""
+    if isinstance(value, list | set | frozenset):
+        items = [change(item) for item in cast("list[object]", value)]
+        return type(value)(items) if type(value) in (list, set, frozenset) else value
+    if isinstance(value, tuple):
+        items = [change(item) for item in cast("tuple[object, ...]", value)]
+        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+    if isinstance(value, dict):
+        fresh = copy.copy(cast("dict[object, object]", value))
+        for key, item in fresh.items():
+            fresh[key] = change(item)
+        return fresh
+    if is_dataclass(value) and not isinstance(value, type | Resource):
+        changes = {field.name: change(getattr(value, field.name)) for field in fields(value)}
+        if all(getattr(value, name) is item for name, item in changes.items()):
+            return value
+        fresh_instance = copy.copy(value)
+        for name, item in changes.items():
+            object.__setattr__(fresh_instance, name, item)
+        return fresh_instance
+    return value
+
+
+_current: ContextVar[Plan | None] = ContextVar("glacier_plan", default=None)
+current_plan = _current.get
+
+
+@contextmanager
+def planning(plan: Plan) -> Iterator[Plan]:
+    """Makes `plan` the one that calls are recorded in, until the block ends."""
+    token = _current.set(plan)
+    try:
+        yield plan
+    finally:
+        _current.reset(token)
+
+
+def _operator(name: str, symbol: str) -> Callable[..., Any]:
+    return _recorded(Expression(getattr(operator, name), symbol))
+
+
+def _swapped(name: str, symbol: str) -> Callable[..., Any]:
+    function = getattr(operator, name)
+    return _recorded(Expression(lambda right, left: function(left, right), symbol))
+
+
+def _recorded(expression: Expression) -> Callable[..., Any]:
+    def record(self: Handle, *operands: object) -> Handle:
+        return self.glacier_plan.record(expression, (self, *operands), _NO_KWARGS, sys._getframe(1))
+
+    return record
+
+
+def _refusal(use: str, fix: str | None = None) -> Callable[..., Any]:
+    def refuse(self: Handle, *_: object) -> NoReturn:
+        raise self.glacier_refusal(use, fix)
+
+    return refuse
+
+
+_DECIDE_IN_TASK = "decide inside a task that takes it: `@task def step(value): if value: ...`"
+_LOOP_IN_TASK = "loop inside a task that takes it: `@task def step(items): for item in items: ...`"
+
+
+class Handle:
+    """The result of a node, not known until the run.
+
+    It can be passed to tasks (also inside lists, dicts, tuples, dataclasses), indexed, compared, combined with
+    operators, and piped. Any other use is a `GraphError` at the line of the use.
+    """
+
+    __slots__ = ("glacier_node", "glacier_plan")
+
+    def __init__(self, node: Node, plan: Plan) -> None:
+        self.glacier_node = node
+        self.glacier_plan = plan
+
+    def pipe(self, function: Callable[..., Any], /, *args: object, **kwargs: object) -> Any:
+        """Gives `function(self, *args, **kwargs)`, as `LazyFrame.pipe` does in a plain call."""
+        return function(self, *args, **kwargs)
+
+    def glacier_refusal(self, use: str, fix: str | None = None) -> GraphError:
+        """Gives the error that says this result cannot be used so while planning."""
+        node = self.glacier_node
+        whose = f"input `{node.work.name}`" if node.work.kind == "input" else f"the result of `{node.work.name}`"
+        name = node.variable or node.work.name
+        return GraphError(
+            f"`{name}` is {whose} and is not known until the run; {use}",
+            site=Site.of_caller(sys._getframe(1)),
+            fix=fix or "do it in a task that takes it, and call that task here",
+        )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        fix = f"do it in a task: `@task def step(value): return value.{name}...`, and call that task here"
+        raise self.glacier_refusal(f"`.{name}` uses it as a plain value", fix)
+
+    def __repr__(self) -> str:
+        return f"<result of {self.glacier_node.work.name}, not known until the run>"
+
+    def __await__(self) -> Generator[None, None, Handle]:
+        return self
+        yield
+
+    __getitem__ = _operator("getitem", "[]")
+    __lt__ = _operator("lt", "<")
+    __le__ = _operator("le", "<=")
+    __gt__ = _operator("gt", ">")
+    __ge__ = _operator("ge", ">=")
+    __eq__ = _operator("eq", "==")
+    __ne__ = _operator("ne", "!=")
+    __add__ = _operator("add", "+")
+    __sub__ = _operator("sub", "-")
+    __mul__ = _operator("mul", "*")
+    __truediv__ = _operator("truediv", "/")
+    __floordiv__ = _operator("floordiv", "//")
+    __mod__ = _operator("mod", "%")
+    __pow__ = _operator("pow", "**")
+    __and__ = _operator("and_", "&")
+    __or__ = _operator("or_", "|")
+    __xor__ = _operator("xor", "^")
+    __radd__ = _swapped("add", "+")
+    __rsub__ = _swapped("sub", "-")
+    __rmul__ = _swapped("mul", "*")
+    __rtruediv__ = _swapped("truediv", "/")
+    __rfloordiv__ = _swapped("floordiv", "//")
+    __rmod__ = _swapped("mod", "%")
+    __rpow__ = _swapped("pow", "**")
+    __rand__ = _swapped("and_", "&")
+    __ror__ = _swapped("or_", "|")
+    __rxor__ = _swapped("xor", "^")
+    __neg__ = _operator("neg", "-")
+    __invert__ = _operator("invert", "~")
+    __abs__ = _operator("abs", "abs")
+
+    __bool__ = _refusal(
+        "a branch (`if`, `and`, `or`, `not`, a conditional expression) needs its value", _DECIDE_IN_TASK
+    )
+    __iter__ = _refusal("a loop or an unpacking needs its items", _LOOP_IN_TASK)
+    __contains__ = _refusal("`in` needs its items", _LOOP_IN_TASK)
+    __len__ = _refusal("`len` needs its value")
+    __str__ = _refusal("`str` or `print` needs its value")
+    __format__ = _refusal("an f-string or `format` needs its value")
+    __int__ = __float__ = __index__ = __complex__ = __round__ = _refusal("a number is made of its value")
+    __hash__ = _refusal("a set member or dict key needs its value")
+    __setitem__ = __delitem__ = _refusal("an item of it is assigned or deleted")
+    __call__ = _refusal("it is called as a function")
+    __enter__ = __exit__ = _refusal("`with` needs its value")
+    __next__ = _refusal("`next` needs its items")
+
+
+def foreign(handle: Handle, plan: Plan) -> GraphError:
+    return GraphError(
+        f"a result of `{handle.glacier_node.work.name}` in pipeline `{handle.glacier_plan.name}` "
+        f"is used in pipeline `{plan.name}`",
+        site=Site.of_caller(sys._getframe(1)),
+        fix="call the task in this body, or hand its value over with inputs={...}",
+    )
