@@ -86,7 +86,7 @@ def resolved(annotation: object, names: dict[str, object]) -> object:
     """Gives the type an annotation stands for, `UNKNOWN` where it is missing or a name in it is not defined."""
     if annotation is inspect.Parameter.empty:
         return UNKNOWN
-    if isinstance(annotation, str):
+    while isinstance(annotation, str):  # once for a postponed annotation, once more for one also written in quotes
         try:
             annotation = eval(annotation, names)  # noqa: S307  # what typing.get_type_hints does, one name at a time
         except Exception:  # noqa: BLE001  # whatever an annotation raises, it only means that the type is unknown

@@ -13,6 +13,7 @@ from glacier.annotations import Signature, can_be, shown, signature_of
 from glacier.errors import ConfigError, GlacierError, GraphError, InputError, Site, did_you_mean, in_package, listed
 from glacier.graph import Graph
 from glacier.ordering import ordered
+from glacier.source import definition_line
 from glacier.task import Task
 from glacier.trace import Input, Plan, current_plan, planning
 
@@ -56,9 +57,8 @@ class Pipeline(Generic[P, R]):
 
     @property
     def site(self) -> Site:
-        """The line of the body's `def` (or of its first decorator)."""
-        code = self.function.__code__
-        return Site(code.co_filename, code.co_firstlineno)
+        """The line of the body's `def`."""
+        return Site(self.function.__code__.co_filename, definition_line(self.function))
 
     @functools.cached_property
     def signature(self) -> Signature:
@@ -212,7 +212,7 @@ class Pipeline(Generic[P, R]):
                 raise InputError(
                     f"pipeline `{self.name}` takes input `{name}` as {shown(wanted)}, but got {shown(type(value))}",
                     site=self.site,
-                    fix=f"pass a {shown(wanted)}",
+                    fix=f"pass a value of type {shown(wanted)}",
                 )
         return dict(inputs)
 

@@ -7,8 +7,9 @@ function gives "unknown" and its caller does without.
 from __future__ import annotations
 
 import ast
+import inspect
 import linecache
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from types import CodeType, FunctionType
@@ -108,3 +109,13 @@ def variable_of(code: CodeType, instruction: int) -> str | None:
         return None
     _, end_line, _, end_column = _positions(code)[instruction // 2]
     return file.variables.get((end_line or 0, end_column or 0))
+
+
+def definition_line(function: Callable[..., object]) -> int:
+    """Gives the line of a function's `def`, below its decorators; of its first decorator where the source is not there."""
+    inner = inspect.unwrap(function)
+    inner = getattr(inner, "__func__", inner)
+    if not isinstance(inner, FunctionType):
+        return 0
+    tree = function_ast(inner)
+    return tree.lineno if tree else inner.__code__.co_firstlineno

@@ -16,6 +16,7 @@ from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast,
 from glacier.annotations import UNKNOWN, Parameter, Signature, can_be, frame_kind, shown, signature_of
 from glacier.errors import ConfigError, GraphError, Site, listed
 from glacier.graph import Resource
+from glacier.source import definition_line
 from glacier.trace import Handle, Plan, current_plan
 
 P = ParamSpec("P")
@@ -71,9 +72,9 @@ class Task(Generic[P, R]):
 
     @property
     def site(self) -> Site:
-        """The line of the function's `def` (or of its first decorator)."""
+        """The line of the function's `def`."""
         code = getattr(inspect.unwrap(self.function), "__code__", None)
-        return Site(code.co_filename, code.co_firstlineno) if code else Site("<unknown>", 0)
+        return Site(code.co_filename if code else "<unknown>", definition_line(self.function))
 
     @cached_property
     def signature(self) -> Signature:
@@ -267,12 +268,11 @@ class _Missing:
                 self.unused.remove(task)
                 return self._result_of(task)
         depends_on = self.task.options.depends_on
-        sources = (
-            f"its depends_on ({listed(t.name for t in depends_on)})" if depends_on else "a depends_on, which it has not"
-        )
+        listing = listed(task.name for task in depends_on)
+        tried = f"nothing its depends_on gives ({listing}) fits" if depends_on else "it has no depends_on to take it from"
         raise GraphError(
-            f"task `{self.task.name}` is called without `{parameter.name}`, and neither {sources} "
-            f"nor a resource variable of that name gives it",
+            f"task `{self.task.name}` is called without `{parameter.name}`: {tried}, "
+            "and the body has no resource variable of that name",
             site=Site.of_frame(self.frame),
             fix=f"pass it: `{self.task.name}({parameter.name}=...)`",
         )

@@ -59,7 +59,7 @@ def described(value: object) -> str:
         return f"{type(value).__name__} {value.label}"
     if isinstance(value, list | tuple | dict | set | frozenset):
         return f"{type(value).__name__} of {len(cast('Sized', value)):,}"
-    return "None" if value is None else type(value).__name__
+    return "None" if value is None else str(getattr(value, "frame_kind", type(value).__name__))
 
 
 def without_glacier(traceback: TracebackType | None) -> TracebackType | None:

@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from inspect import iscoroutine
+from io import BytesIO
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -45,7 +46,7 @@ class FrameFile:
         """Gives the frame; a LazyFrame scans the file, so it is good only as long as the run."""
         import polars as pl
 
-        return pl.scan_ipc(self.path) if self.lazy else pl.read_ipc(self.path, memory_map=True)
+        return pl.scan_ipc(self.path) if self.lazy else pl.read_ipc(self.path)
 
 
 class Processes:
@@ -94,7 +95,7 @@ class Processes:
         if isinstance(handed, FrameFile):
             import polars as pl
 
-            frame = pl.read_ipc(handed.path, memory_map=False)
+            frame = pl.read_ipc(BytesIO(handed.path.read_bytes()))
             return frame.lazy() if handed.lazy else frame
         return rebuilt(handed, self.value)
 

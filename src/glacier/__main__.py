@@ -1,0 +1,5 @@
+"""`python -m glacier`: the command line where the script is not on the path."""
+
+from glacier.cli import main
+
+main()

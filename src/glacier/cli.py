@@ -1,0 +1,194 @@
+"""The command line: `glacier run | analyze | graph | demo`.
+
+Exit codes: 0 all went well, 1 the pipeline failed, 2 it could not be started (usage, inputs, the graph), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from glacier.execution.record import NodeRecord, Observer, RunRecord
+    from glacier.graph import Graph
+    from glacier.pipeline import Pipeline
+
+app = typer.Typer(
+    name="glacier",
+    help="Write Python code, get cloud infrastructure: data pipelines over Polars frames.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Target = Annotated[
+    str, typer.Argument(metavar="PIPELINE", help="etl.py, etl.py:name or package.module:name", show_default=False)
+]
+Given = Annotated[
+    list[str] | None,
+    typer.Option("--input", "-i", metavar="KEY=VALUE", help="A parameter of the pipeline; typed by its annotation."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
+
+
+class ExecutorChoice(StrEnum):
+    """Where tasks run."""
+
+    THREADS = "threads"
+    PROCESSES = "processes"
+    SYNC = "sync"
+
+
+class OnFailureChoice(StrEnum):
+    """What a failed task ends."""
+
+    STOP = "stop"
+    CONTINUE = "continue"
+
+
+class GraphFormat(StrEnum):
+    """How a graph is drawn."""
+
+    TEXT = "text"
+    MERMAID = "mermaid"
+    SVG = "svg"
+
+
+@app.command()
+def run(  # noqa: PLR0913, PLR0917  # one parameter per option of the command
+    target: Target,
+    given: Given = None,
+    max_workers: Annotated[int | None, typer.Option(min=1, help="Most tasks at once.")] = None,
+    executor: Annotated[ExecutorChoice, typer.Option(help="Where tasks run.")] = ExecutorChoice.THREADS,
+    on_failure: Annotated[
+        OnFailureChoice, typer.Option(help="End the run at a failure, or run all that does not depend on it.")
+    ] = OnFailureChoice.STOP,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+) -> None:
+    """Run a pipeline here and print what it returns."""
+    from glacier.report.outcome import as_json_text, shown_result
+    from glacier.report.progress import progress_observer
+
+    pipeline, inputs = _loaded(target, given)
+    recorder = _Recorder(None if quiet or as_json else progress_observer())
+    value: object = None
+    try:
+        value = pipeline.run(
+            inputs=inputs,
+            max_workers=max_workers,
+            executor=executor.value,
+            on_failure=on_failure.value,
+            progress=recorder,
+        )
+    finally:
+        if as_json and recorder.record is not None:
+            typer.echo(as_json_text(recorder.record, value))
+    if not as_json:
+        typer.echo(shown_result(value))
+
+
+@app.command()
+def analyze(target: Target, given: Given = None, as_json: AsJson = False) -> None:
+    """Show a pipeline's tasks, what waits for what and why, and which task touches which data. Runs nothing."""
+    import json
+
+    pipeline, inputs = _loaded(target, given)
+    analysis = pipeline.run(mode="analyze", inputs=inputs)
+    typer.echo(json.dumps(analysis.to_dict(), indent=2, ensure_ascii=False) if as_json else str(analysis))
+
+
+@app.command()
+def graph(
+    target: Target,
+    given: Given = None,
+    form: Annotated[GraphFormat, typer.Option("--format", "-f", help="How to draw it.")] = GraphFormat.TEXT,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Write to this file; .svg, .mmd or .txt chooses the format.")
+    ] = None,
+) -> None:
+    """Draw a pipeline's graph. Runs nothing."""
+    pipeline, inputs = _loaded(target, given)
+    diagram = pipeline.graph(inputs=inputs)
+    if output is not None:
+        diagram.save(output)
+        typer.echo(f"wrote {output}", err=True)
+        return
+    match form:
+        case GraphFormat.TEXT:
+            typer.echo(diagram.text())
+        case GraphFormat.MERMAID:
+            typer.echo(diagram.mermaid())
+        case GraphFormat.SVG:
+            typer.echo(diagram.svg())
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="Where to put the data and the pipeline.")] = Path("glacier-demo"),
+) -> None:
+    """Write a data set and a pipeline into a folder, run it, and show what there is to see."""
+    from glacier.demo.tour import show
+
+    show(folder)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Write Python code, get cloud infrastructure: data pipelines over Polars frames."""
+    if version:
+        from glacier import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+class _Recorder:
+    """Keeps the record of a run, and passes on what it is told to who shows it."""
+
+    def __init__(self, shown: Observer | None) -> None:
+        self.record: RunRecord | None = None
+        self._shown = shown
+
+    def run_started(self, graph: Graph) -> None:
+        if self._shown:
+            self._shown.run_started(graph)
+
+    def node_started(self, index: int) -> None:
+        if self._shown:
+            self._shown.node_started(index)
+
+    def node_ended(self, index: int, record: NodeRecord) -> None:
+        if self._shown:
+            self._shown.node_ended(index, record)
+
+    def run_ended(self, record: RunRecord) -> None:
+        self.record = record
+        if self._shown:
+            self._shown.run_ended(record)
+
+
+def _loaded(target: str, given: list[str] | None) -> tuple[Pipeline[..., Any], dict[str, object]]:
+    from glacier.loading import load_pipeline, parse_inputs
+
+    pipeline = load_pipeline(target)
+    return pipeline, parse_inputs(pipeline, given or [])
+
+
+def main() -> None:
+    """Runs the command line; the entry point of the `glacier` script."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        typer.secho("interrupted", err=True, fg="yellow")
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001  # the last stop of every error: told without Glacier's own frames
+        from glacier.report.outcome import exit_code, told
+
+        typer.secho(told(error), err=True)
+        sys.exit(exit_code(error))

@@ -1,0 +1,192 @@
+"""Finds the pipeline a command line names: `etl.py`, `etl.py:sales`, `package.module:sales`; and its inputs."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from types import ModuleType, NoneType, UnionType
+from typing import Any, Literal, Union, cast, get_args, get_origin
+
+from glacier.annotations import UNKNOWN, shown
+from glacier.errors import InputError, did_you_mean, listed
+from glacier.pipeline import Pipeline
+
+
+def load_pipeline(target: str) -> Pipeline[..., Any]:
+    """Gives the pipeline that `target` names, importing its file or module; code under `__name__ == "__main__"` does not run.
+
+    Args:
+        target: `FILE.py`, `FILE.py:NAME` or `package.module:NAME`; the name may be left out where there is only one.
+
+    Raises:
+        InputError: there is no such file, module or pipeline, or several pipelines and none is named.
+        Exception: whatever the file itself raises when it is imported.
+    """
+    place, _, name = target.partition(":") if not target.endswith(".py") else (target, "", "")
+    module = _from_file(Path(place)) if place.endswith(".py") or "/" in place else _from_name(place)
+    found = {key: value for key, value in vars(module).items() if isinstance(value, Pipeline)}
+    own = {key: value for key, value in found.items() if value.function.__module__ == module.__name__}
+    if name:
+        by_name = {pipeline.name: pipeline for pipeline in own.values()} | found
+        if name in by_name:
+            return by_name[name]
+        raise InputError(f"`{place}` has no pipeline `{name}`", fix=_choice(place, did_you_mean(name, by_name) or list(own)))
+    choices = {id(pipeline): (key, pipeline) for key, pipeline in (own or found).items()}
+    if len(choices) == 1:
+        return next(iter(choices.values()))[1]
+    if not choices:
+        raise InputError(f"`{place}` has no pipeline", fix="put @pipeline above the function that calls the tasks")
+    names = [key for key, _ in choices.values()]
+    raise InputError(f"`{place}` has {len(names)} pipelines: {listed(names)}", fix=_choice(place, names))
+
+
+def _choice(place: str, names: Sequence[str]) -> str:
+    return "name one: " + " or ".join(f"{place}:{name}" for name in names[:3]) if names else "name one that is there"
+
+
+def _from_file(path: Path) -> ModuleType:
+    path = path.absolute()
+    if not path.is_file():
+        folder = path.parent
+        near = did_you_mean(path.name, [entry.name for entry in folder.glob("*.py")]) if folder.is_dir() else []
+        there = f"did you mean {listed(near)}?" if near else "check the path"
+        raise InputError(f"there is no file `{path.name}` in `{folder}`", fix=there)
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))  # as `python FILE` does, so that the file can import its neighbours
+    name = path.stem
+    known = sys.modules.get(name)
+    if known is not None and getattr(known, "__file__", None) == str(path):
+        return known
+    if known is not None or name in sys.stdlib_module_names:
+        name = f"{name}_py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise InputError(f"`{path.name}` is not a Python file", fix="name a file that ends in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _from_name(name: str) -> ModuleType:
+    if "" not in sys.path and str(Path.cwd()) not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and not name.startswith(error.name):
+            raise  # the module is there; something it imports is not
+        file = f"{name}.py" if Path(f"{name}.py").is_file() else None
+        fix = f"to run the file, write `{file}`" if file else "name a file (`etl.py`) or a module that Python can import"
+        raise InputError(f"there is no module `{name}`", fix=fix) from None
+
+
+def parse_inputs(pipeline: Pipeline[..., Any], given: Sequence[str]) -> dict[str, object]:
+    """Gives the inputs of `KEY=VALUE` texts, each as its parameter's annotation says.
+
+    Raises:
+        InputError: a text is not of that form, names no parameter, or is not a value of the parameter's type.
+    """
+    types_by_name = {parameter.name: parameter.type for parameter in pipeline.signature.parameters}
+    inputs: dict[str, object] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"input `{text}` is not of the form KEY=VALUE", fix=f"write -i {text}=...")
+        if key in inputs:
+            raise InputError(f"input `{key}` is given twice", fix="give it once")
+        try:
+            inputs[key] = parsed(value, types_by_name.get(key, UNKNOWN))
+        except (ValueError, ArithmeticError, TypeError) as error:
+            wanted = shown(types_by_name.get(key))
+            raise InputError(
+                f"input `{key}` of pipeline `{pipeline.name}` is {wanted}, but got {value!r}",
+                site=pipeline.site,
+                fix=f"write {key}= and a value of type {wanted}{_example(types_by_name.get(key))}",
+            ) from error
+    return inputs
+
+
+_BOOLEANS: Mapping[str, bool] = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def parsed(text: str, wanted: object) -> object:
+    """Gives the value of `wanted` that `text` stands for.
+
+    Text where the type is unknown or `str`; ISO 8601 for dates and times; seconds for `timedelta`; JSON for containers.
+
+    Raises:
+        ValueError: it stands for none.
+
+    >>> parsed("3", int), parsed("yes", bool), parsed("[1, 2]", list[int])
+    (3, True, [1, 2])
+    """
+    origin = get_origin(wanted)
+    if origin in (Union, UnionType):
+        return _first_that_fits(text, get_args(wanted))
+    if origin is Literal:
+        for value in get_args(wanted):
+            if str(value) == text:
+                return cast("object", value)
+        raise ValueError(text)
+    match wanted:
+        case type() if issubclass(wanted, Enum):
+            return wanted[text] if text in wanted.__members__ else wanted(text)
+        case _ if wanted is bool:
+            if text.lower() not in _BOOLEANS:
+                raise ValueError(text)
+            return _BOOLEANS[text.lower()]
+        case _ if wanted in (int, float, complex, Decimal, Path):
+            return cast("type[Any]", wanted)(text)
+        case _ if wanted in (date, datetime, time):
+            return cast("type[date]", wanted).fromisoformat(text)
+        case _ if wanted is timedelta:
+            return timedelta(seconds=float(text))
+        case _ if wanted is NoneType:
+            if text.lower() not in ("none", "null", ""):
+                raise ValueError(text)
+            return None
+        case _ if (origin or wanted) in (list, dict, tuple, set, frozenset):
+            value = json.loads(text)
+            made = cast("type[Any]", origin or wanted)
+            if not isinstance(value, dict if made is dict else list):
+                raise ValueError(text)
+            return cast("object", made(value))
+        case _:
+            return text
+
+
+def _first_that_fits(text: str, members: tuple[object, ...]) -> object:
+    for member in sorted(members, key=lambda member: member is str):  # text fits everything, so it is tried last
+        try:
+            return parsed(text, member)
+        except (ValueError, ArithmeticError, TypeError):
+            continue
+    raise ValueError(text)
+
+
+def _example(wanted: object) -> str:
+    match wanted:
+        case type() if issubclass(wanted, Enum):
+            return f": {listed(wanted.__members__)}"
+        case _ if get_origin(wanted) is Literal:
+            return f": {listed(str(value) for value in get_args(wanted))}"
+        case _ if wanted is date:
+            return ", such as 2024-12-31"
+        case _ if wanted is bool:
+            return ": true or false"
+        case _ if get_origin(wanted) in (list, dict, tuple) or wanted in (list, dict, tuple):
+            return ", as JSON"
+        case _:
+            return ""

@@ -1,0 +1,32 @@
+"""What every test may use."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def line() -> Callable[[str], str]:
+    """Gives `file:line` of the only line of the calling test file that starts with a text."""
+
+    def find(text: str) -> str:
+        frame = inspect.stack()[1]
+        path = Path(frame.filename)
+        lines = path.read_text().splitlines()
+        found = [n for n, one in enumerate(lines, 1) if one.strip().startswith(text)]
+        assert len(found) == 1, f"{text!r} stands on lines {found} of {path.name}"
+        shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+        return f"{shown}:{found[0]}"
+
+    return find
+
+
+@pytest.fixture
+def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
