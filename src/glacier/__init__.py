@@ -1,7 +1,8 @@
 """Write Python code, get cloud infrastructure: tasks and pipelines over Polars frames."""
 
 from glacier.pipeline import ExecutionMode, Pipeline, pipeline
+from glacier.resources.bucket import Bucket
 from glacier.task import Task, task
 
 __version__ = "0.1.0"
-__all__ = ["ExecutionMode", "Pipeline", "Task", "pipeline", "task"]
+__all__ = ["Bucket", "ExecutionMode", "Pipeline", "Task", "pipeline", "task"]

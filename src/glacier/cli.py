@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from glacier.execution.record import NodeRecord, Observer, RunRecord
-    from glacier.graph import Graph
     from glacier.pipeline import Pipeline
 
 app = typer.Typer(
@@ -72,11 +70,12 @@ def run(  # noqa: PLR0913, PLR0917  # one parameter per option of the command
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
 ) -> None:
     """Run a pipeline here and print what it returns."""
+    from glacier.execution.record import Recorder
     from glacier.report.outcome import as_json_text, shown_result
     from glacier.report.progress import progress_observer
 
     pipeline, inputs = _loaded(target, given)
-    recorder = _Recorder(None if quiet or as_json else progress_observer())
+    recorder = Recorder(None if quiet or as_json else progress_observer())
     value: object = None
     try:
         value = pipeline.run(
@@ -146,31 +145,6 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
         typer.echo(__version__)
         raise typer.Exit
-
-
-class _Recorder:
-    """Keeps the record of a run, and passes on what it is told to who shows it."""
-
-    def __init__(self, shown: Observer | None) -> None:
-        self.record: RunRecord | None = None
-        self._shown = shown
-
-    def run_started(self, graph: Graph) -> None:
-        if self._shown:
-            self._shown.run_started(graph)
-
-    def node_started(self, index: int) -> None:
-        if self._shown:
-            self._shown.node_started(index)
-
-    def node_ended(self, index: int, record: NodeRecord) -> None:
-        if self._shown:
-            self._shown.node_ended(index, record)
-
-    def run_ended(self, record: RunRecord) -> None:
-        self.record = record
-        if self._shown:
-            self._shown.run_ended(record)
 
 
 def _loaded(target: str, given: list[str] | None) -> tuple[Pipeline[..., Any], dict[str, object]]:

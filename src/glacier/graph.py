@@ -34,7 +34,11 @@ class Resource:
 
     @property
     def provider_name(self) -> str:
-        """The name of what holds it: `local`, `aws`."""
+        """The name of what holds it: `LocalProvider`."""
+        raise NotImplementedError
+
+    def prepare(self) -> None:
+        """Makes what must be there before the URI is written to by others; called before a run whose body asked for it."""
         raise NotImplementedError
 
 
@@ -123,6 +127,7 @@ class Graph:
         nodes: every node; `nodes[i].index == i`, and a node takes values only from nodes before it.
         result: what the body returned, handles in it.
         ordering: the edges that no value flows along (explicit, resource, gate), by their target.
+        prepared: the resources whose URI the body asked for.
         warnings: what a person should know before running.
     """
 
@@ -130,6 +135,7 @@ class Graph:
     nodes: list[Node]
     result: object = None
     ordering: dict[int, list[Edge]] = field(default_factory=dict[int, list[Edge]])
+    prepared: tuple[Resource, ...] = ()
     warnings: list[str] = field(default_factory=list[str])
 
     @cached_property

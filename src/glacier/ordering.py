@@ -32,7 +32,7 @@ def ordered(plan: Plan, result: object, *, infer: bool) -> Graph:
     Raises:
         GraphError: a `depends_on` names a task that the body never calls, or nodes wait for each other.
     """
-    graph = Graph(plan.name, plan.nodes, result)
+    graph = Graph(plan.name, plan.nodes, result, prepared=tuple(plan.prepared))
     _Explicit(plan, graph).add()
     in_run_order = graph.order
     del graph.order  # the edges below agree with it, but it is found again with them

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import operator
 import sys
 from collections import defaultdict
@@ -11,10 +12,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass
 from types import FrameType, NoneType
-from typing import Any, Literal, NoReturn, cast
+from typing import Any, Concatenate, Literal, NoReturn, ParamSpec, TypeVar, cast
 
+from glacier.annotations import UNKNOWN
 from glacier.errors import GraphError, Site
 from glacier.graph import Node, Resource, Work
+
+P = ParamSpec("P")
+R = TypeVar("R")
+T = TypeVar("T")
 
 _PLAIN = frozenset({NoneType, bool, int, float, complex, str, bytes})
 
@@ -178,6 +184,33 @@ def planning(plan: Plan) -> Iterator[Plan]:
         yield plan
     finally:
         _current.reset(token)
+
+
+def storage_node(
+    *, reads: bool = False, writes: bool = False, gives: str | None = None
+) -> Callable[[Callable[Concatenate[T, P], R]], Callable[Concatenate[T, P], R]]:
+    """Makes a resource's method one that, called in a body that is being planned, becomes a node instead.
+
+    Args:
+        reads: whether the method reads what the resource stands for.
+        writes: whether it changes it.
+        gives: which of Polars' frames it returns, if one.
+    """
+
+    def decorate(method: Callable[Concatenate[T, P], R]) -> Callable[Concatenate[T, P], R]:
+        @functools.wraps(method)
+        def call(self: T, *args: P.args, **kwargs: P.kwargs) -> R:
+            plan = current_plan()
+            if plan is None:
+                return method(self, *args, **kwargs)
+            verb = method.__name__
+            annotation = getattr(sys.modules.get("polars"), gives, UNKNOWN) if gives else UNKNOWN
+            work = StorageCall(method, f"{getattr(self, 'name', 'resource')}.{verb}", verb, reads, writes, annotation)
+            return cast("R", plan.record(work, (self, *args), kwargs, sys._getframe(1)))
+
+        return call
+
+    return decorate
 
 
 def _operator(name: str, symbol: str) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ from glacier.errors import TaskError
 from glacier.execution.coroutines import Coroutines
 from glacier.execution.failures import task_error
 from glacier.execution.frames import Frames
-from glacier.execution.sinks import write_together
+from glacier.execution.sinks import is_write, write_together
 from glacier.graph import Graph, Node
 from glacier.task import Task
 from glacier.trace import Handle, rebuilt
@@ -109,11 +109,9 @@ class Performer:
 
     def _one(self, index: int) -> Done:
         node = self.graph.nodes[index]
-        args: tuple[object, ...] = node.args
-        kwargs: dict[str, object] = {}
         began = perf_counter()
         try:
-            value, args, kwargs = self._call(node)
+            value, rows = self._call(node)
             if index in self.frames.rules:
                 value = self.frames.settled(index, value)
             if self._takers[index]:
@@ -124,17 +122,20 @@ class Performer:
             seconds = perf_counter() - began
             return Done(index, began, seconds, error=task_error(self.graph, node, error, self._given(node)))
         closed = value is False and index in self._gates
-        return Done(index, began, perf_counter() - began, _rows_of(value), closed)
+        return Done(index, began, perf_counter() - began, _rows_of(value) if rows is None else rows, closed)
 
-    def _call(self, node: Node) -> tuple[object, tuple[object, ...], dict[str, object]]:
+    def _call(self, node: Node) -> tuple[object, int | None]:
+        """Gives what a node's work returns, and for a write its rows where they are known."""
         work = node.work
-        if not isinstance(work, Task):
-            args, kwargs = self._arguments(node, loaded=True)
-            return work.body(*args, **kwargs), args, kwargs
-        task = cast("Task[..., Any]", work)
-        args, kwargs = self._arguments(node, loaded=False)
-        function = self.replace.get(task.origin, task.function) if self.replace else task.function
-        return self.workplace.call(task, function, args, kwargs), args, kwargs
+        if isinstance(work, Task):
+            args, kwargs = self._arguments(node, loaded=False)
+            function = self.replace.get(work.origin, work.function) if self.replace else work.function
+            return self.workplace.call(work, function, args, kwargs), None
+        args, kwargs = self._arguments(node, loaded=True)
+        if is_write(node):
+            bucket = cast("Any", args[0])
+            return None, bucket.stage_write(*args[1:], **kwargs).run().rows
+        return work.body(*args, **kwargs), None
 
     def _arguments(self, node: Node, *, loaded: bool) -> tuple[tuple[object, ...], dict[str, object]]:
         if node.nested or loaded:

@@ -62,3 +62,46 @@ class Observer(Protocol):
 
     def run_ended(self, record: RunRecord) -> None:
         """The run is over, well or not; also called when it is interrupted."""
+
+
+class Recorder:
+    """Keeps the record of a run, and passes on what it is told to who shows it.
+
+    Attributes:
+        record: the run's record once it is over.
+
+    >>> from glacier import pipeline, task
+    >>> @task
+    ... def one() -> int:
+    ...     return 1
+    >>> recorder = Recorder()
+    >>> pipeline(lambda: one()).run(progress=recorder)
+    1
+    >>> [(node.name, node.state) for node in recorder.record.nodes]
+    [('one', 'succeeded')]
+    """
+
+    def __init__(self, shown: Observer | None = None) -> None:
+        self.record: RunRecord | None = None
+        self._shown = shown
+
+    def run_started(self, graph: Graph) -> None:
+        """Passes it on."""
+        if self._shown:
+            self._shown.run_started(graph)
+
+    def node_started(self, index: int) -> None:
+        """Passes it on."""
+        if self._shown:
+            self._shown.node_started(index)
+
+    def node_ended(self, index: int, record: NodeRecord) -> None:
+        """Passes it on."""
+        if self._shown:
+            self._shown.node_ended(index, record)
+
+    def run_ended(self, record: RunRecord) -> None:
+        """Keeps the record, and passes it on."""
+        self.record = record
+        if self._shown:
+            self._shown.run_ended(record)

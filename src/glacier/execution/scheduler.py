@@ -74,6 +74,8 @@ def execute(graph: Graph, options: RunOptions) -> object:
 
             workplace = stack.enter_context(Processes(options.max_workers))
         performer = Performer(graph, workplace, replace)
+        for resource in graph.prepared:
+            resource.prepare()
         run = _Run(graph, performer, options)
         if options.observer:
             options.observer.run_started(graph)

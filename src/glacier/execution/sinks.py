@@ -11,7 +11,7 @@ from glacier.trace import StorageCall
 if TYPE_CHECKING:
     import polars as pl
 
-    from glacier.resources.bucket import PendingWrite
+    from glacier.resources.pending import PendingWrite
 
 
 def is_write(node: Node) -> bool:
@@ -78,15 +78,14 @@ def write_together(writes: Sequence[tuple[Any, tuple[Any, ...], dict[str, Any]]]
     try:
         for bucket, args, kwargs in writes:
             staged.append(bucket.stage_write(*args, **kwargs))
-        plans = [pending.plan for pending in staged if pending.plan is not None]
-        pl.collect_all(plans, engine="streaming")
+        pl.collect_all([pending.plan for pending in staged if pending.plan is not None], engine="streaming")
+        return [pending.publish().rows for pending in staged]
     except Exception:  # noqa: BLE001  # told by the caller, who repeats the writes one by one
         _discard(staged)
         return None
     except BaseException:
         _discard(staged)
         raise
-    return [pending.publish().rows for pending in staged]
 
 
 def _discard(staged: Sequence[PendingWrite]) -> None:

@@ -1,0 +1,307 @@
+"""This machine: buckets are folders."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import socket
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2s
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glacier.errors import Site, StorageError
+from glacier.resources.bucket import Bucket, Entry, declare
+
+if TYPE_CHECKING:
+    from glacier.resources.formats import Format
+
+_STAGED = ".glacier-"
+_STALE_SECONDS = 24 * 3600
+_NAME_BYTES = 255
+"""Of one path component: NAME_MAX of Linux's, macOS's and (counted in UTF-16 units) Windows' file systems."""
+_PATH_BYTES = 4095
+"""Of a whole path: PATH_MAX of Linux, less its closing NUL."""
+
+
+@dataclass(frozen=True, init=False)
+class LocalProvider:
+    """Keeps buckets as folders of this machine: a path of a bucket is the file `base_path / name / path`.
+
+    Nothing is made before something is written.
+
+    Attributes:
+        base_path: absolute; a relative one is taken from the working directory when the provider is made.
+
+    >>> LocalProvider("/srv/data").bucket("sales", path="2024/may.parquet").uri
+    '/srv/data/sales/2024/may.parquet'
+    """
+
+    base_path: str
+
+    def __init__(self, base_path: str | os.PathLike[str] = "./data") -> None:
+        object.__setattr__(self, "base_path", os.path.normpath(Path(base_path).expanduser().absolute()))
+
+    def bucket(self, name: str, *, path: str, format: Format | None = None) -> Bucket:  # noqa: A002
+        """Declares a bucket; nothing is made or read.
+
+        Args:
+            name: one folder below `base_path`.
+            path: in it: a file, a directory (ends in "/" or has no extension), or a glob.
+            format: of the data; told by the path's extension if left out, Parquet for a directory.
+
+        Raises:
+            ConfigError: if the path leaves the bucket, tells no known format, or is too long for a file system.
+        """
+        return declare(LocalStore(self), name, path, format=format, site=Site.of_caller(sys._getframe(1)))
+
+
+@dataclass(frozen=True)
+class LocalStore:
+    """The folders of a `LocalProvider`, as `Bucket` uses them. Links are followed as long as they stay in `base_path`.
+
+    >>> LocalStore(LocalProvider("/srv/data")).uri("sales", "./")
+    '/srv/data/sales/'
+    """
+
+    local: LocalProvider
+
+    @property
+    def provider(self) -> str:
+        """The provider's name."""
+        return type(self.local).__name__
+
+    def uri(self, bucket: str, path: str) -> str:
+        """Gives the absolute path; a directory's ends in "/"."""
+        return str(self._place(bucket, path)) + ("/" if path.endswith("/") else "")
+
+    def reach(self) -> Mapping[str, Any]:
+        """Files need no options."""
+        return {}
+
+    def refusal(self, bucket: str, path: str) -> tuple[str, str] | None:
+        """Refuses what no file system can hold."""
+        for part in (bucket, *path.split("/")):
+            if len(os.fsencode(part)) > _NAME_BYTES:
+                return (
+                    f"`{part[:40]}...` in bucket `{bucket[:40]}` has {len(os.fsencode(part))} bytes, "
+                    f"and a file system holds {_NAME_BYTES} in a name",
+                    "shorten it, or split it into folders",
+                )
+        size = len(os.fsencode(self.uri(bucket, path)))
+        if size > _PATH_BYTES:
+            return (
+                f"path `{path[:40]}...` of bucket `{bucket}` makes {size} bytes, "
+                f"and a system holds {_PATH_BYTES} in a path",
+                "shorten it",
+            )
+        return None
+
+    def entries(self, bucket: str, path: str) -> Iterator[Entry]:
+        """Gives the file, or all files below the folder."""
+        top = self._place(bucket, "./")
+        place = self._inside(self._place(bucket, path))
+        if place.is_dir():
+            shown = self._place(bucket, path)
+            yield from self._below(place, shown.relative_to(top).as_posix(), (place,))
+        elif place.exists():
+            yield Entry(path.rstrip("/"), place.stat().st_size)
+
+    def neighbours(self, bucket: str, path: str) -> tuple[str, str, list[str]]:
+        """Gives the first missing component, the folder before it, and the names in that folder."""
+        place = self._place(bucket, path)
+        missing = ""
+        while not place.is_dir():
+            missing, place = place.name, place.parent
+        names = sorted(name for name in os.listdir(place) if not name.startswith("."))  # noqa: PTH208  # names only
+        return missing, str(place), names
+
+    def ends(self, bucket: str, path: str) -> tuple[bytes, bytes]:
+        """Reads the first 64 and the last 8 bytes."""
+        with self._place(bucket, path).open("rb") as file:
+            head = file.read(64)
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 8))
+            return head, file.read()
+
+    def prepare(self, bucket: str, path: str) -> None:
+        """Makes the folder, or the folder of the file."""
+        place = self._inside(self._place(bucket, path))
+        (place if path.endswith("/") else place.parent).mkdir(parents=True, exist_ok=True)
+
+    def stage(self, bucket: str, path: str) -> LocalStaged:
+        """Makes a hidden neighbour, so that publishing it is a rename."""
+        shown = self._place(bucket, path)
+        place = self._inside(shown)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        hidden = place.parent / f"{_STAGED}{_here()}-{os.getpid()}-{secrets.token_hex(6)}.tmp"
+        inner = shown.relative_to(self._place(bucket, "./")).as_posix()
+        return LocalStaged(hidden, place, inner, is_tree=path.endswith("/"))
+
+    def delete(self, bucket: str, paths: Sequence[str]) -> None:
+        """Removes files, and folders with all they hold; of a link, the link."""
+        for path in paths:
+            shown = self._place(bucket, path)
+            place = self._inside(shown)
+            if place.is_dir() and not shown.is_symlink():
+                shutil.rmtree(place)
+            else:
+                shown.unlink(missing_ok=True)
+
+    def sweep(self, bucket: str, path: str) -> None:
+        """Removes staged files and folders whose process is gone (or, on another machine, silent for a day)."""
+        place = self._inside(self._place(bucket, path))
+        for folder in (place.parent, *_folders(place)):
+            for left in folder.glob(f"{_STAGED}*.tmp"):
+                if _is_stale(left):
+                    _restore(left)
+                    _remove(left)
+
+    def _place(self, bucket: str, path: str) -> Path:
+        return Path(self.local.base_path, bucket, path)
+
+    def _inside(self, place: Path) -> Path:
+        """Gives the place with links followed, which must stay in `base_path`."""
+        base = Path(self.local.base_path).resolve()
+        try:
+            real = place.resolve()
+        except RuntimeError as error:  # Python 3.11 and 3.12 tell a loop so
+            raise StorageError(f"`{place}` goes through a link that leads to itself", fix="remove that link") from error
+        if real.is_relative_to(base):
+            return real
+        raise StorageError(
+            f"`{place}` is or goes through a link that leads out of the base path, to `{real}`",
+            fix=f"keep the data in `{self.local.base_path}`, or make a LocalProvider(base_path=...) that holds both",
+        )
+
+    def _below(self, folder: Path, shown: str, seen: tuple[Path, ...]) -> Iterator[Entry]:
+        with os.scandir(folder) as items:
+            found = sorted(items, key=lambda item: item.name)
+        for item in found:
+            if item.name.startswith(_STAGED):
+                continue
+            path = item.name if shown == "." else f"{shown}/{item.name}"
+            place = self._inside(Path(item.path)) if item.is_symlink() else Path(item.path)
+            if item.is_dir():
+                if place not in seen:  # a link to a folder above would never end
+                    yield from self._below(place, path, (*seen, place))
+            elif item.is_file():
+                yield Entry(path, item.stat().st_size)
+
+
+@dataclass(frozen=True)
+class LocalStaged:
+    """A hidden folder beside a place: `new` in it becomes the place, `old` is a replaced folder on its way out.
+
+    `place` in it is the place's name, so that a sweep can put `old` back if the process ended between two renames. A
+    file is staged in a folder too: threads of a failed query may open it late, and cannot once the folder is gone.
+    """
+
+    hidden: Path
+    place: Path
+    path: str
+    is_tree: bool
+
+    def __post_init__(self) -> None:
+        (self.hidden / "new" if self.is_tree else self.hidden).mkdir(parents=True)
+        (self.hidden / "place").write_text(self.place.name, encoding="utf-8")
+
+    @property
+    def uri(self) -> str:
+        """The file or folder to write."""
+        return str(self.hidden / "new")
+
+    def entries(self) -> list[Entry]:
+        """Gives the files, by the paths they will have."""
+        new = self.hidden / "new"
+        if not self.is_tree:
+            return [Entry(self.path, new.stat().st_size)]
+        prefix = "" if self.path == "." else self.path + "/"
+        files = sorted(file for file in new.rglob("*") if file.is_file())
+        return [Entry(prefix + file.relative_to(new).as_posix(), file.stat().st_size) for file in files]
+
+    def publish(self) -> None:
+        """Renames it into place; a folder takes two renames, and if the second fails, the old folder comes back."""
+        if self.is_tree:
+            self._swap()
+        elif self.place.is_dir():
+            raise StorageError(
+                f"`{self.place}` is a directory, and a file is to be written there",
+                fix='delete the directory first, or end the path with "/" to write one',
+            )
+        else:
+            (self.hidden / "new").replace(self.place)
+        _remove(self.hidden)
+
+    def discard(self) -> None:
+        """Removes it; looks again for a moment, because threads of a failed query may still make folders in it."""
+        _restore(self.hidden)
+        for pause in (0.0, 0.01, 0.02, 0.04) if self.is_tree else (0.0,):
+            time.sleep(pause)
+            _remove(self.hidden)
+
+    def _swap(self) -> None:
+        try:
+            if self.place.exists():
+                self.place.rename(self.hidden / "old")
+            (self.hidden / "new").rename(self.place)
+        except BaseException:
+            _restore(self.hidden)
+            raise
+
+
+def _restore(hidden: Path) -> None:
+    old = hidden / "old"
+    if not old.exists():
+        return
+    place = hidden.parent / (hidden / "place").read_text(encoding="utf-8")
+    if not place.exists():
+        old.rename(place)
+
+
+def _remove(folder: Path) -> None:
+    """Removes a staged folder; files may still appear in it, so it is tried again, and left to a sweep in the end."""
+    for pause in (0.0, 0.01, 0.1, 0.5):
+        time.sleep(pause)
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            if not folder.exists():
+                return
+        except OSError:
+            continue
+        else:
+            return
+
+
+def _folders(top: Path) -> Iterator[Path]:
+    for folder, inner, _ in os.walk(top):
+        inner[:] = [name for name in inner if not name.startswith(_STAGED)]
+        yield Path(folder)
+
+
+def _here() -> str:
+    return blake2s(socket.gethostname().encode(), digest_size=4).hexdigest()
+
+
+def _is_stale(staged: Path) -> bool:
+    host, pid, _ = staged.name.removeprefix(_STAGED).split("-")
+    if host == _here() and not _is_running(int(pid)):
+        return True
+    newest = max((path.lstat().st_mtime for path in (staged, *staged.rglob("*"))), default=0.0)
+    return time.time() - newest > _STALE_SECONDS
+
+
+def _is_running(pid: int) -> bool:
+    if sys.platform == "win32":
+        return True  # signal 0 would be Ctrl-C there; the day's silence decides
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,1 @@
+"""What a user holds: cloud-neutral resources, each made by a provider."""

@@ -1,0 +1,92 @@
+"""The objects that a bucket's path stands for: found, chosen and looked at before Polars reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from glacier.errors import ObjectNotFound, StorageError, did_you_mean, listed
+from glacier.resources import formats, paths
+
+if TYPE_CHECKING:
+    from glacier.resources.bucket import Bucket, Entry
+
+_CHECKED_FILES = 100
+"""Of a directory or glob, so many files have their first and last bytes looked at; all have their size."""
+
+
+def found(bucket: Bucket) -> Iterator[Entry]:
+    """Gives all that the path stands for, in no order."""
+    entries = bucket.store.entries(bucket.name, bucket.path)
+    if not paths.is_glob(bucket.path):
+        yield from entries
+        return
+    exact = [entry for entry in entries if entry.path == bucket.path]
+    if exact:  # a file may be called `a[1].csv`
+        yield from exact
+        return
+    matches = paths.matcher(bucket.path)
+    yield from (entry for entry in bucket.store.entries(bucket.name, paths.folder(bucket.path)) if matches(entry.path))
+
+
+def readable(bucket: Bucket) -> list[Entry]:
+    """Gives the files that a scan reads, in the order of their paths."""
+    every = sorted(found(bucket))
+    if not every:
+        raise _not_found(bucket)
+    top = bucket.path.rstrip("/") + "/"
+    if paths.is_glob(bucket.path) or not all(bucket.path == "./" or entry.path.startswith(top) for entry in every):
+        return every
+    below = paths.folder(top)
+    data = [
+        entry
+        for entry in every
+        if formats.in_directory(entry.path, bucket.format)
+        and not any(part.startswith((".", "_")) for part in entry.path.removeprefix(below).split("/"))
+    ]
+    if data:
+        return data
+    others = sorted({other for entry in every if (other := formats.format_of(entry.path))} - {bucket.format})
+    raise ObjectNotFound(
+        f"no {bucket.format} file in `{bucket.uri}`: "
+        f"it holds {listed(entry.path.removeprefix(below) for entry in every)}",
+        site=bucket.site,
+        fix=f'pass format="{others[0]}"' if others else f'pass a glob, path="{below}*" say',
+    )
+
+
+def _not_found(bucket: Bucket) -> ObjectNotFound:
+    missing, folder, names = bucket.store.neighbours(bucket.name, bucket.path)
+    holds = f"it holds {listed(names)}" if names else "it is empty"
+    if not missing:
+        return ObjectNotFound(
+            f"nothing in `{bucket.uri}`: {holds}", site=bucket.site, fix="write the data first, or correct the path"
+        )
+    near = did_you_mean(missing, names)
+    return ObjectNotFound(
+        f"nothing at `{bucket.uri}`: `{folder}` has no `{missing}`, {holds}",
+        site=bucket.site,
+        fix=f"write `{near[0]}` for `{missing}`" if near else "write the data first, or correct the path",
+    )
+
+
+def check(bucket: Bucket, entries: Sequence[Entry], *, may_be_empty: bool) -> None:
+    """Refuses files that are empty, or not what the bucket's format says."""
+    for entry in entries:
+        if not entry.size and not may_be_empty:
+            fix = "write it again, or delete it"
+            raise StorageError(
+                f"`{bucket.store.uri(bucket.name, entry.path)}` is empty (0 bytes), and {bucket.format} is to be read",
+                site=bucket.site,
+                fix=f"{fix}; pass schema=... to read it as no rows" if bucket.format == "ndjson" else fix,
+            )
+    for entry in entries[:_CHECKED_FILES]:
+        if not entry.size:
+            continue
+        wrong = formats.mismatch(bucket.format, entry.path, *bucket.store.ends(bucket.name, entry.path))
+        if wrong is not None:
+            raise StorageError(
+                f"`{bucket.store.uri(bucket.name, entry.path)}` is not {wrong[0]}: it looks like {wrong[1]}",
+                site=bucket.site,
+                fix=formats.mismatch_fix(entry.path, wrong[1]),
+            )

@@ -1,0 +1,116 @@
+"""Each example: the plain call equals the run, the analysis says what the docs say, the result is what bare Polars gives."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from glacier import Pipeline
+from glacier.loading import load_pipeline
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.fixture
+def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The examples and their data in a folder of the test's own."""
+    for file in EXAMPLES.glob("*.py"):
+        shutil.copy(file, tmp_path)
+    subprocess.run([sys.executable, str(tmp_path / "make_data.py")], check=True)
+    modules = set(sys.modules)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield tmp_path
+    for name in set(sys.modules) - modules:
+        if getattr(sys.modules[name], "__file__", "") and str(tmp_path) in str(sys.modules[name].__file__):
+            del sys.modules[name]
+
+
+def example(folder: Path, name: str) -> Pipeline[[], Any]:
+    return load_pipeline(str(folder / f"{name}.py"))
+
+
+def frame(value: Any) -> pl.DataFrame:
+    return value.collect() if isinstance(value, pl.LazyFrame) else value
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes", "sync"])
+@pytest.mark.parametrize("name", ["sales_analytics", "validated_processing", "portable_pipeline"])
+def test_plain_call_equals_run(examples: Path, name: str, executor: Any) -> None:
+    body = example(examples, name)
+    planned = frame(body.run(executor=executor))
+    assert planned.height > 0
+    assert_frame_equal(planned, frame(body()), check_row_order=False)
+
+
+@pytest.mark.parametrize("run", [True, False])
+def test_simple_etl(examples: Path, run: bool) -> None:
+    body = example(examples, "simple_etl")
+    assert (body.run() if run else body()) is None
+    written = pl.read_parquet(examples / "data" / "processed" / "data.parquet")
+    direct = (
+        pl.scan_csv(examples / "data" / "raw" / "data.csv")
+        .filter(pl.col("amount") > 0)
+        .with_columns(pl.col("date").str.to_date())
+        .collect()
+    )
+    assert_frame_equal(written, direct)
+    assert body.run(mode="analyze")["execution_levels"] == [["extract"], ["transform"], ["load"]]
+    resources = body.run(mode="analyze")["resources"]
+    assert [(r["name"], r["read_by"], r["written_by"]) for r in resources] == [
+        ("raw/data.csv", ["extract"], []),
+        ("processed/data.parquet", [], ["load"]),
+    ]
+
+
+def test_sales_analytics(examples: Path) -> None:
+    body = example(examples, "sales_analytics")
+    data = examples / "data"
+    direct = (
+        pl.scan_parquet(data / "sales" / "transactions.parquet")
+        .join(pl.scan_parquet(data / "inventory" / "products.parquet"), on="product_id", how="left")
+        .join(pl.scan_parquet(data / "customers" / "customers.parquet"), on="customer_id", how="left")
+        .group_by("customer_segment", "product_category")
+        .agg(
+            pl.sum("revenue").alias("total_revenue"),
+            pl.mean("margin").alias("avg_margin"),
+            pl.count("order_id").alias("order_count"),
+        )
+        .collect()
+    )
+    assert direct.height == 15
+    assert_frame_equal(body.run(), direct, check_row_order=False)
+    printed = subprocess.run([sys.executable, str(examples / "sales_analytics.py")], capture_output=True, text=True, check=True)
+    assert printed.stdout == (
+        "Tasks: 5\n"
+        "Execution levels: [[load_sales, load_inventory, load_customers], [enrich_sales], [compute_metrics]]\n"
+    )
+
+
+def test_validated_processing(examples: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    body = example(examples, "validated_processing")
+    direct = pl.scan_parquet(examples / "data" / "raw-data" / "orders.parquet").filter(pl.col("amount") > 0).collect()
+    assert_frame_equal(body.run().collect(), direct)
+    assert capsys.readouterr().out == ""
+    analysis = body.run(mode="analyze")
+    assert analysis["execution_levels"] == [["validate_schema", "validate_quality"], ["process_data", "send_alert"]]
+    assert [(edge["from"], edge["to"], edge["kind"]) for edge in analysis["edges"]] == [
+        ("validate_schema", "process_data", "explicit"),
+        ("validate_quality", "process_data", "explicit"),
+        ("validate_schema", "send_alert", "data"),
+        ("validate_quality", "send_alert", "data"),
+    ]
+
+
+def test_portable_pipeline(examples: Path) -> None:
+    body = example(examples, "portable_pipeline")
+    direct = pl.scan_parquet(examples / "data" / "data" / "sales.parquet").filter(pl.col("amount") > 100).collect()
+    assert_frame_equal(body.run(), direct)
+    assert body.run(mode="analyze")["execution_levels"] == [["load_data"], ["transform"]]

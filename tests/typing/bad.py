@@ -1,0 +1,46 @@
+"""What the type checkers must refuse; each such line ends in the mark `# refused`. Checked, never run."""
+
+import polars as pl
+
+from glacier import Bucket, pipeline, task
+from glacier.providers import LocalProvider
+
+provider = LocalProvider()
+
+
+@task
+def load(source: Bucket) -> pl.LazyFrame:
+    return source.scan()
+
+
+@task
+def height(df: pl.DataFrame, column: str = "") -> int:
+    return df.height
+
+
+class Model:
+    @task
+    def score(self, df: pl.DataFrame) -> float:
+        return float(df.height)
+
+
+@pipeline
+def report() -> int:
+    df = load("sales")  # refused
+    height(df)  # refused
+    height()  # refused
+    height(df.collect(), colunm="a")  # refused
+    Model().score(1)  # refused
+    load.after(df)(1)  # refused
+    wrong: str = height(df.collect())  # refused
+    return len(wrong)
+
+
+report.run(mode="locla")  # refused
+report.run(executor="thread")  # refused
+report.run(mode="analyze", max_workers=2)  # refused
+provider.bucket("sales", path="sales.parquet", format="xlsx")  # refused
+provider.bucket("sales")  # refused
+task(depends_on=load)  # refused
+task(materialize="always")  # refused
+text: str = report.run()  # refused

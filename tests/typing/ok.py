@@ -1,0 +1,72 @@
+"""What the type checkers must see through: arguments, results, overloads. Checked, never run."""
+
+from collections.abc import Coroutine
+from typing import Any, assert_type
+
+import polars as pl
+
+from glacier import Bucket, ExecutionMode, pipeline, task
+from glacier.providers import LocalProvider
+from glacier.report.analysis import Analysis
+from glacier.report.diagram import Diagram
+
+provider = LocalProvider()
+
+
+@task
+def load(source: Bucket) -> pl.LazyFrame:
+    return source.scan()
+
+
+@task(name="limit", depends_on=[load])
+def above(df: pl.LazyFrame, limit: float = 0.0, *, column: str) -> pl.DataFrame:
+    return df.filter(pl.col(column) > limit).collect()
+
+
+@task
+async def fetch(url: str) -> bytes:
+    return url.encode()
+
+
+class Model:
+    @task
+    def score(self, df: pl.DataFrame) -> float:
+        return float(df.height)
+
+
+@pipeline
+def report(limit: float = 1.0) -> pl.DataFrame:
+    source = provider.bucket("sales", path="sales.parquet")
+    assert_type(source, Bucket)
+    df = load(source)
+    assert_type(df, pl.LazyFrame)
+    ordered = above.after(df)(df, limit, column="amount")
+    assert_type(ordered, pl.DataFrame)
+    piped = df.pipe(above, column="amount")
+    assert_type(piped, pl.DataFrame)
+    assert_type(Model().score(piped), float)
+    assert_type(source.scan(), pl.LazyFrame)
+    assert_type(source.read(), pl.DataFrame)
+    source.write(df, partition_by="day", compression="zstd")
+    return piped
+
+
+@pipeline(name="other", infer=False)
+async def other() -> bytes:
+    content = await fetch("https://example.org")
+    assert_type(content, bytes)
+    return content
+
+
+assert_type(report(2.0), pl.DataFrame)
+assert_type(report.run(), pl.DataFrame)
+assert_type(report.run("local", inputs={"limit": 2.0}, max_workers=2, executor="processes"), pl.DataFrame)
+assert_type(report.run(mode=ExecutionMode.LOCAL), pl.DataFrame)
+assert_type(report.run(mode="analyze"), Analysis)
+assert_type(report.run(mode=ExecutionMode.ANALYZE), Analysis)
+assert_type(report.graph(), Diagram)
+assert_type(fetch("x"), Coroutine[Any, Any, bytes])
+
+analysis = report.run(mode="analyze")
+assert_type(len(analysis["tasks"]), int)
+names: list[str] = [str(name) for level in analysis["execution_levels"] for name in level]
