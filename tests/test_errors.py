@@ -164,7 +164,10 @@ def test_missing_argument_that_nothing_fills(line: Line) -> None:
 
 USES = {
     "attribute": (lambda h: h.filter(1), "`.filter` uses it as a plain value"),
-    "branch": (lambda h: 1 if h else 2, "a branch (`if`, `and`, `or`, `not`, a conditional expression) needs its value"),
+    "branch": (
+        lambda h: 1 if h else 2,
+        "a branch (`if`, `and`, `or`, `not`, a conditional expression) needs its value",
+    ),
     "loop": (list, "a loop or an unpacking needs its items"),
     "len": (len, "`len` needs its value"),
     "print": (print, "`str` or `print` needs its value"),

@@ -87,7 +87,9 @@ def test_sales_analytics(examples: Path) -> None:
     )
     assert direct.height == 15
     assert_frame_equal(body.run(), direct, check_row_order=False)
-    printed = subprocess.run([sys.executable, str(examples / "sales_analytics.py")], capture_output=True, text=True, check=True)
+    printed = subprocess.run(
+        [sys.executable, str(examples / "sales_analytics.py")], capture_output=True, text=True, check=True
+    )
     assert printed.stdout == (
         "Tasks: 5\n"
         "Execution levels: [[load_sales, load_inventory, load_customers], [enrich_sales], [compute_metrics]]\n"

@@ -128,7 +128,10 @@ def test_a_task_of_a_function_cannot_go_to_a_process() -> None:
 
     with pytest.raises(TaskError, match="`local` cannot go to a worker process") as error:
         body.run(executor="processes")
-    assert error.value.fix == "keep tasks and their arguments at module level and picklable, or run with executor='threads'"
+    assert (
+        error.value.fix
+        == "keep tasks and their arguments at module level and picklable, or run with executor='threads'"
+    )
 
 
 def test_independent_tasks_overlap_and_results_wait_for_all() -> None:

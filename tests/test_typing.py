@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 CASES = Path(__file__).parent / "typing"
-CHECKERS = ["mypy", *(["pyright"] if shutil.which("pyright") else [])]  # pyright is a tool of developers, in .ci/run too
+CHECKERS = [
+    "mypy",
+    *(["pyright"] if shutil.which("pyright") else []),
+]  # pyright is a tool of developers, in .ci/run too
 
 
 def refused_lines(checker: str, file: Path) -> list[int]:
@@ -19,7 +22,9 @@ def refused_lines(checker: str, file: Path) -> list[int]:
         command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--output=json", str(file)]
         printed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
         errors = [json.loads(line) for line in printed.splitlines()]
-        return sorted({error["line"] for error in errors if error["severity"] == "error" and error["file"].endswith(file.name)})
+        return sorted(
+            {error["line"] for error in errors if error["severity"] == "error" and error["file"].endswith(file.name)}
+        )
     config = CASES / "pyrightconfig.json"
     command = ["pyright", "--outputjson", "--project", str(config), "--pythonpath", sys.executable]
     printed = subprocess.run(command, capture_output=True, text=True, check=False).stdout

@@ -37,7 +37,9 @@ def load_pipeline(target: str) -> Pipeline[..., Any]:
         by_name = {pipeline.name: pipeline for pipeline in own.values()} | found
         if name in by_name:
             return by_name[name]
-        raise InputError(f"`{place}` has no pipeline `{name}`", fix=_choice(place, did_you_mean(name, by_name) or list(own)))
+        raise InputError(
+            f"`{place}` has no pipeline `{name}`", fix=_choice(place, did_you_mean(name, by_name) or list(own))
+        )
     choices = {id(pipeline): (key, pipeline) for key, pipeline in (own or found).items()}
     if len(choices) == 1:
         return next(iter(choices.values()))[1]
@@ -88,7 +90,9 @@ def _from_name(name: str) -> ModuleType:
         if error.name and not name.startswith(error.name):
             raise  # the module is there; something it imports is not
         file = f"{name}.py" if Path(f"{name}.py").is_file() else None
-        fix = f"to run the file, write `{file}`" if file else "name a file (`etl.py`) or a module that Python can import"
+        fix = (
+            f"to run the file, write `{file}`" if file else "name a file (`etl.py`) or a module that Python can import"
+        )
         raise InputError(f"there is no module `{name}`", fix=fix) from None
 
 

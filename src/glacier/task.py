@@ -269,7 +269,9 @@ class _Missing:
                 return self._result_of(task)
         depends_on = self.task.options.depends_on
         listing = listed(task.name for task in depends_on)
-        tried = f"nothing its depends_on gives ({listing}) fits" if depends_on else "it has no depends_on to take it from"
+        tried = (
+            f"nothing its depends_on gives ({listing}) fits" if depends_on else "it has no depends_on to take it from"
+        )
         raise GraphError(
             f"task `{self.task.name}` is called without `{parameter.name}`: {tried}, "
             "and the body has no resource variable of that name",
