@@ -1,0 +1,267 @@
+"""What waits for what: each rule of docs/design.md, section 4, against whole lists of edges."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from glacier import Bucket, Pipeline, pipeline, task
+from glacier.errors import GateClosed
+from glacier.providers import LocalProvider
+
+
+@task
+def read(source: Bucket) -> pl.DataFrame:
+    return source.read()
+
+
+@task
+def write(target: Bucket, n: int = 1) -> None:
+    target.write(pl.DataFrame({"n": [n]}))
+
+
+@task
+def has_rows(source: Bucket) -> bool:
+    return source.scan().select(pl.len()).collect().item() > 0
+
+
+@task
+def process(source: Bucket) -> pl.LazyFrame:
+    return source.scan()
+
+
+@pytest.fixture
+def provider(tmp_path: Path) -> LocalProvider:
+    return LocalProvider(tmp_path)
+
+
+def edges(body: Pipeline[..., Any]) -> list[tuple[str, str, str]]:
+    graph = body.plan()
+    names = graph.names
+    return [(names[edge.source], names[edge.target], edge.kind) for edge in graph.edges()]
+
+
+def test_readers_of_one_object_do_not_wait(provider: LocalProvider) -> None:
+    @pipeline
+    def body() -> None:
+        source = provider.bucket("a", path="a.parquet")
+        read(source)
+        read(source)
+
+    assert edges(body) == []
+
+
+def test_write_then_read_then_write(provider: LocalProvider) -> None:
+    @pipeline
+    def body() -> None:
+        target = provider.bucket("a", path="a.parquet")
+        write(target, 1)
+        one = read(target)  # noqa: F841  # a name for the edge
+        two = read(target)  # noqa: F841
+        write(target, 2)
+        three = read(target)  # noqa: F841
+
+    assert edges(body) == [
+        ("write[#1]", "read[one]", "resource"),
+        ("write[#1]", "read[two]", "resource"),
+        ("write[#1]", "write[#2]", "resource"),
+        ("read[one]", "write[#2]", "resource"),
+        ("read[two]", "write[#2]", "resource"),
+        ("write[#2]", "read[three]", "resource"),
+    ]
+    body.run()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "meet"),
+    [
+        ("a.parquet", "a.parquet", True),
+        ("a.parquet", "b.parquet", False),
+        ("day/", "day/a.parquet", True),
+        ("day/a.parquet", "day/", True),
+        ("day/a.parquet", "days/", False),
+        ("*.parquet", "a.parquet", True),
+        ("a.parquet", "*.parquet", True),
+        ("*.csv", "a.parquet", False),
+        ("x/*.parquet", "y/a.parquet", False),
+        ("x/*.parquet", "x/", True),
+        ("**/*.parquet", "x/y/a.parquet", True),
+        ("x/*/a.parquet", "x/y/a.parquet", True),
+        ("2024-*.parquet", "2025-01.parquet", False),
+    ],
+)
+def test_overlap_of_paths_folders_and_globs(provider: LocalProvider, first: str, second: str, meet: bool) -> None:
+    bucket = provider.bucket("a", path="seed.parquet")
+
+    @pipeline
+    def body() -> None:
+        write(bucket.at(first, format="parquet"))
+        process(bucket.at(second, format="parquet"))
+
+    assert edges(body) == ([("write", "process", "resource")] if meet else [])
+
+
+def test_a_folder_written_supersedes_what_was_in_it(provider: LocalProvider) -> None:
+    bucket = provider.bucket("a", path="day/")
+
+    @pipeline
+    def body() -> None:
+        write(bucket.at("day/a.parquet"))
+        whole = bucket.write(pl.DataFrame({"n": [1]}))  # noqa: F841
+        process(bucket.at("day/a.parquet"))
+
+    assert edges(body) == [("write", "a.write", "resource"), ("a.write", "process", "resource")]
+
+
+def test_a_check_comes_before_use_and_closes_it(provider: LocalProvider) -> None:
+    source = provider.bucket("data", path="input.parquet")
+    source.write(pl.DataFrame({"n": [1, 2]}))
+
+    @pipeline
+    def smart() -> pl.LazyFrame:
+        valid = has_rows(source)  # noqa: F841
+        return process(source)
+
+    assert edges(smart) == [("has_rows", "process", "gate")]
+    reasons = [edge.reason for edge in smart.plan().edges()]
+    assert reasons == ["it checks the same `data/input.parquet`"]
+    assert smart.run().collect().height == 2
+    source.write(pl.DataFrame({"n": []}))
+    with pytest.raises(GateClosed, match="`process` was skipped because `has_rows` returned False"):
+        smart.run()
+
+
+def test_checks_do_not_wait_for_each_other_and_reads_before_a_check_do_not_wait(provider: LocalProvider) -> None:
+    @task
+    def is_small(source: Bucket) -> bool:
+        return source.scan().select(pl.len()).collect().item() < 10
+
+    @pipeline
+    def body() -> None:
+        source = provider.bucket("a", path="a.parquet")
+        read(source)
+        has_rows(source)
+        is_small(source)
+        process(source)
+
+    assert edges(body) == [("has_rows", "process", "gate"), ("is_small", "process", "gate")]
+
+
+def test_inference_can_be_turned_off(provider: LocalProvider) -> None:
+    @task(gate=False)
+    def probe(source: Bucket) -> bool:
+        return source.exists()
+
+    @pipeline(infer=False)
+    def body() -> None:
+        source = provider.bucket("a", path="a.parquet")
+        has_rows(source)
+        write(source)
+
+    @pipeline
+    def ungated() -> None:
+        source = provider.bucket("a", path="a.parquet")
+        probe(source)
+        process(source)
+
+    assert edges(body) == []
+    assert edges(ungated) == []
+
+
+def test_depends_on_waits_for_every_call_before_or_after(provider: LocalProvider) -> None:
+    @task
+    def prepare(n: int) -> int:
+        return n
+
+    @task(depends_on=[prepare])
+    def use() -> int:
+        return 0
+
+    @pipeline
+    def body() -> None:
+        a = prepare(1)  # noqa: F841
+        use()
+        b = prepare(2)  # noqa: F841
+
+    assert edges(body) == [("prepare[a]", "use", "explicit"), ("prepare[b]", "use", "explicit")]
+
+
+def test_resources_follow_the_order_that_depends_on_states(provider: LocalProvider) -> None:
+    @task(depends_on=[read])
+    def clear(target: Bucket) -> None:
+        target.delete()
+
+    @pipeline
+    def body() -> None:
+        source = provider.bucket("a", path="a.parquet")
+        clear(source)
+        read(source)
+
+    assert edges(body) == [("read", "clear", "explicit")]
+
+
+def test_nodes_of_the_body_are_ordered_like_tasks(provider: LocalProvider) -> None:
+    @pipeline
+    def body() -> pl.DataFrame:
+        source = provider.bucket("a", path="a.parquet")
+        write(source, 7)
+        df = source.read()
+        source.delete()
+        return df
+
+    assert edges(body) == [
+        ("write", "a.read", "resource"),
+        ("write", "a.delete", "resource"),
+        ("a.read", "a.delete", "resource"),
+    ]
+    assert body.run()["n"].to_list() == [7]
+    assert body()["n"].to_list() == [7]
+
+
+def test_a_resource_reached_as_a_global_counts(provider: LocalProvider) -> None:
+    hidden = provider.bucket("a", path="a.parquet")
+
+    @task
+    def write_hidden() -> None:
+        hidden.write(pl.DataFrame({"n": [1]}))
+
+    @pipeline
+    def body() -> pl.DataFrame:
+        write_hidden()
+        return read(hidden)
+
+    assert edges(body) == [("write_hidden", "read", "resource")]
+    assert body.run().height == 1
+
+
+def test_what_cannot_be_told_counts_as_both_and_is_said(provider: LocalProvider) -> None:
+    def elsewhere(*things: object) -> None: ...
+
+    @task
+    def vague(target: Bucket) -> None:
+        [elsewhere][0](target)
+
+    @pipeline
+    def body() -> None:
+        target = provider.bucket("a", path="a.parquet")
+        vague(target)
+        read(target)
+
+    assert edges(body) == [("vague", "read", "resource")]
+    (warning,) = body.plan().warnings
+    assert warning.startswith("what `vague` does with `a/a.parquet` cannot be told from its code; it counts as reading")
+
+
+def test_a_thousand_objects_stay_linear(provider: LocalProvider) -> None:
+    bucket = provider.bucket("a", path="seed.parquet")
+
+    @pipeline
+    def body() -> None:
+        for n in range(1_000):
+            write(bucket.at(f"day/{n}.parquet"))
+        read(bucket.at("day/"))
+
+    assert len(edges(body)) == 1_000

@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import io
+import re
+import sys
+import threading
+import time
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from glacier import pipeline, task
+from glacier.errors import RunErrors
+from glacier.execution.record import NodeRecord, NodeState, RunRecord
+from glacier.graph import Graph
+from glacier.report.progress import progress_observer, summary_table
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@task
+def load(n: int) -> int:
+    return n
+
+
+@task
+def broken(n: int) -> int:
+    raise ValueError("no such column")
+
+
+@task
+def use(n: int) -> int:
+    return n
+
+
+@pipeline
+def some() -> list[int]:
+    first = load(1)
+    return [use(broken(first)), use(first + 1)]
+
+
+def fan(count: int) -> Graph:
+    @pipeline
+    def wide() -> list[int]:
+        return [load(n) for n in range(count)]
+
+    return wide.plan()
+
+
+def run_some(stream: io.StringIO) -> str:
+    with pytest.raises(RunErrors):
+        some.run(progress=progress_observer(stream), on_failure="continue", executor="sync")
+    return stream.getvalue()
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+
+
+def test_plain_lines_tell_each_task() -> None:
+    lines = re.sub(r"\d+\.\d+ s", "0.00 s", run_some(io.StringIO())).splitlines()
+    assert sorted(lines[:-1]) == [
+        "  broken    failed   0.00 s   task `broken` of pipeline `some` failed: ValueError: no such column",
+        "  load      0.00 s",
+        "  use[#1]   skipped   `broken` failed",
+        "  use[#2]   0.00 s",
+    ]
+    assert lines[-1] == "1 failed, 1 skipped, 2 succeeded in 0.00 s"
+
+
+def told(observer: Any, graph: Graph, *, failing: int = 0, rows: int | None = None) -> None:
+    states: list[NodeState] = ["failed" if node.index < failing else "succeeded" for node in graph.nodes]
+    records = [NodeRecord(name, state, 0.0, 0.12, rows) for name, state in zip(graph.names, states, strict=True)]
+    observer.run_started(graph)
+    for index, record in enumerate(records):
+        observer.node_started(index)
+        observer.node_ended(index, record)
+    observer.run_ended(RunRecord(graph.name, 1.25, tuple(records)))
+
+
+def test_plain_lines_with_rows() -> None:
+    stream = io.StringIO()
+    told(progress_observer(stream), fan(1), rows=1_000_000)
+    assert stream.getvalue() == "  load   0.12 s   1,000,000 rows\n1 task in 1.2 s\n"
+
+
+def test_many_nodes_are_told_by_sums_and_failures() -> None:
+    stream = io.StringIO()
+    told(progress_observer(stream), fan(5_000), failing=50)
+    lines = stream.getvalue().splitlines()
+    assert len([line for line in lines if "failed   0.12 s" in line]) == 20
+    assert len(lines) < 40
+    assert lines[-1] == "50 failed, 4,950 succeeded in 1.2 s"
+
+
+def test_sums_come_as_time_passes() -> None:
+    stream = io.StringIO()
+    observer = progress_observer(stream)
+    graph = fan(300)
+    observer.run_started(graph)
+    for index in range(60):
+        if index == 59:
+            time.sleep(0.12)
+        observer.node_ended(index, NodeRecord("load", "succeeded"))
+    assert re.fullmatch(r"  60 of 300 tasks, 0\.\d s\n", stream.getvalue())
+
+
+def test_hidden_nodes_are_not_told() -> None:
+    assert "[]" not in run_some(io.StringIO())
+    assert "+" not in run_some(io.StringIO())
+
+
+def test_an_encoding_without_a_name_s_letters_is_no_failure() -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii")
+
+    @task(name="売上")
+    def sales() -> int:
+        return 1
+
+    @pipeline
+    def one() -> int:
+        return sales()
+
+    assert one.run(progress=progress_observer(stream)) == 1
+    assert raw.getvalue().startswith(b"  ??   ")
+
+
+def test_terminal_shows_tasks_and_ends_with_the_sum() -> None:
+    shown = plain(run_some(Terminal()))
+    last = shown.rstrip().splitlines()
+    assert re.fullmatch(r"1 failed, 1 skipped, 2 succeeded in \d\.\d\d s", last[-1].strip())
+    assert any("✗ broken" in line for line in last)
+    assert any("✓ use[#2]" in line for line in last)
+
+
+def test_terminal_shows_no_more_lines_than_its_height(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINES", "10")
+    monkeypatch.setenv("COLUMNS", "60")
+    stream = Terminal()
+    observer: Any = progress_observer(stream)
+    graph = fan(500)
+    observer.run_started(graph)
+    for index in range(400):
+        observer.node_started(index)
+    printed = io.StringIO()
+    Console(file=printed, width=60, height=10).print(observer._view())
+    observer.run_ended(RunRecord("wide", 1.0, ()))
+    lines = printed.getvalue().splitlines()
+    assert len(lines) < 10
+    assert lines[-2] == "  ... and 394 more running"
+    assert max(map(len, lines)) <= 60
+
+
+def test_no_thread_and_no_redirection_is_left() -> None:
+    before, out, err = threading.active_count(), sys.stdout, sys.stderr
+    run_some(Terminal())
+    assert (threading.active_count(), sys.stdout, sys.stderr) == (before, out, err)
+
+
+@pytest.mark.parametrize("stream", [io.StringIO(), Terminal()])
+def test_being_told_is_cheap(stream: io.StringIO) -> None:
+    graph = fan(10_000)
+    observer = progress_observer(stream)
+    observer.run_started(graph)
+    record = NodeRecord("load", "succeeded", 0.0, 0.1)
+    best = 1.0
+    for start in range(0, 10_000, 1_000):
+        begun = time.perf_counter()
+        for index in range(start, start + 1_000):
+            observer.node_started(index)
+            observer.node_ended(index, record)
+        best = min(best, (time.perf_counter() - begun) / 1_000)
+    observer.run_ended(RunRecord("wide", 1.0, (record,)))
+    assert best < 10e-6
+
+
+def test_threads_may_tell_at_once() -> None:
+    stream = Terminal()
+    graph = fan(4_000)
+    observer: Any = progress_observer(stream)
+    observer.run_started(graph)
+
+    def tell(start: int) -> None:
+        for index in range(start, 4_000, 4):
+            observer.node_started(index)
+            observer.node_ended(index, NodeRecord("load", "succeeded"))
+
+    threads = [threading.Thread(target=tell, args=(start,)) for start in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    observer._view()
+    assert observer._tally.done == 4_000
+    observer.run_ended(RunRecord("wide", 1.0, ()))
+
+
+def test_summary_table() -> None:
+    record = RunRecord(
+        "sales",
+        2.0,
+        (
+            NodeRecord("load", "succeeded", 0.0, 0.5, 1_000_000),
+            NodeRecord("clean", "succeeded", 0.5, 1.5),
+            NodeRecord("report", "skipped", reason="`check` returned False"),
+        ),
+    )
+    printed = io.StringIO()
+    Console(file=printed, width=80).print(summary_table(record))
+    assert [line.rstrip() for line in printed.getvalue().splitlines()] == [
+        "sales: 1 skipped, 2 succeeded in 2.0 s",
+        "task    state      start  seconds       rows  when",
+        "load    succeeded   0.00     0.50  1,000,000  █████",
+        "clean   succeeded   0.50     1.50          –       ███████████████",
+        "report  skipped        –        –          –",
+    ]
+
+
+def test_summary_table_of_many_keeps_the_failed_and_the_slowest() -> None:
+    nodes = [NodeRecord(f"t{i}", "succeeded", 0.0, i / 1_000) for i in range(1_000)]
+    nodes[3] = NodeRecord("bad", "failed", 0.0, 0.0)
+    table = summary_table(RunRecord("many", 1.0, tuple(nodes)))
+    assert table.row_count == 60
+    assert table.caption == "... and 940 quicker tasks"
+    assert str(table.columns[0]._cells[0]) == "bad"
+
+
+def test_default_is_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    told(progress_observer(), fan(1))
+    captured = capsys.readouterr()
+    assert (captured.out, captured.err) == ("", "  load   0.12 s\n1 task in 1.2 s\n")
