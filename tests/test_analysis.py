@@ -198,6 +198,11 @@ def test_uncertain_access_counts_as_both(made: Any) -> None:
     assert raw["written_by"] == raw["uncertain"] == ["guess"]
 
 
+def test_html_marks_uncertain_access(made: Any) -> None:
+    page = made(CHECKED).run(mode="analyze")._repr_html_()
+    assert "<td>validate, process, guess (perhaps)</td><td>guess (perhaps)</td>" in page
+
+
 def test_names_and_warnings_of_nothing() -> None:
     @pipeline
     def empty(n: int) -> None: ...

@@ -1,4 +1,4 @@
-"""Each example: the plain call equals the run, the analysis says what the docs say, the result is what bare Polars gives."""
+"""Each example: the plain call equals the run, the analysis is as documented, the result is what bare Polars gives."""
 
 from __future__ import annotations
 

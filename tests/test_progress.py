@@ -216,8 +216,8 @@ def test_summary_table() -> None:
         "sales: 1 skipped, 2 succeeded in 2.0 s",
         "task    state      start  seconds       rows  when",
         "load    succeeded   0.00     0.50  1,000,000  █████",
-        "clean   succeeded   0.50     1.50          –       ███████████████",
-        "report  skipped        –        –          –",
+        "clean   succeeded   0.50     1.50          –       ███████████████",  # noqa: RUF001
+        "report  skipped        –        –          –",  # noqa: RUF001
     ]
 
 

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, get_args
 
 import polars as pl
 import pytest
@@ -17,7 +18,9 @@ import pytest
 from glacier import pipeline, task
 from glacier.errors import ConfigError, GateClosed, InputError, RunErrors, TaskError
 from glacier.execution.record import NodeRecord, RunRecord
+from glacier.execution.scheduler import Executor
 from glacier.graph import Graph
+from glacier.task import Materialize
 
 
 @task
@@ -47,7 +50,7 @@ def lazy(df: pl.DataFrame) -> pl.LazyFrame:
 
 @task
 def height(df: pl.LazyFrame) -> int:
-    return df.select(pl.len()).collect().item()
+    return df.collect().height
 
 
 @pipeline
@@ -89,17 +92,17 @@ class Told:
         self.record = record
 
 
-EXECUTORS = ["threads", "processes", "sync"]
+EXECUTORS: tuple[Executor, ...] = get_args(Executor)
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_same_result_on_every_executor(executor: str) -> None:
-    assert diamond.run(executor=executor) == diamond() == 5  # type: ignore[call-overload]  # each of the closed set
+def test_same_result_on_every_executor(executor: Executor) -> None:
+    assert diamond.run(executor=executor) == diamond() == 5
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_frames_on_every_executor(executor: str) -> None:
-    rows, even, named = frames.run(executor=executor)  # type: ignore[call-overload]  # each of the closed set
+def test_frames_on_every_executor(executor: Executor) -> None:
+    rows, even, named = frames.run(executor=executor)
     assert rows == 5
     assert isinstance(even, pl.LazyFrame)
     assert even.collect()["n"].to_list() == [0, 2, 4, 6, 8]
@@ -107,13 +110,13 @@ def test_frames_on_every_executor(executor: str) -> None:
 
 
 @pytest.mark.parametrize("executor", EXECUTORS)
-def test_failure_on_every_executor(executor: str) -> None:
+def test_failure_on_every_executor(executor: Executor) -> None:
     @pipeline
     def failing() -> int:
         return add(fail("boom"))
 
     with pytest.raises(TaskError, match="task `fail` of pipeline `failing` failed: ValueError: boom") as error:
-        failing.run(executor=executor)  # type: ignore[call-overload]  # each of the closed set
+        failing.run(executor=executor)
     assert isinstance(error.value.__cause__, ValueError)
 
 
@@ -251,7 +254,8 @@ def test_replace_for_tests() -> None:
 
 
 def test_wrong_options() -> None:
-    for options in ({"max_workers": 0}, {"executor": "thread"}, {"on_failure": "go"}):
+    wrong: list[dict[str, Any]] = [{"max_workers": 0}, {"executor": "thread"}, {"on_failure": "go"}]
+    for options in wrong:
         with pytest.raises(ConfigError):
             diamond.run(**options)
 
@@ -331,12 +335,12 @@ def test_values_are_dropped_when_nobody_takes_them_any_more() -> None:
 
     @pipeline
     def body() -> list[int]:
-        seen = []
-        last: object = None
+        seen: list[int] = []
+        last: int | None = None
         for _ in range(10):
             last = look(make(last))
             seen.append(last)
-        return seen  # type: ignore[return-value]  # handles while planning
+        return seen
 
     assert max(body.run(max_workers=1)) <= 2
 
@@ -433,8 +437,8 @@ def test_shared_expensive_frame_is_computed_once() -> None:
         calls.append(df.height)
         return df
 
-    def build(materialize: object) -> Callable[[], int]:
-        @task(materialize=materialize)  # type: ignore[call-overload]  # each of the closed set
+    def build(materialize: Materialize) -> Callable[[], int]:
+        @task(materialize=materialize)
         def source() -> pl.LazyFrame:
             return pl.LazyFrame({"n": [1, 2]}).map_batches(counted)
 
@@ -449,7 +453,8 @@ def test_shared_expensive_frame_is_computed_once() -> None:
 
         return body.run
 
-    for materialize, expected in {"auto": 1, True: 1, "disk": 1, False: 2}.items():
+    computed: dict[Materialize, int] = {"auto": 1, True: 1, "disk": 1, False: 2}
+    for materialize, expected in computed.items():
         calls.clear()
         assert build(materialize)() == 4
         assert len(calls) == expected, materialize

@@ -41,7 +41,7 @@ class Scaler:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Scaler) and other.factor == self.factor
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None  # type: ignore[assignment]  # how Python spells unhashable
 
 
 def test_plain_call() -> None:
@@ -91,9 +91,9 @@ def test_calls_in_a_body_become_nodes() -> None:
 def test_the_same_task_many_times_and_in_many_pipelines() -> None:
     @pipeline
     def one() -> int:
-        x = 0
+        x = 1
         for _ in range(50):
-            x = double(x + 1) if isinstance(x, int) and x == 0 else double(x)
+            x = double(x)
         return x
 
     @pipeline
@@ -127,9 +127,9 @@ def test_async_tasks_share_one_loop() -> None:
         loops.append(id(asyncio.get_running_loop()))
 
     @pipeline
-    def body() -> None:
+    async def body() -> None:
         for n in range(4):
-            where(n)
+            await where(n)
 
     body.run()
     assert len(loops) == 4

@@ -65,7 +65,8 @@ assert_type(report.run(mode=ExecutionMode.LOCAL), pl.DataFrame)
 assert_type(report.run(mode="analyze"), Analysis)
 assert_type(report.run(mode=ExecutionMode.ANALYZE), Analysis)
 assert_type(report.graph(), Diagram)
-assert_type(fetch("x"), Coroutine[Any, Any, bytes])
+pending: Coroutine[Any, Any, bytes] = fetch("x")  # to pyright, a CoroutineType
+assert_type(other.run(), bytes)
 
 analysis = report.run(mode="analyze")
 assert_type(len(analysis["tasks"]), int)

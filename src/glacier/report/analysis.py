@@ -1,0 +1,201 @@
+"""What a pipeline would do, as plain data: tasks, levels, edges and their reasons, resources, warnings."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Literal, cast, overload
+
+from glacier.access import touches
+from glacier.annotations import UNKNOWN, shown
+from glacier.execution.performer import handles_in
+from glacier.report.analysis_html import html
+from glacier.report.analysis_text import text
+from glacier.report.findings import AnalysisDict, CallInfo, EdgeInfo, InputInfo, Key, ResourceInfo, TaskName
+from glacier.report.fitting import counted
+from glacier.task import Task
+from glacier.trace import Input
+
+if TYPE_CHECKING:
+    from glacier.graph import Graph, Node
+
+
+class Analysis(Mapping[Key, object]):
+    """What `run(mode="analyze")` gives: a read-only mapping that prints, and shows in a notebook, as a report.
+
+    >>> from glacier import pipeline, task
+    >>> @task
+    ... def load() -> list[int]:
+    ...     return [1]
+    >>> @task
+    ... def total(numbers: list[int]) -> int:
+    ...     return sum(numbers)
+    >>> @pipeline
+    ... def sums() -> int:
+    ...     return total(load())
+    >>> analysis = sums.run(mode="analyze")
+    >>> analysis["execution_levels"]
+    [[load], [total]]
+    >>> analysis["edges"][0]["reason"]
+    '`total` takes the result of `load`'
+    """
+
+    def __init__(self, content: AnalysisDict) -> None:
+        self._content = content
+
+    @overload
+    def __getitem__(self, key: Literal["name"]) -> str: ...
+    @overload
+    def __getitem__(self, key: Literal["tasks"]) -> list[TaskName]: ...
+    @overload
+    def __getitem__(self, key: Literal["execution_levels"]) -> list[list[TaskName]]: ...
+    @overload
+    def __getitem__(self, key: Literal["edges"]) -> list[EdgeInfo]: ...
+    @overload
+    def __getitem__(self, key: Literal["resources"]) -> list[ResourceInfo]: ...
+    @overload
+    def __getitem__(self, key: Literal["calls"]) -> list[CallInfo]: ...
+    @overload
+    def __getitem__(self, key: Literal["inputs"]) -> list[InputInfo]: ...
+    @overload
+    def __getitem__(self, key: Literal["warnings"]) -> list[str]: ...
+    @overload
+    def __getitem__(self, key: Key) -> object: ...
+    def __getitem__(self, key: Key) -> object:
+        return self._content[key]
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(cast("Mapping[Key, object]", self._content))
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+    def to_dict(self) -> AnalysisDict:
+        """Gives the content as plain lists and dicts; `json.dumps` takes it. A shallow copy."""
+        return self._content.copy()
+
+    def text(self, width: int | None = None) -> str:
+        """Gives the report that `print` shows.
+
+        Args:
+            width: in columns; that of the terminal by default, 100 where there is none.
+        """
+        return text(self._content, width or shutil.get_terminal_size((100, 24)).columns)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def __repr__(self) -> str:
+        return f"<analysis of {self._content['name']}: {counted(len(self._content['tasks']), 'task')}>"
+
+    def _repr_html_(self) -> str:
+        return html(self._content)
+
+
+def analyze(graph: Graph) -> Analysis:
+    """Gives what a person or a program wants to know of `graph` before it runs. Runs nothing, reads no data.
+
+    >>> from glacier.graph import Graph
+    >>> analyze(Graph("nothing", []))["warnings"]
+    ['pipeline `nothing` calls no task']
+    """
+    names = [TaskName(name) for name in graph.names]
+    visible = [node for node in graph.nodes if not node.hidden]
+    levels = graph.levels()
+    level_of = {index: depth for depth, level in enumerate(levels) for index in level}
+    return Analysis(
+        {
+            "name": graph.name,
+            "tasks": [names[node.index] for node in visible],
+            "execution_levels": [[names[index] for index in level] for level in levels],
+            "edges": _edges(graph, names),
+            "resources": _resources(visible, names),
+            "calls": [_call(node, names[node.index], level_of[node.index]) for node in visible],
+            "inputs": [
+                {"name": node.work.name, "type": _type(node.work.annotation)}
+                for node in graph.nodes
+                if isinstance(node.work, Input)
+            ],
+            "warnings": [*graph.warnings, *_warnings(graph, visible)],
+        }
+    )
+
+
+def _edges(graph: Graph, names: list[TaskName]) -> list[EdgeInfo]:
+    edges: list[EdgeInfo] = []
+    for edge in graph.visible_edges():
+        source, target = names[edge.source], names[edge.target]
+        if edge.kind == "data":
+            reason = f"`{target}` takes the result of `{source}`"
+        else:
+            reason = f"`{target}` waits for `{source}`: {edge.reason}"
+        edges.append({"from": source, "to": target, "kind": edge.kind, "reason": reason})
+    return edges
+
+
+def _resources(visible: list[Node], names: list[TaskName]) -> list[ResourceInfo]:
+    found: dict[str, ResourceInfo] = {}
+    for node in visible:
+        for touch in touches(node):
+            resource, name = touch.resource, names[node.index]
+            info = found.get(resource.uri)
+            if info is None:
+                info = found[resource.uri] = {
+                    "name": resource.label,
+                    "uri": resource.uri,
+                    "provider": resource.provider_name,
+                    "read_by": [],
+                    "written_by": [],
+                    "uncertain": [],
+                }
+            noted = {
+                "read_by": touch.access.reads,
+                "written_by": touch.access.writes,
+                "uncertain": not touch.access.certain,
+            }
+            for key in ("read_by", "written_by", "uncertain"):
+                if noted[key] and info[key][-1:] != [name]:  # a node's touches of one place come one after another
+                    info[key].append(name)
+    return list(found.values())
+
+
+def _call(node: Node, name: TaskName, level: int) -> CallInfo:
+    work = node.work
+    site = node.site
+    returns = work.signature.returns if isinstance(work, Task) else getattr(work, "annotation", UNKNOWN)
+    return {
+        "name": name,
+        "task": work.name,
+        "variable": node.variable,
+        "file": site.path,
+        "line": site.line,
+        "level": level,
+        "returns": _type(returns),
+    }
+
+
+def _type(annotation: object) -> str | None:
+    return None if annotation is UNKNOWN else shown(annotation)
+
+
+def _warnings(graph: Graph, visible: list[Node]) -> Iterator[str]:
+    if not visible:
+        yield f"pipeline `{graph.name}` calls no task"
+        return
+    used = {source for node in graph.nodes for source in graph.upstream(node.index)} | set(handles_in(graph.result))
+    unused: dict[str, list[Node]] = {}
+    for node in visible:
+        if node.index not in used and _gives_only_a_result(node):
+            unused.setdefault(node.work.name, []).append(node)
+    for name, nodes in unused.items():
+        calls = f"`{name}`" if len(nodes) == 1 else f"{len(nodes):,} calls of `{name}`"
+        first = "" if len(nodes) == 1 else "first at "
+        yield f"nothing uses the result of {calls}, which writes to no resource ({first}{nodes[0].site})"
+
+
+def _gives_only_a_result(node: Node) -> bool:
+    """Whether calling it is in vain unless something takes its result, as far as can be told."""
+    work = node.work
+    if work.kind == "barrier" or (isinstance(work, Task) and work.signature.returns is type(None)):
+        return False
+    return not any(touch.access.writes for touch in touches(node))

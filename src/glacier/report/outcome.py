@@ -1,0 +1,117 @@
+"""How a run's end is told on the command line: its result, its record as JSON, its failure without Glacier's own frames."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from types import TracebackType
+from typing import Any, cast
+
+from glacier.errors import GateClosed, GlacierError, GraphError, RunErrors, TaskError
+from glacier.execution.failures import without_glacier
+from glacier.execution.record import RunRecord
+
+_HEAD = 10  # rows shown of a LazyFrame, whose result is not computed as a whole
+
+
+def exit_code(error: BaseException) -> int:
+    """Gives 1 if the pipeline ran and failed, 2 if it could not be started.
+
+    >>> exit_code(GateClosed("no result")), exit_code(GlacierError("no such file"))
+    (1, 2)
+    """
+    return 1 if isinstance(error, TaskError | RunErrors | GateClosed) else 2
+
+
+def told(error: BaseException) -> str:
+    """Gives what a person reads of an error: for a failed task its own traceback, then what Glacier says of it."""
+    match error:
+        case RunErrors():
+            parts = [told(one) for one in error.exceptions if isinstance(one, TaskError)]
+            return "\n\n".join([*parts, f"RunErrors: {error.message}"])
+        case TaskError() if error.__cause__ is not None and not isinstance(error.__cause__, GlacierError):
+            return f"{_traceback(error.__cause__)}\n{_named(error)}"
+        case GraphError() if error.__cause__ is not None:
+            return f"{_traceback(error.__cause__)}\n{_named(error)}"
+        case GlacierError():
+            return _named(error)
+        case _:
+            return _traceback(error)
+
+
+def _named(error: GlacierError) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _traceback(error: BaseException) -> str:
+    kept = _without_import_machinery(without_glacier(error.__traceback__))
+    return "".join(traceback.format_exception(type(error), error, kept)).rstrip()
+
+
+def _without_import_machinery(trace: TracebackType | None) -> TracebackType | None:
+    while trace is not None and trace.tb_frame.f_code.co_filename.startswith("<frozen importlib"):
+        trace = trace.tb_next
+    return trace
+
+
+def shown_result(value: object) -> str:
+    """Gives what a pipeline returned as text; of a LazyFrame the first rows, which alone are computed."""
+    frame = cast("Any", value)
+    match type(value).__name__:
+        case "LazyFrame":
+            return f"{frame.head(_HEAD).collect()}\n(the first {_HEAD} rows at most; the pipeline returned a LazyFrame)"
+        case "dict":
+            return "\n".join(f"{key}:\n{shown_result(item)}" for key, item in frame.items())
+        case "list" | "tuple" if any(type(item).__name__ in ("LazyFrame", "DataFrame") for item in frame):
+            return "\n".join(shown_result(item) for item in frame)
+        case "NoneType":
+            return ""
+        case _:
+            return str(value)
+
+
+def as_json_text(record: RunRecord, value: object) -> str:
+    """Gives a run as JSON: the pipeline, its state, seconds, a record per task, and the result where JSON can say it."""
+    failed = any(node.state == "failed" for node in record.nodes)
+    whole = all(node.state == "succeeded" for node in record.nodes)
+    state = "failed" if failed else "succeeded" if whole else "incomplete"
+    tasks = [
+        {
+            "name": node.name,
+            "state": node.state,
+            "started": _rounded(node.started),
+            "seconds": _rounded(node.seconds),
+            "rows": node.rows,
+            "reason": node.reason,
+        }
+        for node in record.nodes
+    ]
+    told_run = {
+        "pipeline": record.pipeline,
+        "state": state,
+        "seconds": _rounded(record.seconds),
+        "tasks": tasks,
+        "result": _plain(value),
+    }
+    return json.dumps(told_run, indent=2, ensure_ascii=False)
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)
+
+
+def _plain(value: object) -> object:
+    frame = cast("Any", value)
+    match type(value).__name__:
+        case "DataFrame":
+            return {"rows": frame.height, "schema": {name: str(dtype) for name, dtype in frame.schema.items()}}
+        case "LazyFrame":
+            return {"rows": None, "schema": {name: str(dtype) for name, dtype in frame.collect_schema().items()}}
+        case "dict":
+            return {str(key): _plain(item) for key, item in frame.items()}
+        case "list" | "tuple":
+            return [_plain(item) for item in frame]
+        case "str" | "int" | "float" | "bool" | "NoneType":
+            return value
+        case _:
+            return repr(value)
