@@ -1,4 +1,4 @@
-"""The place where a pipeline runs, chosen by the environment: `GLACIER_DATA=/mnt/lake python examples/portable_pipeline.py`."""
+"""The environment says where the data is: `GLACIER_DATA=/mnt/lake python examples/portable_pipeline.py`."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which resources a node reads and writes, from the AST of its task: what orders nodes and, later, what permits them."""
+"""Which resources a node reads and writes, from the AST of its task: what orders nodes, and later permits them."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from inspect import unwrap
 from types import FunctionType
-from typing import Any, cast
+from typing import cast
 
+from glacier.annotations import Signature
 from glacier.graph import Node, Resource
 from glacier.source import FunctionNode, function_ast
 from glacier.task import Task
@@ -40,7 +41,8 @@ class Access:
         return Access(self.reads or other.reads, self.writes or other.writes, self.certain and other.certain)
 
 
-NONE, READ, WRITE, UNKNOWN = Access(), Access(reads=True), Access(writes=True), Access(True, True, certain=False)
+NONE, READ, WRITE = Access(), Access(reads=True), Access(writes=True)
+UNKNOWN = Access(reads=True, writes=True, certain=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def touches(node: Node) -> list[Touch]:
         return []
     found: dict[Resource, Access] = {}
     accesses = parameter_accesses(work.origin.function)
-    for name, value in _arguments(work, node):
+    for name, value in _arguments(work.signature, node):
         for resource in _resources_in(value):
             found[resource] = found.get(resource, NONE) | accesses.get(name, UNKNOWN)
     for resource, access in outer_accesses(work.origin.function):
@@ -68,8 +70,8 @@ def touches(node: Node) -> list[Touch]:
     return [Touch(resource, access) for resource, access in found.items() if access.reads or access.writes]
 
 
-def _arguments(task: Task[..., Any], node: Node) -> Iterator[tuple[str, object]]:
-    positional = [p.name for p in task.signature.parameters if not p.keyword_only]
+def _arguments(signature: Signature, node: Node) -> Iterator[tuple[str, object]]:
+    positional = [p.name for p in signature.parameters if not p.keyword_only]
     last = positional[-1] if positional else ""
     for place, value in enumerate(node.args):
         yield (positional[place] if place < len(positional) else last), value
@@ -141,7 +143,7 @@ class _Body:
         return {name.arg: self.found.get(name.arg, NONE) for name in named}
 
     def _follow_names(self, tree: ast.AST) -> None:
-        """Learns which local names stand for a resource or for its URI; twice, for names used above their assignment."""
+        """Learns which local names stand for a resource or its URI; twice, for names used above their assignment."""
         for _ in range(2):
             for node in ast.walk(tree):
                 match node:
@@ -251,7 +253,7 @@ class _Body:
         self._note(resource, accesses.get(keyword, UNKNOWN) if keyword else UNKNOWN)
 
     def _helper(self, called: ast.expr) -> FunctionType | None:
-        """Gives the function a call by plain name reaches through the globals or the closure, if it has Python source."""
+        """Gives the Python function that a call by plain name reaches through the globals or the closure."""
         if not isinstance(called, ast.Name) or self.function is None:
             return None
         found = _outer_names(self.function).get(called.id)

@@ -123,7 +123,8 @@ def _plain(annotation: object) -> object:
     if origin in (Union, UnionType):
         return get_args(annotation)
     if origin is Literal:
-        return tuple({type(value) for value in get_args(annotation)})
+        values: tuple[object, ...] = get_args(annotation)
+        return tuple({type(value) for value in values})
     if isinstance(annotation, NewType):
         return _plain(annotation.__supertype__)
     if annotation is Any:

@@ -1,6 +1,6 @@
 """The command line: `glacier run | analyze | graph | demo`.
 
-Exit codes: 0 all went well, 1 the pipeline failed, 2 it could not be started (usage, inputs, the graph), 130 interrupted.
+Exit codes: 0 all went well, 1 the pipeline failed, 2 it could not start (usage, inputs, the graph), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class GraphFormat(StrEnum):
 
 
 @app.command()
-def run(  # noqa: PLR0913, PLR0917  # one parameter per option of the command
+def run(
     target: Target,
     given: Given = None,
     max_workers: Annotated[int | None, typer.Option(min=1, help="Most tasks at once.")] = None,

@@ -142,6 +142,7 @@ class RunErrors(ExceptionGroup[TaskError]):
     """Every failure of a run with `on_failure="continue"`, one `TaskError` each, in body order."""
 
     def derive(self, excs: Iterable[TaskError]) -> Self:  # type: ignore[override]  # a group of this kind holds TaskErrors only
+        """Gives a group of the same kind and text; what `split` and `except*` make of it."""
         return type(self)(self.message, list(excs))
 
 

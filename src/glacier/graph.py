@@ -38,7 +38,7 @@ class Resource:
         raise NotImplementedError
 
     def prepare(self) -> None:
-        """Makes what must be there before the URI is written to by others; called before a run whose body asked for it."""
+        """Makes what must be there before others write to the URI; called before a run whose body asked for it."""
         raise NotImplementedError
 
 
@@ -72,7 +72,7 @@ class Node:
         data: the nodes whose values it takes, each once.
         nested: whether a handle sits inside a container among the arguments.
         code: the code object that made the call.
-        instruction: the byte offset of the call in `code`; with it, the line and the variable are looked up when asked for.
+        instruction: the byte offset of the call in `code`, by which the line and the variable are found when asked for.
     """
 
     index: int
@@ -140,7 +140,7 @@ class Graph:
 
     @cached_property
     def names(self) -> list[str]:
-        """A unique name for each node: the task's, with the variable in brackets where a task is called more than once."""
+        """A unique name for each node: the task's, with the variable in brackets where it is called more than once."""
         calls: defaultdict[str, list[Node]] = defaultdict(list)
         for node in self.nodes:
             calls[node.work.name].append(node)
@@ -179,7 +179,7 @@ class Graph:
         """
         if all(edge.source < edge.target for edges in self.ordering.values() for edge in edges):
             return list(range(len(self.nodes)))
-        return in_order(len(self.nodes), self.upstream, lambda cycle: self._refuse(cycle))
+        return in_order(len(self.nodes), self.upstream, self._refuse)
 
     def _refuse(self, cycle: list[int]) -> GraphError:
         lines = [f"    `{self.names[index]}` at {self.nodes[index].site}" for index in cycle]
@@ -199,7 +199,7 @@ class Graph:
 
     @cached_property
     def depths(self) -> list[int]:
-        """For each node how many nodes, hidden ones not counted, must end before it can start, along the longest path."""
+        """For each node how many visible nodes must end before it can start, along the longest path."""
         depths = [0] * len(self.nodes)
         for index in self.order:
             for source in self.upstream(index):
@@ -208,7 +208,7 @@ class Graph:
         return depths
 
     def levels(self) -> list[list[int]]:
-        """Gives the visible nodes by depth: those of one level wait for none of each other. For people; runs go by readiness."""
+        """Gives the visible nodes by depth: none waits for another of its level. For people; runs go by readiness."""
         levels: list[list[int]] = []
         for node in self.nodes:
             if not node.hidden:
@@ -272,7 +272,7 @@ def in_order(
 
 
 def _cycle_among(stuck: list[int], upstream: Callable[[int], Iterable[int]]) -> list[int]:
-    """Gives a cycle among nodes that all wait for one of themselves, from its first node in body order, in running order."""
+    """Gives a cycle among nodes that all wait for one of themselves: in running order, from its first in body order."""
     members = set(stuck)
     path, places = [stuck[0]], {stuck[0]: 0}
     while True:

@@ -20,7 +20,7 @@ from glacier.pipeline import Pipeline
 
 
 def load_pipeline(target: str) -> Pipeline[..., Any]:
-    """Gives the pipeline that `target` names, importing its file or module; code under `__name__ == "__main__"` does not run.
+    """Gives the pipeline that `target` names. Imports its file or module, but not as `__main__`.
 
     Args:
         target: `FILE.py`, `FILE.py:NAME` or `package.module:NAME`; the name may be left out where there is only one.
@@ -31,7 +31,8 @@ def load_pipeline(target: str) -> Pipeline[..., Any]:
     """
     place, _, name = target.partition(":") if not target.endswith(".py") else (target, "", "")
     module = _from_file(Path(place)) if place.endswith(".py") or "/" in place else _from_name(place)
-    found = {key: value for key, value in vars(module).items() if isinstance(value, Pipeline)}
+    named = vars(module).items()
+    found: dict[str, Pipeline[..., Any]] = {key: value for key, value in named if isinstance(value, Pipeline)}
     own = {key: value for key, value in found.items() if value.function.__module__ == module.__name__}
     if name:
         by_name = {pipeline.name: pipeline for pipeline in own.values()} | found
@@ -123,6 +124,9 @@ def parse_inputs(pipeline: Pipeline[..., Any], given: Sequence[str]) -> dict[str
 
 
 _BOOLEANS: Mapping[str, bool] = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_FROM_TEXT: tuple[object, ...] = (int, float, complex, Decimal, Path)
+_FROM_ISO: tuple[object, ...] = (date, datetime, time)
+_FROM_JSON: tuple[object, ...] = (list, dict, tuple, set, frozenset)
 
 
 def parsed(text: str, wanted: object) -> object:
@@ -151,9 +155,9 @@ def parsed(text: str, wanted: object) -> object:
             if text.lower() not in _BOOLEANS:
                 raise ValueError(text)
             return _BOOLEANS[text.lower()]
-        case _ if wanted in (int, float, complex, Decimal, Path):
+        case _ if wanted in _FROM_TEXT:
             return cast("type[Any]", wanted)(text)
-        case _ if wanted in (date, datetime, time):
+        case _ if wanted in _FROM_ISO:
             return cast("type[date]", wanted).fromisoformat(text)
         case _ if wanted is timedelta:
             return timedelta(seconds=float(text))
@@ -161,7 +165,7 @@ def parsed(text: str, wanted: object) -> object:
             if text.lower() not in ("none", "null", ""):
                 raise ValueError(text)
             return None
-        case _ if (origin or wanted) in (list, dict, tuple, set, frozenset):
+        case _ if (origin or wanted) in _FROM_JSON:
             value = json.loads(text)
             made = cast("type[Any]", origin or wanted)
             if not isinstance(value, dict if made is dict else list):
@@ -190,7 +194,7 @@ def _example(wanted: object) -> str:
             return ", such as 2024-12-31"
         case _ if wanted is bool:
             return ": true or false"
-        case _ if get_origin(wanted) in (list, dict, tuple) or wanted in (list, dict, tuple):
+        case _ if (get_origin(wanted) or wanted) in _FROM_JSON:
             return ", as JSON"
         case _:
             return ""

@@ -52,12 +52,12 @@ class _Explicit:
             if isinstance(task, Task):
                 for upstream in task.options.depends_on:
                     self._wait(calls, upstream, "its depends_on names it")
-        for index, upstream_values in self.plan.after.items():
-            for upstream in upstream_values:
-                if isinstance(upstream, Handle):
-                    self._edge(upstream.glacier_node.index, index, "`.after(...)` names it")
-                elif isinstance(upstream, Task):
-                    self._wait([index], upstream.origin, "`.after(...)` names it")
+        for index, named in self.plan.after.items():
+            for value in named:
+                if isinstance(value, Handle):
+                    self._edge(value.glacier_node.index, index, "`.after(...)` names it")
+                elif isinstance(value, Task):
+                    self._wait([index], value.origin, "`.after(...)` names it")
 
     def _wait(self, targets: list[int], upstream: Task[..., Any], reason: str) -> None:
         sources = self.plan.calls.get(upstream.origin, [])
@@ -97,7 +97,9 @@ def add_barrier(graph: Graph, name: str, sources: list[int]) -> int:
     """Adds a node that only waits, and gives its index; its place is that of the last of `sources`."""
     last = graph.nodes[sources[-1]]
     index = len(graph.nodes)
-    graph.nodes.append(Node(index, Barrier(name), (), {}, (), False, last.code, last.instruction))
+    graph.nodes.append(
+        Node(index, Barrier(name), (), {}, (), nested=False, code=last.code, instruction=last.instruction)
+    )
     return index
 
 
@@ -128,7 +130,7 @@ def _could_match(glob: str, path: str) -> bool:
 
 
 class _Inferred:
-    """Orders nodes that touch overlapping URIs. The URIs form a tree by their path, so that each node sees only its own."""
+    """Orders nodes that touch overlapping URIs. The URIs form a tree by path, so that a node sees only its own."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -202,7 +204,7 @@ class _Inferred:
         return place
 
     def _meeting(self, place: _Place) -> Iterator[_Place]:
-        """Gives the places an object of `place` could also lie in: its ancestors, itself, all below, and globs on the way."""
+        """Gives the places an object of `place` could also lie in: above it, itself, all below it, globs on the way."""
         at = self.root
         for part in place.parts:
             yield from (glob for glob in at.globs.values() if glob.meets(place))
@@ -218,7 +220,7 @@ class _Inferred:
 
 
 def _forget(place: _Place) -> None:
-    """Drops what the writing of a whole path supersedes; what a glob covers is not known, so it supersedes only itself."""
+    """Drops what the writing of a whole path supersedes; a glob, whose extent is not known, supersedes only itself."""
     place.writers, place.readers, place.checks = [], [], []
     if place.glob is None:
         place.inner.clear()

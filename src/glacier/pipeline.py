@@ -1,11 +1,11 @@
-"""`@pipeline`: a body that calls tasks. Called, it is plain Python; `run`, `graph` and `analyze` read it into a graph."""
+"""`@pipeline`: a body that calls tasks. Called, it is plain Python; `run` and `graph` read it into a graph."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+V = TypeVar("V")
 
 Inputs = Mapping[str, object]
 
@@ -40,7 +42,7 @@ class ExecutionMode(StrEnum):
     ANALYZE = "analyze"
 
 
-class Pipeline(Generic[P, R]):
+class Pipeline(Generic[P, R_co]):
     """A function made by `@pipeline`. Called, it runs its body as ordinary Python; `run` reads it into a graph first.
 
     Attributes:
@@ -49,11 +51,11 @@ class Pipeline(Generic[P, R]):
         infer: whether resources and checks order its tasks besides data and `depends_on`.
     """
 
-    def __init__(self, function: Callable[P, R], name: str, *, infer: bool) -> None:
+    def __init__(self, function: Callable[P, R_co], name: str, *, infer: bool) -> None:
         self.function = function
         self.name = name
         self.infer = infer
-        functools.update_wrapper(cast("Callable[P, R]", self), function)
+        functools.update_wrapper(cast("Callable[P, R_co]", self), function)
 
     @property
     def site(self) -> Site:
@@ -65,10 +67,22 @@ class Pipeline(Generic[P, R]):
         """The parameters, which a run takes as inputs, and the result, with resolved types."""
         return signature_of(self.function)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Runs the body as ordinary Python; inside another pipeline's body its calls join that one's graph."""
         return self.function(*args, **kwargs)
 
+    @overload
+    def run(
+        self: Pipeline[P, Coroutine[Any, Any, V]],
+        mode: Literal["local", ExecutionMode.LOCAL] = "local",
+        *,
+        inputs: Inputs | None = None,
+        max_workers: int | None = None,
+        executor: Executor = "threads",
+        on_failure: OnFailure = "stop",
+        replace: Mapping[Task[..., Any], Callable[..., Any]] | None = None,
+        progress: bool | Observer = False,
+    ) -> V: ...
     @overload
     def run(
         self,
@@ -80,10 +94,10 @@ class Pipeline(Generic[P, R]):
         on_failure: OnFailure = "stop",
         replace: Mapping[Task[..., Any], Callable[..., Any]] | None = None,
         progress: bool | Observer = False,
-    ) -> R: ...
+    ) -> R_co: ...
     @overload
     def run(self, mode: Literal["analyze", ExecutionMode.ANALYZE], *, inputs: Inputs | None = None) -> Analysis: ...
-    def run(  # noqa: PLR0913  # the options of a run, each with a default, as users of such tools expect them
+    def run(
         self,
         mode: str = "local",
         *,
@@ -97,13 +111,13 @@ class Pipeline(Generic[P, R]):
         """Runs the pipeline here, or analyzes it.
 
         Args:
-            mode: `"local"` runs every task and gives what the body returns; `"analyze"` runs none and gives an `Analysis`.
+            mode: `"local"` runs every task and gives the body's result; `"analyze"` runs none and gives an `Analysis`.
             inputs: values for the body's parameters, by name.
             max_workers: most tasks at once; by default four more than the cores, at most 32.
             executor: `"threads"` (Polars works outside the interpreter lock), `"processes"` for tasks bound to Python
-                (frames go by Arrow file, other values by pickle), `"sync"` one after another on this thread, for debuggers.
-            on_failure: `"stop"` cancels what has not started and raises the failure; `"continue"` runs all that does not
-                depend on it and raises all failures together.
+                (frames go by Arrow file, other values by pickle), `"sync"` in turn on this thread, for debuggers.
+            on_failure: `"stop"` cancels what has not started and raises the failure; `"continue"` runs all that does
+                not depend on it and raises all failures together.
             replace: functions to call in place of tasks, for tests.
             progress: whether to show the run as it goes on, or who else is to be told of it.
 
@@ -125,7 +139,8 @@ class Pipeline(Generic[P, R]):
         42
         """
         if current_plan() is not None and mode == "local":
-            return self.function(**self._given(inputs or {}, partial=False))  # type: ignore[call-arg]  # names are checked there
+            body = cast("Callable[..., R_co]", self.function)  # `_given` checks the names
+            return body(**self._given(inputs or {}, partial=False))
         match mode:
             case "analyze":
                 from glacier.report.analysis import analyze
@@ -179,7 +194,8 @@ class Pipeline(Generic[P, R]):
 
     def _traced(self, given: dict[str, object]) -> object:
         try:
-            result: object = self.function(**given)  # type: ignore[call-arg]  # names were checked against the signature
+            body = cast("Callable[..., object]", self.function)  # the names were checked against the signature
+            result = body(**given)
             return _sent(result, self) if inspect.iscoroutine(result) else result
         except GlacierError:
             raise
@@ -231,7 +247,7 @@ def _observer(progress: bool | Observer) -> Observer | None:  # noqa: FBT001  # 
 
 
 def _sent(coroutine: Any, pipeline: Pipeline[..., Any]) -> object:
-    """Gives what an `async def` body returns: awaiting a handle gives the handle at once, so one step reaches the end."""
+    """Gives what an `async def` body returns. One step reaches its end: awaiting a handle gives the handle at once."""
     try:
         coroutine.send(None)
     except StopIteration as stop:

@@ -112,7 +112,7 @@ def variable_of(code: CodeType, instruction: int) -> str | None:
 
 
 def definition_line(function: Callable[..., object]) -> int:
-    """Gives the line of a function's `def`, below its decorators; of its first decorator where the source is not there."""
+    """Gives the line of a function's `def`, below its decorators; where there is no source, of its first decorator."""
     inner = inspect.unwrap(function)
     inner = getattr(inner, "__func__", inner)
     if not isinstance(inner, FunctionType):

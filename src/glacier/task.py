@@ -21,6 +21,7 @@ from glacier.trace import Handle, Plan, current_plan
 
 P = ParamSpec("P")
 R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
 S = TypeVar("S")
 Q = ParamSpec("Q")
 T = TypeVar("T")
@@ -43,7 +44,7 @@ class TaskOptions:
     materialize: Materialize = "auto"
 
 
-class Task(Generic[P, R]):
+class Task(Generic[P, R_co]):
     """A function made by `@task`. Called outside a plan it is that function; called in a pipeline's body it is a node.
 
     Attributes:
@@ -54,19 +55,20 @@ class Task(Generic[P, R]):
     """
 
     kind: Literal["task"] = "task"
+    __name__: str  # the function's, as `update_wrapper` copies it
 
     def __init__(
-        self, function: Callable[P, R], name: str, options: TaskOptions, origin: Task[..., Any] | None = None
+        self, function: Callable[P, R_co], name: str, options: TaskOptions, origin: Task[..., Any] | None = None
     ) -> None:
         self.function = function
         self.name = name
         self.options = options
         self.origin: Task[..., Any] = origin or self
         self._fitting: set[tuple[str | int, object]] = set()
-        functools.update_wrapper(cast("Callable[P, R]", self), function)
+        functools.update_wrapper(cast("Callable[P, R_co]", self), function)
 
     @property
-    def body(self) -> Callable[P, R]:
+    def body(self) -> Callable[P, R_co]:
         """What a run calls."""
         return self.function
 
@@ -88,21 +90,26 @@ class Task(Generic[P, R]):
             return self.options.gate
         return self.signature.returns is bool
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Calls the function; in a pipeline's body that is being planned, records the call instead."""
         plan = current_plan()
         if plan is None:
             return self.function(*args, **kwargs)
-        return cast("R", self.record(plan, args, kwargs, sys._getframe(1)))
+        return cast("R_co", self.record(plan, args, kwargs, sys._getframe(1)))
 
-    def after(self, *upstream: object) -> Callable[P, R]:
-        """Gives this task for one call that also waits for `upstream`: results of other calls, or tasks (every call of them).
+    def after(self, *upstream: object) -> Callable[P, R_co]:
+        """Gives this task for one call that also waits for `upstream`: results of calls, or tasks (every call of them).
 
         Outside a plan order is the order of the lines, so the call is a plain one.
         """
         return _After(self, upstream)
 
     def record(self, plan: Plan, args: tuple[object, ...], kwargs: Mapping[str, object], frame: FrameType) -> Handle:
+        """Adds a call of this task, made at `frame`, to `plan` and gives the handle of its result.
+
+        Raises:
+            GraphError: the arguments do not fit the signature, or a result among them cannot be what is taken there.
+        """
         if kwargs or self._complete != len(args):
             args, kwargs = self._bound(plan, args, kwargs, frame)
         for position, value in enumerate(args):
@@ -154,7 +161,7 @@ class Task(Generic[P, R]):
                 site=Site.of_frame(frame),
                 fix=_fitting_fix(self.name, parameter, source.name, produced),
             )
-        self._fitting.add((place, source))
+        self._fitting.add((place, value.glacier_node.work))
 
     def _parameter(self, place: int | str) -> Parameter | None:
         parameters = self.signature.parameters
@@ -163,7 +170,7 @@ class Task(Generic[P, R]):
         return parameters[place] if place < len(parameters) and not parameters[place].variadic else None
 
     @overload
-    def __get__(self, instance: None, owner: type) -> Task[P, R]: ...
+    def __get__(self, instance: None, owner: type) -> Task[P, R_co]: ...
     @overload
     def __get__(self: Task[Concatenate[S, Q], T], instance: S, owner: type) -> Task[Q, T]: ...
     def __get__(self, instance: object, owner: type) -> Task[Any, Any]:
@@ -243,7 +250,7 @@ class _After(Generic[P, R]):
 
 
 class _Missing:
-    """Finds the arguments a call leaves out: resources among the body's variables, the rest among its `depends_on` results."""
+    """Finds the arguments a call leaves out: resources among the body's variables, others in `depends_on` results."""
 
     def __init__(self, task: Task[..., Any], plan: Plan, frame: FrameType) -> None:
         self.task = task
@@ -290,7 +297,8 @@ class _Missing:
 def _fitting_fix(task: str, parameter: Parameter, source: str, produced: object) -> str:
     match frame_kind(produced), frame_kind(parameter.type):
         case "LazyFrame", "DataFrame":
-            return f"annotate `{parameter.name}` as pl.LazyFrame and collect in `{task}`, or let `{source}` return .collect()"
+            lazily = f"annotate `{parameter.name}` as pl.LazyFrame and collect in `{task}`"
+            return f"{lazily}, or let `{source}` return .collect()"
         case "DataFrame", "LazyFrame":
             return f"let `{source}` return .lazy(), or annotate `{parameter.name}` as pl.DataFrame"
         case _:
@@ -341,26 +349,30 @@ def task(
     8
     """
     site = Site.of_caller(sys._getframe(1))
-    for upstream in depends_on if isinstance(depends_on, Sequence) else (depends_on,):
-        if not isinstance(upstream, Task) or not isinstance(depends_on, Sequence):
-            raise ConfigError(
-                f"depends_on takes a list of tasks, but got {depends_on!r}",
-                site=site,
-                fix="write depends_on=[the_task]",
-            )
     if materialize not in (True, False, "auto", "disk"):
         raise ConfigError(
             f"materialize takes True, False, 'auto' or 'disk', but got {materialize!r}",
             site=site,
             fix="use one of these",
         )
-    options = TaskOptions(tuple(t.origin for t in depends_on), gate, materialize)
+    options = TaskOptions(_origins(depends_on, site), gate, materialize)
 
-    def decorate(function: Callable[..., Any]) -> Task[..., Any]:
+    def decorate(function: object) -> Task[..., Any]:
         if not callable(function) or isinstance(function, type | Task | staticmethod | classmethod):
             raise ConfigError(
                 f"@task takes a function, but got {function!r}", site=site, fix="put @task directly above the `def`"
             )
-        return Task(function, name or getattr(function, "__name__", type(function).__name__), options)
+        own_name: str = getattr(function, "__name__", type(function).__name__)
+        return Task(function, name or own_name, options)
 
     return decorate if function is None else decorate(function)
+
+
+def _origins(depends_on: object, site: Site | None) -> tuple[Task[..., Any], ...]:
+    tasks = cast("Sequence[object]", depends_on) if isinstance(depends_on, Sequence) else [depends_on]
+    origins = tuple(task.origin for task in tasks if isinstance(task, Task))
+    if not isinstance(depends_on, Sequence) or len(origins) < len(tasks):
+        raise ConfigError(
+            f"depends_on takes a list of tasks, but got {depends_on!r}", site=site, fix="write depends_on=[the_task]"
+        )
+    return origins

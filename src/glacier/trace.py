@@ -7,20 +7,18 @@ import functools
 import operator
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass
 from types import FrameType, NoneType
-from typing import Any, Concatenate, Literal, NoReturn, ParamSpec, TypeVar, cast
+from typing import Any, Literal, NoReturn, TypeVar, cast
 
 from glacier.annotations import UNKNOWN
 from glacier.errors import GraphError, Site
 from glacier.graph import Node, Resource, Work
 
-P = ParamSpec("P")
-R = TypeVar("R")
-T = TypeVar("T")
+M = TypeVar("M", bound=Callable[..., Any])
 
 _PLAIN = frozenset({NoneType, bool, int, float, complex, str, bytes})
 
@@ -121,7 +119,7 @@ _NO_KWARGS: Mapping[str, object] = {}
 
 
 class _Arguments:
-    """What one call's arguments hold: the handles among them, whether one is inside a container, whether a resource is."""
+    """What one call's arguments hold: their handles, whether one is inside a container, whether there is a resource."""
 
     __slots__ = ("depth", "nested", "plan", "touches", "upstream")
 
@@ -149,13 +147,15 @@ class _Arguments:
 
 
 def rebuilt(value: object, change: Callable[[object], object]) -> object:
-    """Gives a copy of a list, tuple, set, dict or dataclass with `change` applied to each member; any other value as it is."""
+    """Gives a list, tuple, set, dict or dataclass anew, each member changed by `change`; other values as they are."""
     if isinstance(value, list | set | frozenset):
-        items = [change(item) for item in cast("list[object]", value)]
-        return type(value)(items) if type(value) in (list, set, frozenset) else value
+        group = cast("list[object] | set[object] | frozenset[object]", value)
+        items = [change(item) for item in group]
+        return type(group)(items) if type(group) in (list, set, frozenset) else group
     if isinstance(value, tuple):
-        items = [change(item) for item in cast("tuple[object, ...]", value)]
-        return type(value)(*items) if hasattr(value, "_fields") else tuple(items)
+        row = cast("tuple[object, ...]", value)
+        items = [change(item) for item in row]
+        return cast("Callable[..., object]", type(row))(*items) if hasattr(row, "_fields") else tuple(items)
     if isinstance(value, dict):
         fresh = copy.copy(cast("dict[object, object]", value))
         for key, item in fresh.items():
@@ -177,7 +177,7 @@ current_plan = _current.get
 
 
 @contextmanager
-def planning(plan: Plan) -> Iterator[Plan]:
+def planning(plan: Plan) -> Generator[Plan]:
     """Makes `plan` the one that calls are recorded in, until the block ends."""
     token = _current.set(plan)
     try:
@@ -186,9 +186,7 @@ def planning(plan: Plan) -> Iterator[Plan]:
         _current.reset(token)
 
 
-def storage_node(
-    *, reads: bool = False, writes: bool = False, gives: str | None = None
-) -> Callable[[Callable[Concatenate[T, P], R]], Callable[Concatenate[T, P], R]]:
+def storage_node(*, reads: bool = False, writes: bool = False, gives: str | None = None) -> Callable[[M], M]:
     """Makes a resource's method one that, called in a body that is being planned, becomes a node instead.
 
     Args:
@@ -197,18 +195,18 @@ def storage_node(
         gives: which of Polars' frames it returns, if one.
     """
 
-    def decorate(method: Callable[Concatenate[T, P], R]) -> Callable[Concatenate[T, P], R]:
+    def decorate(method: M) -> M:
         @functools.wraps(method)
-        def call(self: T, *args: P.args, **kwargs: P.kwargs) -> R:
+        def call(self: object, *args: object, **kwargs: object) -> object:
             plan = current_plan()
             if plan is None:
                 return method(self, *args, **kwargs)
             verb = method.__name__
             annotation = getattr(sys.modules.get("polars"), gives, UNKNOWN) if gives else UNKNOWN
             work = StorageCall(method, f"{getattr(self, 'name', 'resource')}.{verb}", verb, reads, writes, annotation)
-            return cast("R", plan.record(work, (self, *args), kwargs, sys._getframe(1)))
+            return plan.record(work, (self, *args), kwargs, sys._getframe(1))
 
-        return call
+        return cast("M", call)
 
     return decorate
 
@@ -219,7 +217,11 @@ def _operator(name: str, symbol: str) -> Callable[..., Any]:
 
 def _swapped(name: str, symbol: str) -> Callable[..., Any]:
     function = getattr(operator, name)
-    return _recorded(Expression(lambda right, left: function(left, right), symbol))
+
+    def swapped(right: object, left: object) -> object:
+        return function(left, right)
+
+    return _recorded(Expression(swapped, symbol))
 
 
 def _recorded(expression: Expression) -> Callable[..., Any]:
@@ -329,6 +331,7 @@ class Handle:
 
 
 def foreign(handle: Handle, plan: Plan) -> GraphError:
+    """Gives the error that says `plan` cannot take a handle of another plan."""
     return GraphError(
         f"a result of `{handle.glacier_node.work.name}` in pipeline `{handle.glacier_plan.name}` "
         f"is used in pipeline `{plan.name}`",

@@ -107,7 +107,7 @@ def _one_of(values: list[str], share: pl.Expr) -> pl.Expr:
 
 
 def _uniform(seed: int, stream: int) -> pl.Expr:
-    """Gives a number in [0, 1) for each `row`: SplitMix64 (Steele, Lea and Flood 2014), whose products wrap at 64 bits."""
+    """Gives a number in [0, 1) for each `row`: SplitMix64 (Steele, Lea, Flood 2014), whose products wrap at 64 bits."""
     import polars as pl
 
     start = (seed * 0x9E37_79B9 + stream * 0x85EB_CA6B) % 2**32

@@ -53,7 +53,7 @@ class Agenda:
         """
         ready: list[list[int]] = []
         skipped: list[int] = []
-        ending = [(index, state, closed)]
+        ending: list[tuple[int, NodeState, bool]] = [(index, state, closed)]
         while ending:
             index, state, closed = ending.pop()
             self.states[index] = state

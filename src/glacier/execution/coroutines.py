@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 
 
 class Coroutines:
-    """One event loop shared by a run's async tasks, so that they can share clients and locks; independent of the caller's loop."""
+    """One event loop for all async tasks of a run, which can so share clients and locks; not the caller's loop."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

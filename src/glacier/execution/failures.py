@@ -6,10 +6,13 @@ import re
 import sys
 from collections.abc import Mapping, Sized
 from types import TracebackType
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from glacier.errors import GlacierError, TaskError, did_you_mean, in_package, listed
 from glacier.graph import Graph, Node, Resource
+
+if TYPE_CHECKING:
+    import polars as pl
 
 
 def task_error(graph: Graph, node: Node, error: BaseException, given: Mapping[str, object]) -> TaskError:
@@ -54,11 +57,13 @@ def described(value: object) -> str:
     """Gives a value's type and size, never its content: it may be long or secret."""
     polars = sys.modules.get("polars")
     if polars is not None and isinstance(value, polars.DataFrame):
-        return f"DataFrame {value.height:,} × {value.width}"
+        frame = cast("pl.DataFrame", value)
+        return f"DataFrame {frame.height:,} × {frame.width}"
     if isinstance(value, Resource):
         return f"{type(value).__name__} {value.label}"
     if isinstance(value, list | tuple | dict | set | frozenset):
-        return f"{type(value).__name__} of {len(cast('Sized', value)):,}"
+        held = cast("Sized", value)
+        return f"{type(held).__name__} of {len(held):,}"
     return "None" if value is None else str(getattr(value, "frame_kind", type(value).__name__))
 
 

@@ -25,7 +25,7 @@ _EXPENSIVE = re.compile(
 
 
 class Frames:
-    """The rules for frames of one graph: what each task must return, and which LazyFrames are computed once and shared."""
+    """The rules for frames of one graph: what each task must return, which LazyFrames are computed once and shared."""
 
     def __init__(self, graph: Graph, scratch: Path | None = None) -> None:
         self.graph = graph

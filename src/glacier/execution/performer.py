@@ -130,7 +130,8 @@ class Performer:
         if isinstance(work, Task):
             args, kwargs = self._arguments(node, loaded=False)
             function = self.replace.get(work.origin, work.function) if self.replace else work.function
-            return self.workplace.call(work, function, args, kwargs), None
+            # isinstance tells pyright no type arguments, and a cast would be a call per node
+            return self.workplace.call(work, function, args, kwargs), None  # pyright: ignore[reportUnknownArgumentType]
         args, kwargs = self._arguments(node, loaded=True)
         if is_write(node):
             bucket = cast("Any", args[0])
@@ -177,6 +178,7 @@ def handles_in(value: object) -> Iterator[int]:
     return iter(found)
 
 
-def _rows_of(value: object) -> int | None:
+def _rows_of(value: Any) -> int | None:
     polars = sys.modules.get("polars")
-    return value.height if polars is not None and isinstance(value, polars.DataFrame) else None
+    rows: int | None = value.height if polars is not None and isinstance(value, polars.DataFrame) else None
+    return rows

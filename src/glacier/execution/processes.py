@@ -85,7 +85,7 @@ class Processes:
             return self._pool.submit(_call, payload, self._scratch).result()
         except BrokenProcessPool as error:
             raise GraphError(
-                f"the worker process of `{task.name}` ended without an answer; it was killed, crashed, or could not start",
+                f"the worker process of `{task.name}` ended without an answer: killed, crashed, or never started",
                 site=task.site,
                 fix='if the file starts the run itself, put that under `if __name__ == "__main__":`',
             ) from error
@@ -103,7 +103,7 @@ class Processes:
 def _call(payload: bytes, scratch: Path) -> object:
     """Runs in the worker: opens frames, calls, and leaves frames as files."""
     called, args, kwargs = pickle.loads(payload)  # noqa: S301  # written a moment ago by the parent process
-    function = called.function if isinstance(called, Task) else called
+    function: Callable[..., object] = called.function if isinstance(called, Task) else called
     value = function(*(_opened(value) for value in args), **{key: _opened(value) for key, value in kwargs.items()})
     if iscoroutine(value):
         import asyncio

@@ -19,7 +19,7 @@ class NodeRecord:
         name: the node's unique name in the graph.
         state: how it ended; "cancelled" if the run stopped before it started.
         started: seconds since the run began; None if it never started.
-        seconds: how long it took. A task that returns a LazyFrame only builds a plan: the work is in the node that collects.
+        seconds: how long it took. A task that returns a LazyFrame only plans; the work is in the node that collects.
         rows: rows of the frame it returned or wrote, where that is known without extra work.
         reason: why it was skipped, or what it failed with.
     """
@@ -49,7 +49,7 @@ class RunRecord:
 
 
 class Observer(Protocol):
-    """Who is told as a run goes on. Called from worker threads, one call at a time for a node, several nodes at once."""
+    """Who is told as a run goes on. Called from worker threads: for one node in turn, for several nodes at once."""
 
     def run_started(self, graph: Graph) -> None:
         """The run begins; no node has started."""

@@ -1,4 +1,4 @@
-"""Runs a graph: each node as soon as all it waits for has ended, on threads, in processes, or on the caller's thread."""
+"""Runs a graph, each node as soon as all it waits for has ended: on threads, in processes, or where it is called."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from glacier.errors import ConfigError, GateClosed, InputError, RunErrors, TaskE
 from glacier.execution.agenda import Agenda
 from glacier.execution.coroutines import Coroutines
 from glacier.execution.performer import Done, Here, Performer, Workplace, handles_in
-from glacier.execution.record import NodeRecord, Observer, RunRecord
+from glacier.execution.record import NodeRecord, NodeState, Observer, RunRecord
 from glacier.execution.sinks import shared_sinks
 from glacier.graph import Graph
 from glacier.task import Task
@@ -104,8 +104,9 @@ def _check_replaced(graph: Graph, replace: Mapping[Task[..., Any], object]) -> N
 def _result(graph: Graph, performer: Performer, agenda: Agenda) -> object:
     for index in handles_in(graph.result):
         if agenda.states[index] != "succeeded":
+            skipped = f"`{graph.names[index]}` was skipped because {agenda.reasons[index]}"
             raise GateClosed(
-                f"pipeline `{graph.name}` has no result: `{graph.names[index]}` was skipped because {agenda.reasons[index]}",
+                f"pipeline `{graph.name}` has no result: {skipped}",
                 site=graph.nodes[index].site,
                 fix="mend what the check found, or let the pipeline return something that does not depend on it",
             )
@@ -241,7 +242,7 @@ class _Run:
         for one in done:
             self.done[one.index] = one
             self.performer.release(one.index)
-            state = "failed" if one.error else "succeeded"
+            state: NodeState = "failed" if one.error else "succeeded"
             units, left_out = self.agenda.ended(one.index, state, closed=one.closed)
             ready += units
             skipped += left_out
@@ -285,7 +286,7 @@ class _Run:
         if not failures:
             return
         if self.stop_on_failure:
-            failure = min(failures, key=lambda error: self._ended(error))
+            failure = min(failures, key=self._ended)
             raise failure
         tasks = sum(not node.hidden for node in self.graph.nodes)
         raise RunErrors(f"{len(failures)} of {tasks} tasks of pipeline `{self.graph.name}` failed", failures)

@@ -9,8 +9,6 @@ from glacier.graph import Graph, Node
 from glacier.trace import StorageCall
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from glacier.resources.pending import PendingWrite
 
 
@@ -69,8 +67,8 @@ def write_together(writes: Sequence[tuple[Any, tuple[Any, ...], dict[str, Any]]]
         writes: for each the bucket, and the arguments of its `write`.
 
     Returns:
-        The rows of each where known, or None if something failed and nothing was written: each is then to be tried alone,
-        which tells whose failure it was.
+        The rows of each where known; None if something failed and nothing was written: tried one by one, they then tell
+        whose failure it was.
     """
     import polars as pl
 

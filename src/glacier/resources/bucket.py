@@ -100,7 +100,6 @@ class Store(Protocol):
         """A new temporary place for what is to become `path`."""
         ...
 
-    @storage_node(writes=True)
     def delete(self, bucket: str, paths: Sequence[str]) -> None:
         """Removes objects and all below them; what is not there is no error."""
         ...

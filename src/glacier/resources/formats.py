@@ -226,8 +226,8 @@ def _scan_text(
     places = list(files.values())
     for name in names:
         values = pl.Series(_typed([of_path.get(name) for of_path in keys]))
-        column = pl.col(origin).replace_strict(places, values)  # pyright: ignore[reportUnknownMemberType]  # numpy's types
-        frame = frame.with_columns(column.alias(name))  # pyright: ignore[reportUnknownMemberType]  # numpy's types
+        column = pl.col(origin).replace_strict(places, values)
+        frame = frame.with_columns(column.alias(name))
     return frame if "include_file_paths" in options else frame.drop(origin)
 
 
@@ -356,7 +356,8 @@ def mismatch_fix(path: str, seen: str) -> str:
     """
     if seen.endswith("cut short"):
         return "write it again; its write was interrupted"
-    packed = {name: ending for ending, name in _COMPRESSIONS.items()}.get(seen)  # type: ignore[call-overload]
+    endings: dict[str, str] = {kind: ending for ending, kind in _COMPRESSIONS.items()}
+    packed = endings.get(seen)
     if packed is not None:
         return f"name the file `{path.rsplit('/', 1)[-1]}{packed}`"
     for kind, wanted in _WANTED.items():

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 
-def refusal(name: str, path: str) -> tuple[str, str] | None:  # noqa: PLR0911  # one rule, one guard
+def refusal(name: str, path: str) -> tuple[str, str] | None:
     """Tells why no store takes such a bucket name and path, and the fix; None if one may.
 
     >>> refusal("raw", "../in.parquet")
