@@ -95,6 +95,11 @@ def uri_opened_to_read(b: Bucket) -> Any:
         return file.read()
 
 
+def uri_opened_and_written_by_hand(b: Bucket) -> Any:
+    path = Path(b.get_uri())
+    path.with_suffix(".txt").write_text("x")
+
+
 def uri_opened_to_write(b: Bucket) -> Any:
     with open(b.get_uri(), "wb") as file:  # noqa: PTH123  # the form is what is tested
         file.write(b"")
@@ -163,6 +168,8 @@ CASES: list[tuple[Callable[..., Any], Access]] = [
     (uri_into_sink, WRITE),
     (uri_into_scan, READ),
     (uri_kept_in_a_variable, WRITE),
+    (uri_opened_to_read, READ),
+    (uri_opened_and_written_by_hand, WRITE),
     (uri_opened_to_write, WRITE),
     (uri_given_away, UNKNOWN),
     (alias, READ),

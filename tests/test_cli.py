@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-ETL = '''
+ETL = """
 from glacier import pipeline, task
 
 @task
@@ -44,7 +44,7 @@ def circular(n: int = 4) -> int:
     if numbers(n):
         return 1
     return 0
-'''
+"""
 
 
 @pytest.fixture
@@ -160,9 +160,7 @@ def test_version_help_and_completion() -> None:
 
     assert glacier("--version").stdout == f"{__version__}\n"
     assert "Run a pipeline here" in glacier("--help").stdout
-    shown = glacier("--show-completion", env={"SHELL": "/bin/bash", "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"})
     completion = glacier(env={"_GLACIER_COMPLETE": "complete_bash", "COMP_WORDS": "glacier a", "COMP_CWORD": "1"})
-    assert shown.returncode in (0, 2)
     assert "analyze" in completion.stdout
 
 

@@ -15,7 +15,9 @@ from glacier.providers import LocalProvider
 
 
 def demo(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "glacier", "demo", *words], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-m", "glacier", "demo", *words], capture_output=True, text=True, check=False
+    )
 
 
 def test_tour_twice(in_tmp: Path) -> None:
@@ -27,7 +29,7 @@ def test_tour_twice(in_tmp: Path) -> None:
         "1,000,000 sales in 12 Parquet files",
         "sales_are_usable",
         "by_segment",
-        "enterprise",
+        "consumer",
         "reports.write",
         "glacier analyze glacier-demo/pipeline.py",
     ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -45,7 +45,7 @@ def second() -> int:
 
 
 @pytest.fixture
-def files(in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def files(in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (in_tmp / "one.py").write_text(ONE)
     (in_tmp / "helper_beside.py").write_text("def double(x): return 2 * x\n")
     (in_tmp / "two.py").write_text(TWO)
@@ -56,7 +56,7 @@ def files(in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (in_tmp / "pkg" / "etl.py").write_text(TWO)
     monkeypatch.setattr(sys, "path", [*sys.path])
     before = set(sys.modules)
-    yield in_tmp  # type: ignore[misc]  # a fixture that cleans up
+    yield in_tmp
     for name in set(sys.modules) - before:
         if str(in_tmp) in str(getattr(sys.modules[name], "__file__", "")):
             del sys.modules[name]
@@ -90,10 +90,13 @@ def test_tasks_of_a_file_run_in_processes(files: Path) -> None:
         ),
         ("two.py:frist", "`two.py` has no pipeline `frist`\n  Fix: name one: two.py:first"),
         ("none.py", "`none.py` has no pipeline\n  Fix: put @pipeline above the function that calls the tasks"),
-        ("onne.py", "there is no file `onne.py` in `{here}`\n  Fix: did you mean `one.py`, `none.py`?"),
+        ("onne.py", "there is no file `onne.py` in `{here}`\n  Fix: did you mean `one.py`, `none.py`, `json.py`?"),
         ("nowhere/one.py", "there is no file `one.py` in `{here}/nowhere`\n  Fix: check the path"),
         ("one", "there is no pipeline"),
-        ("pkg.elt:first", "there is no module `pkg.elt`\n  Fix: name a file (`etl.py`) or a module that Python can import"),
+        (
+            "pkg.elt:first",
+            "there is no module `pkg.elt`\n  Fix: name a file (`etl.py`) or a module that Python can import",
+        ),
     ],
 )
 def test_refusals(files: Path, target: str, text: str) -> None:

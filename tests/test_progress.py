@@ -64,7 +64,7 @@ def plain(text: str) -> str:
 def test_plain_lines_tell_each_task() -> None:
     lines = re.sub(r"\d+\.\d+ s", "0.00 s", run_some(io.StringIO())).splitlines()
     assert sorted(lines[:-1]) == [
-        "  broken    failed   0.00 s   task `broken` of pipeline `some` failed: ValueError: no such column",
+        "  broken    failed   0.00 s   ValueError: no such column",
         "  load      0.00 s",
         "  use[#1]   skipped   `broken` failed",
         "  use[#2]   0.00 s",

@@ -113,7 +113,8 @@ def test_a_failing_output_is_named_and_keeps_its_old_object(provider: LocalProvi
 
     with pytest.raises(TaskError if on_failure == "stop" else RunErrors) as error:
         body.run(on_failure=on_failure)  # type: ignore[call-overload]  # each of the closed set
-    failure = error.value if isinstance(error.value, TaskError) else error.value.exceptions[0]
+    raised = error.value
+    failure = raised.exceptions[0] if isinstance(raised, RunErrors) else raised
     assert isinstance(failure, TaskError)
     assert failure.task == "out.write[#2]"
     assert bucket.at("bad.parquet").read().equals(old)

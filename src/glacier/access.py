@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from inspect import unwrap
@@ -21,7 +21,22 @@ READS = frozenset({"scan", "read", "exists", "list"})
 WRITES = frozenset({"write", "sink", "delete"})
 NEITHER = frozenset({"at", "get_uri", "cleanup"})
 _HARMLESS = frozenset(
-    {"print", "str", "repr", "len", "isinstance", "type", "format", "info", "debug", "warning", "error"}
+    {
+        "print",
+        "str",
+        "repr",
+        "len",
+        "isinstance",
+        "type",
+        "format",
+        "info",
+        "debug",
+        "warning",
+        "error",
+        "Path",
+        "join",
+        "fspath",
+    }
 )
 
 
@@ -228,10 +243,14 @@ class _Body:
                 self._note(resource, READ)
             elif name in WRITES:
                 self._note(resource, WRITE)
+        elif isinstance(call.func, ast.Attribute) and (resource := self._uri(call.func.value)) is not None:
+            self._note(resource, _access_by_name(name, call.args[:1], call.keywords) or NONE)
         values = [*call.args, *(keyword.value for keyword in call.keywords)]
         for value in values:
             if (resource := self._uri(value)) is not None:
-                self._note(resource, self._access_of_uri(call, name))
+                harmless = name in _HARMLESS
+                access = _access_by_name(name, call.args[1:2], call.keywords)
+                self._note(resource, access or (NONE if harmless else UNKNOWN))
             elif isinstance(value, ast.Name | ast.Starred | ast.Subscript):
                 self._read_argument(call, value)
 
@@ -260,22 +279,28 @@ class _Body:
         found = found.function if isinstance(found, Task) else found
         return found if isinstance(found, FunctionType) else None
 
-    def _access_of_uri(self, call: ast.Call, name: str) -> Access:
-        if name.startswith(("write", "sink", "to_")):
-            return WRITE
-        if name.startswith(("scan", "read")):
-            return READ
-        if name == "open":
-            mode = next(
-                (k.value for k in call.keywords if k.arg == "mode"), call.args[1] if len(call.args) > 1 else None
-            )
-            text = mode.value if isinstance(mode, ast.Constant) else "r" if mode is None else "+"
-            return Access(reads="r" in str(text) or "+" in str(text), writes=any(c in str(text) for c in "wax+"))
-        return NONE if name in _HARMLESS or name in ("Path", "join", "fspath") else UNKNOWN
-
     def _note(self, resource: str | None, access: Access) -> None:
         if resource is not None:
             self.found[resource] = self.found.get(resource, NONE) | access
+
+
+def _access_by_name(name: str, mode: Sequence[ast.expr], keywords: Sequence[ast.keyword]) -> Access | None:
+    """Gives what a function of this name does to the file it is given, or a method to its path; None if unknown.
+
+    Args:
+        name: the function's or method's.
+        mode: where `open` has its mode: the second argument of the function, the first of the method.
+        keywords: of the call.
+    """
+    if name.startswith(("write", "sink", "to_")) or name in ("unlink", "rename", "touch"):
+        return WRITE
+    if name.startswith(("scan", "read")) or name in ("exists", "stat", "is_file"):
+        return READ
+    if name != "open":
+        return None
+    given = next((keyword.value for keyword in keywords if keyword.arg == "mode"), mode[0] if mode else None)
+    text = str(given.value) if isinstance(given, ast.Constant) else "r" if given is None else "r+"
+    return Access(reads="r" in text or "+" in text, writes=any(letter in text for letter in "wax+"))
 
 
 def _called_name(call: ast.Call) -> str:

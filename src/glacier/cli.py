@@ -85,6 +85,9 @@ def run(
             on_failure=on_failure.value,
             progress=recorder,
         )
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        raise typer.Exit(130) from None
     finally:
         if as_json and recorder.record is not None:
             typer.echo(as_json_text(recorder.record, value))
@@ -157,10 +160,7 @@ def _loaded(target: str, given: list[str] | None) -> tuple[Pipeline[..., Any], d
 def main() -> None:
     """Runs the command line; the entry point of the `glacier` script."""
     try:
-        app()
-    except KeyboardInterrupt:
-        typer.secho("interrupted", err=True, fg="yellow")
-        sys.exit(130)
+        app(prog_name="glacier")
     except Exception as error:  # noqa: BLE001  # the last stop of every error: told without Glacier's own frames
         from glacier.report.outcome import exit_code, told
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from heapq import heapify, heappop, heappush
 from types import CodeType
@@ -229,17 +229,26 @@ class Graph:
                     yield edge
 
     def _arriving(self, index: int) -> Iterator[Edge]:
-        pending, seen = list(reversed(self.nodes[index].data)), set[int]()
+        for source in self.nodes[index].data:
+            for shown in self._shown(source):
+                yield Edge(shown, index, "data", "its result is taken here")
+        for edge in self.ordering.get(index, ()):
+            if self.nodes[edge.source].hidden:
+                yield from (replace(edge, source=source) for source in self._shown(edge.source))
+            else:
+                yield edge
+
+    def _shown(self, index: int) -> Iterator[int]:
+        """Gives the visible nodes whose values reach the hidden node `index`."""
+        pending, seen = [index], set[int]()
         while pending:
             source = pending.pop()
-            if source in seen:
-                continue
-            seen.add(source)
-            if self.nodes[source].hidden:
-                pending.extend(reversed(self.nodes[source].data))
-            else:
-                yield Edge(source, index, "data", "its result is taken here")
-        yield from self.ordering.get(index, ())
+            if source not in seen:
+                seen.add(source)
+                if self.nodes[source].hidden:
+                    pending.extend(reversed(self.nodes[source].data))
+                else:
+                    yield source
 
 
 def in_order(

@@ -64,7 +64,7 @@ def _sales(month: int, first: int, last: int, seed: int) -> pl.DataFrame:
             order_id="row",
             customer_id=customer,
             product_id=1 + (_uniform(seed, 2) ** 2 * PRODUCTS).floor().cast(pl.Int64),
-            quantity=pl.when(fault >= 0.99).then(-(fault * 1000).floor().cast(pl.Int64) % 2).otherwise(quantity),
+            quantity=pl.when(fault >= 0.99).then(-((fault * 1000).floor().cast(pl.Int64) % 2)).otherwise(quantity),
             unit_price=pl.when(fault < 0.015).then(None).otherwise(price),
             ordered_on=pl.date(YEAR, month, 1) + pl.duration(days=(_uniform(seed, 6) * days).floor().cast(pl.Int64)),
         )

@@ -79,7 +79,7 @@ def by_segment(sales: pl.LazyFrame) -> pl.LazyFrame:
             margin=pl.col("margin").mean().round(2),
             orders=pl.len(),
         )
-        .sort("segment", "category")
+        .sort("segment", "category", nulls_last=True)
     )
 
 

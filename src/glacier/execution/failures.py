@@ -20,9 +20,8 @@ def task_error(graph: Graph, node: Node, error: BaseException, given: Mapping[st
     error.__traceback__ = without_glacier(error.__traceback__)
     name = graph.names[node.index]
     inputs = ", ".join(f"{key}: {described(value)}" for key, value in given.items())
-    text = error.message if isinstance(error, GlacierError) else _first_line(error)
     failure = TaskError(
-        f"task `{name}` of pipeline `{graph.name}` failed: {type(error).__name__}: {text}"
+        f"task `{name}` of pipeline `{graph.name}` failed: {summary(error)}"
         + (f"\n    given {inputs}" if inputs else ""),
         task=name,
         pipeline=graph.name,
@@ -31,6 +30,15 @@ def task_error(graph: Graph, node: Node, error: BaseException, given: Mapping[st
     )
     failure.__cause__ = error
     return failure
+
+
+def summary(error: BaseException) -> str:
+    """Gives an exception's type and the first line of its text.
+
+    >>> summary(ValueError("no good"))
+    'ValueError: no good'
+    """
+    return f"{type(error).__name__}: {error.message if isinstance(error, GlacierError) else _first_line(error)}"
 
 
 def _first_line(error: BaseException) -> str:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import re
+import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
 from glacier.annotations import FrameKind, frame_kind
 from glacier.errors import GraphError
 from glacier.graph import Graph, Node
 from glacier.task import Materialize, Task
-from glacier.trace import StorageCall
+from glacier.trace import StorageCall, rebuilt
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,17 +27,40 @@ _EXPENSIVE = re.compile(
 )
 
 
+Sharing = Literal["none", "values", "query"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """What happens to a node's value.
+
+    Attributes:
+        kind: the frame its task is annotated to return.
+        materialize: what its task was given.
+        sharing: whether several takers would each repeat its plan, as values of their own or within one query.
+    """
+
+    kind: FrameKind | None
+    materialize: Materialize
+    sharing: Sharing
+
+
+_NOTHING = _Rule(None, "auto", "none")
+
+
 class Frames:
     """The rules for frames of one graph: what each task must return, which LazyFrames are computed once and shared."""
 
-    def __init__(self, graph: Graph, scratch: Path | None = None) -> None:
+    def __init__(self, graph: Graph, sinks: Sequence[Sequence[int]] = ()) -> None:
+        """Takes the graph, and the groups of its writes that run as one query."""
         self.graph = graph
-        self.scratch = scratch
-        self.rules: dict[int, tuple[FrameKind | None, Materialize, bool]] = {}
+        self.rules: dict[int, _Rule] = {}
+        self._scratch: Path | None = None
         takers = _takers(graph)
-        by_task: dict[Task[Any, Any], tuple[FrameKind | None, Materialize]] = {}
+        in_one_query = _above(graph, sinks)
+        by_task: dict[object, tuple[FrameKind | None, Materialize]] = {}
         for node in graph.nodes:
-            work = node.work
+            work, index = node.work, node.index
             if isinstance(work, Task):
                 if work not in by_task:
                     by_task[work] = frame_kind(work.signature.returns), work.options.materialize
@@ -43,9 +69,9 @@ class Frames:
                 kind, materialize = None, "auto"
             else:
                 continue
-            shared = len(takers[node.index]) > 1 and not all(_stays_lazy(taker) for taker in takers[node.index])
-            if kind is not None or materialize != "auto" or shared:
-                self.rules[node.index] = kind, materialize, shared
+            rule = _Rule(kind, materialize, _sharing(takers[index], in_query=index in in_one_query))
+            if rule != _NOTHING:
+                self.rules[index] = rule
 
     def settled(self, index: int, value: object) -> object:
         """Gives what node `index` hands on in place of `value`.
@@ -53,25 +79,37 @@ class Frames:
         Raises:
             GraphError: the task is annotated to return a frame and returned something else.
         """
-        kind, materialize, shared = self.rules[index]
-        if kind is not None and getattr(value, "frame_kind", type(value).__name__) != kind:
-            raise self._not_as_annotated(self.graph.nodes[index], kind, value)
+        rule = self.rules[index]
+        if rule.kind is not None and getattr(value, "frame_kind", type(value).__name__) != rule.kind:
+            raise self._not_as_annotated(self.graph.nodes[index], rule.kind, value)
         import polars as pl
 
-        if not isinstance(value, pl.LazyFrame) or materialize is False:
+        if not isinstance(value, pl.LazyFrame) or rule.materialize is False:
             return value
-        if materialize == "auto" and not (shared and is_expensive(value)):
-            return value
-        if materialize == "disk":
+        if rule.materialize == "disk":
             return self._on_disk(value)
+        if rule.materialize == "auto" and (rule.sharing == "none" or not is_expensive(value)):
+            return value
+        if rule.materialize == "auto" and rule.sharing == "query":
+            return value.cache()  # Polars finds a plan that recurs in one query by itself, but not one inside another
         return value.collect(engine="streaming").lazy()
+
+    def close(self, result: object = None) -> None:
+        """Removes the files of `materialize="disk"`; at the interpreter's exit if `result` may still read them."""
+        scratch, self._scratch = self._scratch, None
+        if scratch is None:
+            return
+        if _holds_lazy_frame(result):
+            atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+        else:
+            shutil.rmtree(scratch, ignore_errors=True)
 
     def _on_disk(self, frame: pl.LazyFrame) -> pl.LazyFrame:
         import polars as pl
 
-        if self.scratch is None:
-            self.scratch = Path(tempfile.mkdtemp(prefix="glacier-"))
-        path = self.scratch / f"{uuid4().hex}.arrow"
+        if self._scratch is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix="glacier-"))
+        path = self._scratch / f"{uuid4().hex}.arrow"
         frame.sink_ipc(path, engine="streaming")
         return pl.scan_ipc(path)
 
@@ -95,11 +133,42 @@ def _takers(graph: Graph) -> Sequence[Sequence[Node]]:
     return takers
 
 
+def _above(graph: Graph, sinks: Sequence[Sequence[int]]) -> set[int]:
+    """Gives the nodes whose values reach a write that runs together with others."""
+    pending = [index for group in sinks for index in group]
+    above = set[int]()
+    while pending:
+        for source in graph.nodes[pending.pop()].data:
+            if source not in above:
+                above.add(source)
+                pending.append(source)
+    return above
+
+
+def _sharing(takers: Sequence[Node], *, in_query: bool) -> Sharing:
+    if len(takers) < 2:
+        return "none"
+    if not all(_stays_lazy(taker) for taker in takers):
+        return "values"
+    return "query" if in_query else "none"
+
+
 def _stays_lazy(node: Node) -> bool:
     """Whether a node only extends the plan of a LazyFrame it is given, so that its own takers meet in one query."""
     if isinstance(node.work, StorageCall):
         return node.work.verb == "write"
     return isinstance(node.work, Task) and frame_kind(node.work.signature.returns) == "LazyFrame"
+
+
+def _holds_lazy_frame(value: object) -> bool:
+    found: list[bool] = []
+
+    def visit(member: object) -> object:
+        found.append(type(member).__name__ == "LazyFrame")
+        return rebuilt(member, visit)
+
+    visit(value)
+    return any(found)
 
 
 def is_expensive(frame: pl.LazyFrame) -> bool:

@@ -69,12 +69,16 @@ class Performer:
     """Holds the values of a run from the node that gives one to the last that takes it."""
 
     def __init__(
-        self, graph: Graph, workplace: Workplace, replace: Mapping[Task[..., Any], Callable[..., object]]
+        self,
+        graph: Graph,
+        workplace: Workplace,
+        replace: Mapping[Task[..., Any], Callable[..., object]],
+        frames: Frames,
     ) -> None:
         self.graph = graph
         self.workplace = workplace
         self.replace = replace
-        self.frames = Frames(graph)
+        self.frames = frames
         self.values: list[object] = [None] * len(graph.nodes)
         self._takers = [0] * len(graph.nodes)
         for node in graph.nodes:

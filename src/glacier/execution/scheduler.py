@@ -15,6 +15,8 @@ from typing import Any, Literal
 from glacier.errors import ConfigError, GateClosed, InputError, RunErrors, TaskError, did_you_mean, listed
 from glacier.execution.agenda import Agenda
 from glacier.execution.coroutines import Coroutines
+from glacier.execution.failures import summary
+from glacier.execution.frames import Frames
 from glacier.execution.performer import Done, Here, Performer, Workplace, handles_in
 from glacier.execution.record import NodeRecord, NodeState, Observer, RunRecord
 from glacier.execution.sinks import shared_sinks
@@ -73,10 +75,13 @@ def execute(graph: Graph, options: RunOptions) -> object:
             from glacier.execution.processes import Processes
 
             workplace = stack.enter_context(Processes(options.max_workers))
-        performer = Performer(graph, workplace, replace)
+        sinks = shared_sinks(graph)
+        frames = Frames(graph, sinks)
+        stack.callback(frames.close)
+        performer = Performer(graph, workplace, replace, frames)
         for resource in graph.prepared:
             resource.prepare()
-        run = _Run(graph, performer, options)
+        run = _Run(graph, performer, Agenda(graph, sinks), options)
         if options.observer:
             options.observer.run_started(graph)
         try:
@@ -85,7 +90,9 @@ def execute(graph: Graph, options: RunOptions) -> object:
             if options.observer:
                 options.observer.run_ended(run.record())
         run.raise_failures()
-        return _result(graph, performer, run.agenda)
+        result = _result(graph, performer, run.agenda)
+        frames.close(result)
+        return result
 
 
 def _check_replaced(graph: Graph, replace: Mapping[Task[..., Any], object]) -> None:
@@ -120,13 +127,13 @@ class _Run:
     workers are woken or started only for what is ready beyond that.
     """
 
-    def __init__(self, graph: Graph, performer: Performer, options: RunOptions) -> None:
+    def __init__(self, graph: Graph, performer: Performer, agenda: Agenda, options: RunOptions) -> None:
         self.graph = graph
         self.performer = performer
         self.observer = options.observer
         self.stop_on_failure = options.on_failure == "stop"
         self.max_workers = options.max_workers or min(32, (cpu_count() or 1) + 4)
-        self.agenda = Agenda(graph, shared_sinks(graph))
+        self.agenda = agenda
         self.done: dict[int, Done] = {}
         self.lock = threading.Condition(threading.Lock())
         self.queue: list[tuple[int, list[int]]] = []
@@ -272,7 +279,7 @@ class _Run:
         if one is None:
             return NodeRecord(name, state, reason=reason)
         if one.error is not None:
-            reason = one.error.message.partition("\n")[0]
+            reason = summary(one.error.__cause__ or one.error)
         return NodeRecord(name, state, one.began - self.begun, one.seconds, one.rows, reason)
 
     def record(self) -> RunRecord:

@@ -1,4 +1,4 @@
-"""How a run's end is told on the command line: its result, its record as JSON, its failure without Glacier's own frames."""
+"""How a run's end is told on the command line: its result, its record as JSON, its failure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import traceback
 from types import TracebackType
 from typing import Any, cast
 
-from glacier.errors import GateClosed, GlacierError, GraphError, RunErrors, TaskError
+from glacier.errors import GateClosed, GlacierError, GraphError, RunErrors, TaskError, in_package
 from glacier.execution.failures import without_glacier
 from glacier.execution.record import RunRecord
 
@@ -44,14 +44,21 @@ def _named(error: GlacierError) -> str:
 
 
 def _traceback(error: BaseException) -> str:
-    kept = _without_import_machinery(without_glacier(error.__traceback__))
+    kept = without_glacier(_below_command_line(error.__traceback__))
+    while kept is not None and kept.tb_frame.f_code.co_filename.startswith("<frozen importlib"):
+        kept = kept.tb_next
     return "".join(traceback.format_exception(type(error), error, kept)).rstrip()
 
 
-def _without_import_machinery(trace: TracebackType | None) -> TracebackType | None:
-    while trace is not None and trace.tb_frame.f_code.co_filename.startswith("<frozen importlib"):
-        trace = trace.tb_next
-    return trace
+def _below_command_line(trace: TracebackType | None) -> TracebackType | None:
+    """Gives what a command of `cli` called; the whole traceback where no command is in it."""
+    below, frame = trace, trace
+    while frame is not None:
+        code = frame.tb_frame.f_code
+        if in_package(code.co_filename) and code.co_filename.endswith("cli.py"):
+            below = frame.tb_next
+        frame = frame.tb_next
+    return below
 
 
 def shown_result(value: object) -> str:
@@ -71,7 +78,7 @@ def shown_result(value: object) -> str:
 
 
 def as_json_text(record: RunRecord, value: object) -> str:
-    """Gives a run as JSON: the pipeline, its state, seconds, a record per task, and the result where JSON can say it."""
+    """Gives a run as JSON: pipeline, state, seconds, a record per task, and the result where JSON can say it."""
     failed = any(node.state == "failed" for node in record.nodes)
     whole = all(node.state == "succeeded" for node in record.nodes)
     state = "failed" if failed else "succeeded" if whole else "incomplete"
