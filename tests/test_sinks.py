@@ -77,7 +77,7 @@ def test_what_goes_together(provider: LocalProvider) -> None:
 
     graph = body.plan()
     names = [[graph.names[index] for index in group] for group in shared_sinks(graph)]
-    assert names == [["out.write[#1]", "out.write[#2]"]]  # 4 is waited for and so goes alone, 3 and 5 share with none
+    assert names == [["out.write[1.parquet]", "out.write[2.parquet]"]]  # 4 is waited for and so goes alone, 3 and 5 share with none
     body.run()
     assert bucket.at("5.parquet").read().height == 3
 
@@ -116,7 +116,7 @@ def test_a_failing_output_is_named_and_keeps_its_old_object(provider: LocalProvi
     raised = error.value
     failure = raised.exceptions[0] if isinstance(raised, RunErrors) else raised
     assert isinstance(failure, TaskError)
-    assert failure.task == "out.write[#2]"
+    assert failure.task == "out.write[bad.parquet]"
     assert bucket.at("bad.parquet").read().equals(old)
     assert bucket.at("good.parquet").read().height == 3
     assert bucket.list() == []

@@ -149,7 +149,7 @@ class Graph:
             if len(nodes) > 1:
                 seen: defaultdict[str, int] = defaultdict(int)
                 for node in nodes:
-                    variable = node.variable or ""
+                    variable = node.variable or _path_in(node)
                     seen[variable] += 1
                     count = seen[variable]
                     label = variable if count == 1 and variable else f"{variable}#{count}"
@@ -249,6 +249,12 @@ class Graph:
                     pending.extend(reversed(self.nodes[source].data))
                 else:
                     yield source
+
+
+def _path_in(node: Node) -> str:
+    """Gives the path of the resource whose method a node calls, in place of a variable; empty for other nodes."""
+    resource = node.args[0] if node.work.kind == "storage" else None
+    return resource.label.partition("/")[2] if isinstance(resource, Resource) else ""
 
 
 def in_order(

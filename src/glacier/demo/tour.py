@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from time import perf_counter
 
+import polars as pl
 from rich.console import Console
 from rich.rule import Rule
 
@@ -13,6 +14,7 @@ from glacier.demo import data
 from glacier.errors import ConfigError
 from glacier.execution.record import Recorder
 from glacier.loading import load_pipeline
+from glacier.report.outcome import shown_result
 from glacier.report.progress import progress_observer, summary_table
 
 _PIPELINE = Path(__file__).with_name("pipeline.py")
@@ -38,7 +40,8 @@ def show(folder: Path) -> None:
     recorder = Recorder(progress_observer())
     result = pipeline.run(progress=recorder)
     console.print(Rule("What it returned", align="left"))
-    console.print(str(result.collect()), markup=False, highlight=False)
+    with pl.Config(tbl_rows=10, thousands_separator=True, float_precision=2):
+        console.print(shown_result(result), markup=False, highlight=False)
     console.print(Rule("Where the time went", align="left"))
     if recorder.record is not None:
         console.print(summary_table(recorder.record))
@@ -71,11 +74,10 @@ def _prepare(folder: Path, console: Console) -> None:
 
 
 def _next_commands(folder: Path) -> str:
-    pipeline = folder / "pipeline.py"
-    return (
-        f"  glacier analyze {pipeline}               what waits for what, and which task touches which data\n"
-        f"  glacier graph {pipeline} -o graph.svg    the picture\n"
-        f"  glacier run {pipeline} --json            for a script to read\n"
-        f"Then change a task in {pipeline} and run it again:\n"
-        f"  glacier run {pipeline}"
-    )
+    commands = {
+        "analyze": "what waits for what, and which task touches which data",
+        "graph": "the picture; -o graph.svg writes it as SVG",
+        "run": "run it again; --json for a script to read",
+    }
+    lines = [f"  glacier {command} {folder}/pipeline.py\n      {text}" for command, text in commands.items()]
+    return "\n".join([*lines, f"Change a task in {folder}/pipeline.py, and run it again."])
