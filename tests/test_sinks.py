@@ -77,7 +77,7 @@ def test_what_goes_together(provider: LocalProvider) -> None:
 
     graph = body.plan()
     names = [[graph.names[index] for index in group] for group in shared_sinks(graph)]
-    assert names == [["out.write[1.parquet]", "out.write[2.parquet]"]]  # 4 is waited for and so goes alone, 3 and 5 share with none
+    assert names == [["out.write[1.parquet]", "out.write[2.parquet]"]]  # 4 is waited for, 3 and 5 share with none
     body.run()
     assert bucket.at("5.parquet").read().height == 3
 
