@@ -421,6 +421,26 @@ def test_context_variables_of_the_caller_hold_in_tasks() -> None:
     assert body.run() == "me"
 
 
+def test_context_variables_set_in_a_task_stay_in_it() -> None:
+    from contextvars import ContextVar
+
+    who: ContextVar[str] = ContextVar("who", default="nobody")
+
+    @task
+    def call_me(name: str) -> str:
+        before = who.get()
+        who.set(name)
+        return before
+
+    @pipeline
+    def body() -> list[str]:
+        return [call_me(name) for name in "abcdef"]
+
+    assert set(body.run(max_workers=2)) == {"nobody"}
+    assert set(body.run(executor="sync")) == {"nobody"}
+    assert who.get() == "nobody"
+
+
 def test_an_observer_that_fails_ends_the_run() -> None:
     class Faulty(Told):
         def node_ended(self, index: int, record: NodeRecord) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 
+_PATIENCE = 0.2  # seconds for cancelled coroutines to end; with the scheduler's GRACE, under a second in all
+
 
 class Coroutines:
     """One event loop for all async tasks of a run, which can so share clients and locks; not the caller's loop."""
@@ -20,10 +22,13 @@ class Coroutines:
         return asyncio.run_coroutine_threadsafe(coroutine, self._running()).result()
 
     def close(self) -> None:
-        """Cancels what is still awaited and ends the loop's thread."""
+        """Cancels what is still awaited and ends the loop's thread; leaves a loop that a task blocks to the exit."""
         if self._loop is None or self._thread is None:
             return
-        asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result(timeout=1)
+        try:
+            asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result(timeout=_PATIENCE)
+        except TimeoutError:
+            return
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from glacier.graph import Graph
 
-NodeState = Literal["waiting", "running", "succeeded", "failed", "skipped", "cancelled"]
+NodeState = Literal["waiting", "succeeded", "failed", "skipped", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True)

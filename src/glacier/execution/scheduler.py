@@ -143,6 +143,7 @@ class _Run:
         self.stopping = False
         self.over = threading.Event()
         self.crash: BaseException | None = None
+        self.context = copy_context()  # what the caller has set in context variables holds in its tasks too
         self.begun = perf_counter()
         for unit in self.agenda.first():
             heappush(self.queue, (unit[0], unit))
@@ -183,10 +184,7 @@ class _Run:
         if self.idle:
             self.lock.notify()
         elif len(self.threads) < self.max_workers:
-            target = copy_context().run  # what the caller has set in context variables holds in its tasks too
-            thread = threading.Thread(
-                target=target, args=(self._work,), name=f"glacier-{len(self.threads)}", daemon=True
-            )
+            thread = threading.Thread(target=self._work, name=f"glacier-{len(self.threads)}", daemon=True)
             self.threads.append(thread)
             thread.start()
 
@@ -223,7 +221,7 @@ class _Run:
         if self.observer:
             for index in unit:
                 self.observer.node_started(index)
-        done = self.performer.perform(unit)
+        done = self.context.copy().run(self.performer.perform, unit)
         with self.lock:
             ready, skipped = self._note(done)
             following = None
@@ -259,7 +257,7 @@ class _Run:
         return ready, skipped
 
     def _finish_if_over(self) -> None:
-        if not self.running and not self.queue:
+        if self.running <= 0 and not self.queue:
             self.over.set()
             self.lock.notify_all()
 

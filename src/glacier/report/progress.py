@@ -36,7 +36,6 @@ _MARKS: dict[NodeState, tuple[str, str]] = {
     "failed": ("✗", "bold red"),
     "skipped": ("-", "yellow"),
     "cancelled": ("-", "dim"),
-    "running": ("…", "cyan"),
     "waiting": (" ", "dim"),
 }
 
@@ -286,7 +285,7 @@ def _summed_up(record: RunRecord) -> str:
     seconds = f"{record.seconds:.1f} s" if record.seconds >= 1 else f"{record.seconds:.2f} s"
     if set(counts) <= {"succeeded"}:
         return f"{counted(len(record.nodes), 'task')} in {seconds}"
-    told: tuple[NodeState, ...] = ("failed", "skipped", "cancelled", "running", "waiting", "succeeded")
+    told: tuple[NodeState, ...] = ("failed", "skipped", "cancelled", "waiting", "succeeded")
     return ", ".join(f"{counts[state]:,} {state}" for state in told if state in counts) + f" in {seconds}"
 
 
