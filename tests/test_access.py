@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import polars as pl
 import pytest
 
 from glacier import Bucket, task
-from glacier.access import NONE, READ, UNKNOWN, WRITE, Access, outer_accesses, parameter_accesses
+from glacier.access import ANYWHERE, NONE, READ, UNKNOWN, WRITE, Access, function_accesses
 from glacier.providers import LocalProvider
 
 shared = LocalProvider("/nowhere").bucket("shared", path="a.parquet")
@@ -49,7 +50,7 @@ def scans(b: Bucket) -> Any:
 
 
 def reads(b: Bucket) -> Any:
-    return b.at("other.csv").read().height
+    return b.read().height
 
 
 def asks(b: Bucket) -> Any:
@@ -111,8 +112,7 @@ def uri_given_away(b: Bucket) -> Any:
 
 def alias(b: Bucket) -> Any:
     other = b
-    moved = other.at("x.parquet")
-    return moved.scan()
+    return other.scan()
 
 
 def with_block(b: Bucket) -> Any:
@@ -188,7 +188,24 @@ CASES: list[tuple[Callable[..., Any], Access]] = [
 
 @pytest.mark.parametrize(("function", "expected"), CASES, ids=lambda case: getattr(case, "__name__", ""))
 def test_access_of_the_first_parameter(function: Callable[..., Any], expected: Access) -> None:
-    assert next(iter(parameter_accesses(function).values())) == expected
+    first = next(iter(inspect.signature(function).parameters))
+    accesses = function_accesses(function)[first]
+    assert accesses == ({} if expected == NONE and not accesses else {None: expected})
+
+
+def test_other_paths_of_the_same_bucket() -> None:
+    def moves(b: Bucket, day: str, df: pl.DataFrame) -> None:
+        b.at("2024.parquet").scan()
+        today = b.at(f"{day}.parquet")
+        today.write(df)
+        scan_it(b.at("old.parquet"))
+        scan_moved(b)
+
+    def scan_moved(source: Bucket) -> pl.LazyFrame:
+        return source.at("moved.parquet").scan()
+
+    accesses = function_accesses(moves)["b"]
+    assert accesses == {"2024.parquet": READ, ANYWHERE: WRITE, "old.parquet": READ, "moved.parquet": READ}
 
 
 def test_globals_and_closures() -> None:
@@ -198,11 +215,12 @@ def test_globals_and_closures() -> None:
         private.write(df)
         shared.scan()
 
-    assert dict(outer_accesses(uses_both)) == {shared: READ, private: WRITE}
+    accesses = function_accesses(uses_both)
+    assert (accesses["shared"], accesses["private"]) == ({None: READ}, {None: WRITE})
 
 
 def test_without_source_all_is_unknown() -> None:
     namespace: dict[str, Any] = {}
     exec("def f(b): return b.scan()", namespace)
-    assert parameter_accesses(namespace["f"]) == {}
-    assert parameter_accesses(io.StringIO) == {}
+    assert function_accesses(namespace["f"]) == {}
+    assert function_accesses(io.StringIO) == {}

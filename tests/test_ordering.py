@@ -267,3 +267,44 @@ def test_a_thousand_objects_stay_linear(provider: LocalProvider) -> None:
         read(bucket.at("day/"))
 
     assert len(edges(body)) == 1_000
+
+
+def test_other_paths_that_a_task_names_are_what_it_touches(provider: LocalProvider) -> None:
+    @task
+    def write_daily(bucket: Bucket) -> None:
+        bucket.at("day/monday.parquet").write(pl.DataFrame({"n": [1]}))
+
+    @task
+    def write_some_day(bucket: Bucket, day: str) -> None:
+        bucket.at(f"day/{day}.parquet").write(pl.DataFrame({"n": [1]}))
+
+    @pipeline
+    def body() -> None:
+        bucket = provider.bucket("a", path="a.parquet")
+        write_daily(bucket)
+        process(bucket)
+        monday = process(bucket.at("day/monday.parquet"))
+        write_some_day(bucket, "tuesday")
+
+    assert sorted(edges(body), reverse=True) == [
+        ("write_daily", "write_some_day", "resource"),
+        ("write_daily", "process[monday]", "resource"),
+        ("process[monday]", "write_some_day", "resource"),
+        ("process[#1]", "write_some_day", "resource"),
+    ]
+
+
+def test_a_global_bound_anew_is_seen(provider: LocalProvider) -> None:
+    source = provider.bucket("a", path="a.parquet")
+
+    @task
+    def read_it() -> pl.DataFrame:
+        return source.read()
+
+    @pipeline
+    def body() -> None:
+        read_it()
+
+    assert [r["name"] for r in body.run(mode="analyze")["resources"]] == ["a/a.parquet"]
+    source = provider.bucket("a", path="b.parquet")
+    assert [r["name"] for r in body.run(mode="analyze")["resources"]] == ["a/b.parquet"]

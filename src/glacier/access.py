@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
 from inspect import unwrap
 from types import FunctionType
-from typing import cast
+from typing import NamedTuple, cast
 
 from glacier.annotations import Signature
 from glacier.graph import Node, Resource
@@ -20,24 +20,11 @@ from glacier.trace import StorageCall
 READS = frozenset({"scan", "read", "exists", "list"})
 WRITES = frozenset({"write", "sink", "delete"})
 NEITHER = frozenset({"at", "get_uri", "cleanup"})
-_HARMLESS = frozenset(
-    {
-        "print",
-        "str",
-        "repr",
-        "len",
-        "isinstance",
-        "type",
-        "format",
-        "info",
-        "debug",
-        "warning",
-        "error",
-        "Path",
-        "join",
-        "fspath",
-    }
-)
+_LOGGING = frozenset({"debug", "info", "warning", "error"})
+_HARMLESS = _LOGGING | {"print", "str", "repr", "len", "isinstance", "type", "format", "Path", "join", "fspath"}
+
+ANYWHERE = "./"
+"""The path that stands for a whole bucket, where `.at(...)` is given a path that only the run will know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +55,12 @@ class Touch:
     access: Access
 
 
+Accesses = Mapping[str | None, Access]
+"""What is done to a resource: as it is (None), and at each other path of its bucket that `.at(...)` names."""
+
+_UNKNOWN: Accesses = {None: UNKNOWN}
+
+
 def touches(node: Node) -> list[Touch]:
     """Gives what `node` does to each resource it reaches: by argument, in a container, as a global or closure."""
     work = node.work
@@ -75,14 +68,25 @@ def touches(node: Node) -> list[Touch]:
         return [Touch(cast("Resource", node.args[0]), Access(work.reads, work.writes))]
     if not isinstance(work, Task):
         return []
+    function = work.origin.function
+    outer = outer_resources(function)
+    body = _read_once(function, frozenset(outer))
+    reached = [
+        *((resource, body.get(name, _UNKNOWN)) for name, resource in _in_arguments(work.signature, node)),
+        *((resource, body.get(name, {})) for name, resource in outer.items()),
+    ]
     found: dict[Resource, Access] = {}
-    accesses = parameter_accesses(work.origin.function)
-    for name, value in _arguments(work.signature, node):
-        for resource in _resources_in(value):
-            found[resource] = found.get(resource, NONE) | accesses.get(name, UNKNOWN)
-    for resource, access in outer_accesses(work.origin.function):
-        found[resource] = found.get(resource, NONE) | access
+    for resource, accesses in reached:
+        for path, access in accesses.items():
+            place = resource if path is None else resource.at(path)
+            found[place] = found.get(place, NONE) | access
     return [Touch(resource, access) for resource, access in found.items() if access.reads or access.writes]
+
+
+def _in_arguments(signature: Signature, node: Node) -> Iterator[tuple[str, Resource]]:
+    for name, value in _arguments(signature, node):
+        for resource in _resources_in(value):
+            yield name, resource
 
 
 def _arguments(signature: Signature, node: Node) -> Iterator[tuple[str, object]]:
@@ -107,55 +111,63 @@ def _resources_in(value: object) -> Iterator[Resource]:
             yield from _resources_in(getattr(value, field.name))
 
 
-@lru_cache(maxsize=4096)
-def parameter_accesses(function: Callable[..., object]) -> dict[str, Access]:
-    """Gives what `function` does to a resource passed as each of its parameters; a parameter not told of is unknown."""
-    return _Body.of(function, frozenset()).parameters()
+def function_accesses(function: Callable[..., object]) -> Mapping[str, Accesses]:
+    """Gives what `function` does to a resource that each of its parameters, globals or closure variables holds.
+
+    Empty where the source cannot be had; every parameter is then unknown.
+    """
+    return _read_once(function, frozenset(outer_resources(function)))
 
 
 @lru_cache(maxsize=4096)
-def outer_accesses(function: Callable[..., object]) -> tuple[tuple[Resource, Access], ...]:
-    """Gives what `function` does to resources that it reaches as globals or through its closure."""
-    body = _Body.of(function, frozenset())
-    return tuple((resource, body.found.get(name, NONE)) for name, resource in body.outer.items())
+def _read_once(function: Callable[..., object], outer: frozenset[str]) -> Mapping[str, Accesses]:
+    """Reads a function again only if other names outside it hold resources than before."""
+    return _Body.of(function, outer, frozenset()).accesses()
+
+
+def outer_resources(function: Callable[..., object]) -> dict[str, Resource]:
+    """Gives the resources that `function` reaches as globals or through its closure, as they are now."""
+    inner = _python_function(function)
+    names = _outer_names(inner).items() if inner else ()
+    return {name: value for name, value in names if isinstance(value, Resource)}
+
+
+def _python_function(function: Callable[..., object]) -> FunctionType | None:
+    inner = unwrap(function)
+    inner = getattr(inner, "__func__", inner)
+    return inner if isinstance(inner, FunctionType) else None
+
+
+class _Reached(NamedTuple):
+    """Which resource an expression stands for: that of a name, as it is or at another path of its bucket."""
+
+    name: str
+    path: str | None = None
 
 
 class _Body:
     """One function's AST, read once: for each name that stands for a resource or its URI, what is done to it."""
 
-    def __init__(self, tree: FunctionNode | None, function: FunctionType | None, within: frozenset[object]) -> None:
-        self.tree = tree
+    def __init__(
+        self, tree: FunctionNode | None, function: FunctionType | None, outer: frozenset[str], within: frozenset[object]
+    ) -> None:
         self.function = function
         self.within = within | {function}
-        self.outer = dict(_outer_resources(function)) if function else {}
-        self.resources: dict[str, str] = {name: name for name in self.outer}
-        self.uris: dict[str, str] = {}
-        self.found: dict[str, Access] = {}
-        self.explained: set[int] = set()
+        self.parameters = _parameters(tree) if tree else []
+        self.resources = {name: _Reached(name) for name in (*outer, *self.parameters)}
+        self.uris: dict[str, _Reached] = {}
+        self.found: dict[str, dict[str | None, Access]] = {name: {} for name in self.resources}
         if tree is not None:
-            names = [*tree.args.posonlyargs, *tree.args.args, *tree.args.kwonlyargs]
-            self.resources |= {name.arg: name.arg for name in names}
-            for extra in (tree.args.vararg, tree.args.kwarg):
-                if extra is not None:
-                    self.resources[extra.arg] = extra.arg
             self._follow_names(tree)
             self._read(tree)
 
     @classmethod
-    def of(cls, function: Callable[..., object], within: frozenset[object]) -> _Body:
-        inner = unwrap(function)
-        inner = getattr(inner, "__func__", inner)
-        if not isinstance(inner, FunctionType):
-            return cls(None, None, within)
-        return cls(function_ast(inner), inner, within)
+    def of(cls, function: Callable[..., object], outer: frozenset[str], within: frozenset[object]) -> _Body:
+        inner = _python_function(function)
+        return cls(function_ast(inner) if inner else None, inner, outer, within)
 
-    def parameters(self) -> dict[str, Access]:
-        if self.tree is None:
-            return {}
-        arguments = self.tree.args
-        named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-        named += [extra for extra in (arguments.vararg, arguments.kwarg) if extra is not None]
-        return {name.arg: self.found.get(name.arg, NONE) for name in named}
+    def accesses(self) -> Mapping[str, Accesses]:
+        return self.found
 
     def _follow_names(self, tree: ast.AST) -> None:
         """Learns which local names stand for a resource or its URI; twice, for names used above their assignment."""
@@ -184,21 +196,25 @@ class _Body:
         elif (resource := self._uri(value)) is not None:
             self.uris[name] = resource
 
-    def _resource(self, node: ast.expr) -> str | None:
+    def _resource(self, node: ast.expr) -> _Reached | None:
         """Gives the parameter or outer name whose resource `node` stands for."""
         match node:
             case ast.Name(id=name):
                 return self.resources.get(name)
             case ast.Subscript(value=value) | ast.Await(value=value):
                 return self._resource(value)
-            case ast.Call(func=ast.Attribute(value=value, attr="at" | "values" | "items" | "get")):
+            case ast.Call(func=ast.Attribute(value=value, attr="at"), args=[path, *_]):
+                moved = self._resource(value)
+                literal = path.value if isinstance(path, ast.Constant) and isinstance(path.value, str) else ANYWHERE
+                return moved and _Reached(moved.name, literal)
+            case ast.Call(func=ast.Attribute(value=value, attr="values" | "items" | "get")):
                 return self._resource(value)
             case ast.Attribute(value=value, attr=attr) if attr not in READS | WRITES | NEITHER:
                 return self._resource(value)
             case _:
                 return None
 
-    def _uri(self, node: ast.expr) -> str | None:
+    def _uri(self, node: ast.expr) -> _Reached | None:
         """Gives the parameter or outer name whose resource's URI `node` is or is made from."""
         match node:
             case ast.Name(id=name):
@@ -251,7 +267,7 @@ class _Body:
                 harmless = name in _HARMLESS
                 access = _access_by_name(name, call.args[1:2], call.keywords)
                 self._note(resource, access or (NONE if harmless else UNKNOWN))
-            elif isinstance(value, ast.Name | ast.Starred | ast.Subscript):
+            else:
                 self._read_argument(call, value)
 
     def _read_argument(self, call: ast.Call, value: ast.expr) -> None:
@@ -263,13 +279,13 @@ class _Body:
             known = isinstance(call.func, ast.Attribute) and self._resource(call.func.value) is not None
             self._note(resource, NONE if helper in self.within or known else UNKNOWN)
             return
-        body = _Body.of(helper, self.within)
-        accesses = body.parameters()
-        keyword = next((k.arg for k in call.keywords if k.value is value), None)
-        if keyword is None:
+        body = _Body.of(helper, frozenset(), self.within)
+        parameter = next((k.arg for k in call.keywords if k.value is value), None)
+        if parameter is None:
             place = call.args.index(value)
-            keyword = list(accesses)[place] if place < len(accesses) else None
-        self._note(resource, accesses.get(keyword, UNKNOWN) if keyword else UNKNOWN)
+            parameter = body.parameters[place] if place < len(body.parameters) else None
+        for path, access in body.found.get(parameter or "", _UNKNOWN).items():
+            self._note(resource if path is None else _Reached(resource.name, path), access)
 
     def _helper(self, called: ast.expr) -> FunctionType | None:
         """Gives the Python function that a call by plain name reaches through the globals or the closure."""
@@ -279,9 +295,16 @@ class _Body:
         found = found.function if isinstance(found, Task) else found
         return found if isinstance(found, FunctionType) else None
 
-    def _note(self, resource: str | None, access: Access) -> None:
+    def _note(self, resource: _Reached | None, access: Access) -> None:
         if resource is not None:
-            self.found[resource] = self.found.get(resource, NONE) | access
+            accesses = self.found[resource.name]
+            accesses[resource.path] = accesses.get(resource.path, NONE) | access
+
+
+def _parameters(tree: FunctionNode) -> list[str]:
+    arguments = tree.args
+    named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return [name.arg for name in (*named, arguments.vararg, arguments.kwarg) if name is not None]
 
 
 def _access_by_name(name: str, mode: Sequence[ast.expr], keywords: Sequence[ast.keyword]) -> Access | None:
@@ -323,9 +346,3 @@ def _outer_names(function: FunctionType) -> dict[str, object]:
         except ValueError:  # a cell that is not filled yet holds nothing
             continue
     return names
-
-
-def _outer_resources(function: FunctionType) -> Iterator[tuple[str, Resource]]:
-    for name, value in _outer_names(function).items():
-        if isinstance(value, Resource):
-            yield name, value

@@ -37,6 +37,10 @@ class Resource:
         """The name of what holds it: `LocalProvider`."""
         raise NotImplementedError
 
+    def at(self, path: str) -> Resource:
+        """Gives what lies at another path of the same bucket; "./" is all of it."""
+        raise NotImplementedError
+
     def prepare(self) -> None:
         """Makes what must be there before others write to the URI; called before a run whose body asked for it."""
         raise NotImplementedError

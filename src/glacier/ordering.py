@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
 
-from glacier.access import Touch, outer_accesses, touches
+from glacier.access import Touch, outer_resources, touches
 from glacier.errors import GraphError, listed
 from glacier.graph import Edge, EdgeKind, Graph, Node
 from glacier.task import Task
@@ -142,7 +142,7 @@ class _Inferred:
         touching = plan.touching | {
             index
             for task, calls in plan.calls.items()
-            if isinstance(task, Task) and outer_accesses(task.function)
+            if isinstance(task, Task) and outer_resources(task.function)
             for index in calls
         }
         for index in in_run_order:
