@@ -31,7 +31,7 @@ class Step:
 
 
 def pause() -> None:
-    time.sleep(random.random() * 0.002)  # noqa: S311  # to shuffle the threads, not to keep a secret
+    time.sleep(random.random() * 0.002)  # to shuffle the threads, not to keep a secret
 
 
 @task

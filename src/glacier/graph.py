@@ -14,7 +14,7 @@ from glacier.errors import GraphError, Site
 from glacier.source import line_of, variable_of
 
 NodeKind = Literal["task", "storage", "expression", "input", "barrier"]
-EdgeKind = Literal["data", "explicit", "resource", "gate"]
+EdgeKind = Literal["data", "explicit", "resource", "gate", "branch"]
 
 
 class Resource:
@@ -112,6 +112,7 @@ class Edge:
         reason: why, in words a person reads in an analysis.
         needed: whether `target` makes no sense without what `source` does: if `source` is skipped, so is `target`.
         gate: whether `source` is a check whose False skips `target`.
+        wanted: the truth of `source` under which `target` runs at all, where it is the condition of a branch.
     """
 
     source: int
@@ -120,6 +121,7 @@ class Edge:
     reason: str = ""
     needed: bool = True
     gate: bool = False
+    wanted: bool | None = None
 
 
 @dataclass
@@ -234,16 +236,16 @@ class Graph:
 
     def _arriving(self, index: int) -> Iterator[Edge]:
         for source in self.nodes[index].data:
-            for shown in self._shown(source):
+            for shown in self.shown(source):
                 yield Edge(shown, index, "data", "its result is taken here")
         for edge in self.ordering.get(index, ()):
             if self.nodes[edge.source].hidden:
-                yield from (replace(edge, source=source) for source in self._shown(edge.source))
+                yield from (replace(edge, source=source) for source in self.shown(edge.source))
             else:
                 yield edge
 
-    def _shown(self, index: int) -> Iterator[int]:
-        """Gives the visible nodes whose values reach the hidden node `index`."""
+    def shown(self, index: int) -> Iterator[int]:
+        """Gives the node itself, or for a hidden one the visible nodes whose values reach it."""
         pending, seen = [index], set[int]()
         while pending:
             source = pending.pop()

@@ -33,12 +33,25 @@ def ordered(plan: Plan, result: object, *, infer: bool) -> Graph:
         GraphError: a `depends_on` names a task that the body never calls, or nodes wait for each other.
     """
     graph = Graph(plan.name, plan.nodes, result, prepared=tuple(plan.prepared))
+    _add_branches(plan, graph)
     _Explicit(plan, graph).add()
     in_run_order = graph.order
     del graph.order  # the edges below agree with it, but it is found again with them
     if infer:
         _Inferred(graph).add(in_run_order, plan)
     return graph
+
+
+def _add_branches(plan: Plan, graph: Graph) -> None:
+    for index, guards in plan.guarded.items():
+        for condition, wanted in guards:
+            edge = Edge(condition, index, "branch", f"it decides a branch (if {wanted})", wanted=wanted)
+            graph.ordering.setdefault(index, []).append(edge)
+
+
+def _exclude(one: tuple[tuple[int, bool], ...], other: tuple[tuple[int, bool], ...]) -> bool:
+    """Whether two nodes stand on different sides of a branch, so that never both run."""
+    return any((condition, not wanted) in other for condition, wanted in one)
 
 
 class _Explicit:
@@ -135,10 +148,12 @@ class _Inferred:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.root = _Place("", [], None)
+        self.guarded: dict[int, tuple[tuple[int, bool], ...]] = {}
         self.extra: defaultdict[int, dict[int, Edge]] = defaultdict(dict)
 
     def add(self, in_run_order: Iterable[int], plan: Plan) -> None:
         nodes = self.graph.nodes
+        self.guarded = plan.guarded
         touching = plan.touching | {
             index
             for task, calls in plan.calls.items()
@@ -179,6 +194,8 @@ class _Inferred:
 
     def _edge(self, source: int, target: int, kind: EdgeKind, reason: str, *, needed: bool = True) -> None:
         if source == target or source in self.graph.nodes[target].data or source in self.extra[target]:
+            return
+        if _exclude(self.guarded.get(source, ()), self.guarded.get(target, ())):
             return
         if not any(edge.source == source for edge in self.graph.ordering.get(target, ())):
             self.extra[target][source] = Edge(source, target, kind, reason, needed=needed, gate=kind == "gate")

@@ -14,6 +14,7 @@ from glacier.errors import ConfigError, GlacierError, GraphError, InputError, Si
 from glacier.graph import Graph
 from glacier.ordering import ordered
 from glacier.source import definition_line
+from glacier.staging import staged
 from glacier.task import Task
 from glacier.trace import Input, Plan, current_plan, planning
 
@@ -69,7 +70,9 @@ class Pipeline(Generic[P, R_co]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Runs the body as ordinary Python; inside another pipeline's body its calls join that one's graph."""
-        return self.function(*args, **kwargs)
+        if current_plan() is None:
+            return self.function(*args, **kwargs)
+        return cast("R_co", staged(self.function)(*args, **kwargs))
 
     @overload
     def run(
@@ -194,7 +197,7 @@ class Pipeline(Generic[P, R_co]):
 
     def _traced(self, given: dict[str, object]) -> object:
         try:
-            body = cast("Callable[..., object]", self.function)  # the names were checked against the signature
+            body = staged(self.function)  # the names were checked against the signature
             result = body(**given)
             return _sent(result, self) if inspect.iscoroutine(result) else result
         except GlacierError:

@@ -75,6 +75,50 @@ class Barrier:
         """Does nothing: what it waits for has ended when it is called."""
 
 
+@dataclass(frozen=True)
+class Select:
+    """Gives what a variable is after a branch: its arguments are the condition, then what each side made of it."""
+
+    name: str
+    kind: Literal["expression"] = "expression"
+
+    def body(self, condition: object, then: object, other: object) -> object:
+        """Gives one of two values."""
+        return then if condition else other
+
+
+@dataclass(frozen=True)
+class Absent:
+    """Stands in a `Select` for the side that never assigned the variable."""
+
+    name: str
+
+
+class Unset:
+    """What a variable holds while planning where the branch so far has not assigned it; any use of it is an error."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def glacier_refusal(self) -> GraphError:
+        """Gives the error of its use."""
+        return GraphError(
+            f"`{self.name}` is used where no side of the branch has assigned it",
+            site=Site.of_caller(sys._getframe(1)),
+            fix=f"assign `{self.name}` before the branch, or on the side that uses it",
+        )
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise self.glacier_refusal()
+
+    def __bool__(self) -> NoReturn:
+        raise self.glacier_refusal()
+
+
 class Plan:
     """What has been recorded so far while a body is called with handles in place of values.
 
@@ -84,6 +128,8 @@ class Plan:
         calls: for each work (a task's `origin`) the nodes that call it.
         after: for each node the nodes or tasks that `.after(...)` named.
         touching: the nodes with a resource among their arguments.
+        guards: the conditions under which what is recorded now runs, as (node, wanted truth), outermost first.
+        guarded: for each node recorded under guards, those.
         prepared: resources whose place must be made ready before the run, because the body asked for their URI.
     """
 
@@ -93,6 +139,8 @@ class Plan:
         self.calls: defaultdict[object, list[int]] = defaultdict(list)
         self.after: dict[int, tuple[object, ...]] = {}
         self.touching: set[int] = set()
+        self.guards: list[tuple[int, bool]] = []
+        self.guarded: dict[int, tuple[tuple[int, bool], ...]] = {}
         self.prepared: dict[Resource, None] = {}
 
     def record(
@@ -112,6 +160,8 @@ class Plan:
         self.nodes.append(node)
         if taking.touches:
             self.touching.add(index)
+        if self.guards:
+            self.guarded[index] = tuple(self.guards)
         return Handle(node, self)
 
 
@@ -140,6 +190,8 @@ class _Arguments:
         if isinstance(value, Resource):
             self.touches = True
             return value
+        if isinstance(value, Unset):
+            raise value.glacier_refusal()
         self.depth += 1
         taken = rebuilt(value, self.take)
         self.depth -= 1

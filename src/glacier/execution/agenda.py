@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from glacier.execution.record import NodeState
-from glacier.graph import Graph
+from glacier.graph import Edge, Graph
+from glacier.trace import Select
 
 
 class Agenda:
@@ -34,6 +35,7 @@ class Agenda:
         self._missing = [len(members) for members in together]
         self._gathered: list[list[int]] = [[] for _ in together]
         self._blocked: dict[int, str] = {}
+        self._untaken: set[int] = set()
 
     def first(self) -> list[list[int]]:
         """Gives the units that wait for nothing."""
@@ -43,13 +45,16 @@ class Agenda:
                 units.extend(self._unit(index))
         return units
 
-    def ended(self, index: int, state: NodeState, *, closed: bool = False) -> tuple[list[list[int]], list[int]]:
+    def ended(
+        self, index: int, state: NodeState, *, closed: bool = False, truth: bool | None = None
+    ) -> tuple[list[list[int]], list[int]]:
         """Notes that a node ended, and gives the units now ready and the nodes now skipped.
 
         Args:
             index: the node.
             state: how it ended.
             closed: whether it is a check that returned False.
+            truth: of the value of a branch's condition.
         """
         ready: list[list[int]] = []
         skipped: list[int] = []
@@ -58,8 +63,9 @@ class Agenda:
             index, state, closed = ending.pop()
             self.states[index] = state
             self.left -= 1
-            if closed or state != "succeeded":
-                self._block_after(index, state, closed=closed)
+            if closed or truth is not None or state != "succeeded":
+                self._block_after(index, state, closed=closed, truth=truth)
+                truth = None
             for target in self._downstream[index]:
                 self._waiting[target] -= 1
                 if self._waiting[target]:
@@ -97,18 +103,37 @@ class Agenda:
         complete = not self._missing[group] and self._gathered[group]
         return [sorted(self._gathered[group])] if complete else []
 
-    def _block_after(self, index: int, state: NodeState, *, closed: bool) -> None:
+    def _block_after(self, index: int, state: NodeState, *, closed: bool, truth: bool | None) -> None:
         """Notes which nodes must not run after `index` ended so; the first reason stays."""
+        reason = self._reason(index, state, closed=closed)
+        for target in self._downstream[index]:
+            edges = [edge for edge in self.graph.ordering.get(target, ()) if edge.source == index]
+            if any(edge.wanted is not None and edge.wanted is not truth for edge in edges):
+                self._untaken.add(target)
+                decided = f"the branch that `{self._condition(index)}` decides went the other way"
+                self._blocked.setdefault(target, reason if truth is None else decided)
+            elif self._takes(target, index, state) or any(self._stops(edge, state, closed=closed) for edge in edges):
+                self._blocked.setdefault(target, reason)
+                if index in self._untaken:
+                    self._untaken.add(target)
+
+    def _takes(self, target: int, index: int, state: NodeState) -> bool:
+        """Whether `target` lacks a value it takes; what a branch selects from may lack one side."""
+        if state == "succeeded" or index not in self.graph.nodes[target].data:
+            return False
+        return state == "failed" or not isinstance(self.graph.nodes[target].work, Select)
+
+    def _stops(self, edge: Edge, state: NodeState, *, closed: bool) -> bool:
+        if state == "skipped":
+            return edge.needed and edge.source not in self._untaken
+        return state == "failed" or (edge.gate and closed)
+
+    def _reason(self, index: int, state: NodeState, *, closed: bool) -> str:
         name = self.graph.names[index]
         if closed:
-            reason = f"`{name}` returned False"
-        else:
-            reason = f"`{name}` failed" if state == "failed" else self.reasons.get(index, f"`{name}` did not run")
-        for target in self._downstream[index]:
-            takes_value = state != "succeeded" and index in self.graph.nodes[target].data
-            if takes_value or any(
-                edge.source == index
-                and ((edge.gate and closed) or state == "failed" or (state == "skipped" and edge.needed))
-                for edge in self.graph.ordering.get(target, ())
-            ):
-                self._blocked.setdefault(target, reason)
+            return f"`{name}` returned False"
+        return f"`{name}` failed" if state == "failed" else self.reasons.get(index, f"`{name}` did not run")
+
+    def _condition(self, index: int) -> str:
+        """Gives the name of what decides a branch: the visible nodes whose values its condition is made from."""
+        return "` and `".join(self.graph.names[source] for source in self.graph.shown(index))

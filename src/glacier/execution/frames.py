@@ -16,7 +16,7 @@ from glacier.annotations import FrameKind, frame_kind
 from glacier.errors import GraphError
 from glacier.graph import Graph, Node
 from glacier.task import Materialize, Task
-from glacier.trace import StorageCall, rebuilt
+from glacier.trace import Select, StorageCall, rebuilt
 
 if TYPE_CHECKING:
     import polars as pl
@@ -157,6 +157,8 @@ def _stays_lazy(node: Node) -> bool:
     """Whether a node only extends the plan of a LazyFrame it is given, so that its own takers meet in one query."""
     if isinstance(node.work, StorageCall):
         return node.work.verb == "write"
+    if isinstance(node.work, Select):
+        return True
     return isinstance(node.work, Task) and frame_kind(node.work.signature.returns) == "LazyFrame"
 
 

@@ -16,7 +16,10 @@ from glacier.execution.frames import Frames
 from glacier.execution.sinks import is_write, write_together
 from glacier.graph import Graph, Node
 from glacier.task import Task
-from glacier.trace import Handle, rebuilt
+from glacier.trace import Absent, Handle, Select, rebuilt
+
+_MISSING = object()
+"""The value of a node that has not run."""
 
 
 class Workplace(Protocol):
@@ -55,6 +58,8 @@ class Done:
     Attributes:
         began: the clock when it started, as `perf_counter` has it.
         closed: whether it is a check that returned False.
+        truth: of its value, where it is the condition of a branch.
+        skipped: why it gives no value after all: the branch it selects from has none.
     """
 
     index: int
@@ -62,6 +67,8 @@ class Done:
     seconds: float
     rows: int | None = None
     closed: bool = False
+    truth: bool | None = None
+    skipped: str | None = None
     error: TaskError | None = None
 
 
@@ -79,13 +86,14 @@ class Performer:
         self.workplace = workplace
         self.replace = replace
         self.frames = frames
-        self.values: list[object] = [None] * len(graph.nodes)
+        self.values: list[object] = [_MISSING] * len(graph.nodes)
         self._takers = [0] * len(graph.nodes)
         for node in graph.nodes:
             for source in node.data:
                 self._takers[source] += 1
         for index in set(handles_in(graph.result)):
             self._takers[index] += 1
+        self._conditions = {e.source for edges in graph.ordering.values() for e in edges if e.wanted is not None}
         self._gates = {edge.source for edges in graph.ordering.values() for edge in edges if edge.gate}
 
     def perform(self, unit: Sequence[int]) -> list[Done]:
@@ -114,19 +122,38 @@ class Performer:
     def _one(self, index: int) -> Done:
         node = self.graph.nodes[index]
         began = perf_counter()
+        truth: bool | None = None
+        if isinstance(node.work, Select) and (reason := self._lacks(node)) is not None:
+            return Done(index, began, 0.0, skipped=reason)
         try:
             value, rows = self._call(node)
             if index in self.frames.rules:
                 value = self.frames.settled(index, value)
             if self._takers[index]:
                 self.values[index] = value
+            if index in self._conditions:
+                truth = bool(value)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # a task may raise anything, SystemExit too; the run tells it
             seconds = perf_counter() - began
             return Done(index, began, seconds, error=task_error(self.graph, node, error, self._given(node)))
         closed = value is False and index in self._gates
-        return Done(index, began, perf_counter() - began, _rows_of(value) if rows is None else rows, closed)
+        seconds = perf_counter() - began
+        return Done(index, began, seconds, _rows_of(value) if rows is None else rows, closed, truth)
+
+    def _lacks(self, node: Node) -> str | None:
+        """Says why a node that selects from a branch has nothing to select, if so."""
+        condition, then, other = node.args
+        decided = self.values[cast("Handle", condition).glacier_node.index]
+        if decided is _MISSING:
+            return "its branch was not reached"
+        side = then if decided else other
+        if isinstance(side, Absent):
+            return f"`{side.name}` is not assigned where its branch went"
+        if any(self.values[index] is _MISSING for index in handles_in(side)):
+            return "what the branch gives was skipped"
+        return None
 
     def _call(self, node: Node) -> tuple[object, int | None]:
         """Gives what a node's work returns, and for a write its rows where they are known."""

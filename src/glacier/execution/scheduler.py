@@ -247,8 +247,12 @@ class _Run:
         for one in done:
             self.done[one.index] = one
             self.performer.release(one.index)
-            state: NodeState = "failed" if one.error else "succeeded"
-            units, left_out = self.agenda.ended(one.index, state, closed=one.closed)
+            state: NodeState = "failed" if one.error else "skipped" if one.skipped else "succeeded"
+            if one.skipped:
+                self.agenda.reasons[one.index] = one.skipped
+            units, left_out = self.agenda.ended(one.index, state, closed=one.closed, truth=one.truth)
+            for index in left_out:
+                self.performer.release(index)
             ready += units
             skipped += left_out
             if one.error and self.stop_on_failure:

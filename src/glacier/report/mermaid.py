@@ -30,6 +30,7 @@ _LINES: dict[ArrowKind, str] = {
     "explicit": "-.->",
     "resource": "-.->",
     "gate": "==>",
+    "branch": "-.->",
     "read": "-->",
     "write": "-->",
     "both": "<-->",
@@ -37,6 +38,7 @@ _LINES: dict[ArrowKind, str] = {
 _STYLES: dict[ArrowKind, str] = {
     "explicit": "stroke-dasharray:7 4",
     "resource": "stroke-dasharray:2 4",
+    "branch": "stroke:#7b3fb8",
     "read": "stroke:#8a94a6",
     "write": "stroke:#8a94a6",
     "both": "stroke:#8a94a6",

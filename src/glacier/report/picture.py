@@ -12,9 +12,9 @@ from glacier.graph import EdgeKind, Graph, Node
 from glacier.trace import StorageCall
 
 ShapeKind = Literal["task", "check", "storage", "barrier", "input", "resource"]
-ArrowKind = Literal["data", "explicit", "resource", "gate", "read", "write", "both"]
+ArrowKind = Literal["data", "explicit", "resource", "gate", "branch", "read", "write", "both"]
 
-_STRENGTH: tuple[ArrowKind, ...] = ("data", "gate", "explicit", "resource", "both", "read", "write")
+_STRENGTH: tuple[ArrowKind, ...] = ("data", "gate", "branch", "explicit", "resource", "both", "read", "write")
 """Of several arrows between two shapes, the first of these is drawn."""
 
 

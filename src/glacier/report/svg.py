@@ -32,6 +32,7 @@ _LEGEND: dict[ArrowKind, str] = {
     "explicit": "depends_on or .after",
     "resource": "same resource",
     "gate": "runs if the check is true",
+    "branch": "one side of a branch",
     "read": "reads or writes",
 }
 _STYLE = """
@@ -56,6 +57,7 @@ _STYLE = """
 .glacier-graph .edge { fill: none; stroke: var(--line); stroke-width: 1.4; }
 .glacier-graph .explicit { stroke-dasharray: 7 4; }
 .glacier-graph .resource-order { stroke-dasharray: 1.5 4; stroke-linecap: round; stroke-width: 1.8; }
+.glacier-graph .branch { stroke: var(--input-edge); stroke-dasharray: 9 3 2 3; }
 .glacier-graph .gate { stroke: var(--check-edge); stroke-width: 1.8; }
 .glacier-graph .read, .glacier-graph .write, .glacier-graph .both { stroke: var(--faint); stroke-width: 1.1; }
 .glacier-graph .tip { fill: var(--line); }

@@ -12,7 +12,7 @@ from glacier.report.fitting import columns, counted, cut, padded, shortened
 if TYPE_CHECKING:
     from glacier.report.picture import Picture, Shape, ShapeKind
 
-Style = Literal["data", "explicit", "resource", "gate"]
+Style = Literal["data", "explicit", "resource", "gate", "branch"]
 
 _MARKS: dict[ShapeKind, str] = {
     "task": "●",
@@ -22,13 +22,14 @@ _MARKS: dict[ShapeKind, str] = {
     "input": "○",
     "resource": "▤",
 }
-_STYLES: tuple[Style, ...] = ("data", "explicit", "resource", "gate")
-_VERTICAL: dict[Style, str] = {"data": "│", "explicit": "╎", "resource": "┊", "gate": "┃"}
-_HORIZONTAL: dict[Style, str] = {"data": "─", "explicit": "╌", "resource": "┈", "gate": "━"}
+_STYLES: tuple[Style, ...] = ("data", "explicit", "resource", "gate", "branch")
+_VERTICAL: dict[Style, str] = {"data": "│", "explicit": "╎", "resource": "┊", "gate": "┃", "branch": "┆"}
+_HORIZONTAL: dict[Style, str] = {"data": "─", "explicit": "╌", "resource": "┈", "gate": "━", "branch": "┄"}
 _LEGEND: tuple[tuple[Style, str], ...] = (
     ("explicit", "depends_on or .after"),
     ("resource", "same resource"),
     ("gate", "check: False skips what follows"),
+    ("branch", "one side of a branch"),
 )
 _JOINTS = {
     "ud": "│", "lr": "─", "ur": "╰", "ul": "╯", "dr": "╭", "dl": "╮",

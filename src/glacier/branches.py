@@ -1,0 +1,193 @@
+"""What a staged body asks while it is planned: is this condition known, and if not, plan both sides of it."""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, cast
+
+from glacier.errors import GraphError, Site
+from glacier.trace import Absent, Expression, Handle, Plan, Select, Unset, current_plan
+
+_NOT = Expression(operator.not_, "not")
+_SAME = Expression(operator.is_, "is")
+_NOT_SAME = Expression(operator.is_not, "is not")
+_COMPARABLE = (type(None), bool, int, float, str, bytes)
+
+
+def _is_within(item: object, items: Any) -> bool:
+    return item in items
+
+
+def _is_not_within(item: object, items: Any) -> bool:
+    return item not in items
+
+
+_WITHIN = Expression(_is_within, "in")
+_NOT_WITHIN = Expression(_is_not_within, "not in")
+
+
+class Branch:
+    """One `if`. Iterating gives the sides to plan: the one that a plain condition names, or both of a handle.
+
+    Attributes:
+        planned: whether the condition is a handle, so that both sides are planned.
+    """
+
+    def __init__(self, test: object, variables: Mapping[str, object]) -> None:
+        """Takes the condition and the variables of the body before the branch."""
+        self.planned = type(test) is Handle
+        self._test = test
+        if self.planned:
+            self._before = dict(variables)
+            self._containers = [(name, value, _members(value)) for name, value in variables.items() if _mutable(value)]
+            self._then: dict[str, object] | None = None
+
+    def __iter__(self) -> Iterator[bool]:
+        if not self.planned:
+            yield bool(self._test)
+            return
+        test = cast("Handle", self._test)
+        for side in (True, False):
+            test.glacier_plan.guards.append((test.glacier_node.index, side))
+            yield side  # `turn`, the last call of the side, takes the guard away
+
+    def turn(self, variables: Mapping[str, object], names: tuple[str, ...]) -> tuple[object, ...]:
+        """Ends a side: gives the variables as before the branch, and after the second side both sides' merged."""
+        frame = sys._getframe(1)
+        for name, container, members in self._containers:
+            if not _same_members(_members(container), members):
+                raise GraphError(
+                    f"`{name}` is changed inside a branch on a result, so it would be changed whichever side is taken",
+                    site=Site.of_frame(frame),
+                    fix=f"assign a new one in the branch, such as `{name} = [*{name}, more]`",
+                )
+        test = cast("Handle", self._test)
+        test.glacier_plan.guards.pop()
+        now = {name: variables.get(name, Unset(name)) for name in names}
+        if self._then is None:
+            self._then = now
+            return tuple(self._before.get(name, Unset(name)) for name in names)
+        return tuple(_merged(test, name, self._then[name], now[name], frame) for name in names)
+
+
+branch = Branch
+
+
+def choose(test: object, then: Callable[[], object], other: Callable[[], object]) -> object:
+    """`then() if test else other()`."""
+    if type(test) is not Handle:
+        return then() if test else other()
+    with _guarded(test, wanted=True):
+        first = then()
+    with _guarded(test, wanted=False):
+        second = other()
+    return _merged(test, "", first, second, sys._getframe(1))
+
+
+def both(left: object, right: Callable[[], object]) -> object:
+    """`left and right()`."""
+    if type(left) is not Handle:
+        return right() if left else left
+    with _guarded(left, wanted=True):
+        value = right()
+    return _merged(left, "", value, left, sys._getframe(1))
+
+
+def either(left: object, right: Callable[[], object]) -> object:
+    """`left or right()`."""
+    if type(left) is not Handle:
+        return left or right()
+    with _guarded(left, wanted=False):
+        value = right()
+    return _merged(left, "", left, value, sys._getframe(1))
+
+
+def negated(value: object) -> object:
+    """`not value`."""
+    return _recorded(_NOT, value) if type(value) is Handle else not value
+
+
+def same(left: object, right: object) -> object:
+    """`left is right`."""
+    return _recorded(_SAME, left, right) if Handle in (type(left), type(right)) else left is right
+
+
+def not_same(left: object, right: object) -> object:
+    """`left is not right`."""
+    return _recorded(_NOT_SAME, left, right) if Handle in (type(left), type(right)) else left is not right
+
+
+def within(item: Any, items: Any) -> object:
+    """`item in items`; a plain container of handles is looked through during the run."""
+    return _recorded(_WITHIN, item, items) if Handle in (type(item), type(items)) else item in items
+
+
+def not_within(item: Any, items: Any) -> object:
+    """`item not in items`."""
+    return _recorded(_NOT_WITHIN, item, items) if Handle in (type(item), type(items)) else item not in items
+
+
+def plain(test: object) -> object:
+    """Gives a condition whose side leaves a loop.
+
+    Raises:
+        GraphError: it is a handle.
+    """
+    if type(test) is Handle:
+        raise test.glacier_refusal("a branch that leaves a loop (`break`, `continue`, `return`) needs its value")
+    return test
+
+
+def leaving(value: object) -> object:
+    """Gives what is returned from inside a loop.
+
+    Raises:
+        GraphError: the loop stands in a branch on a result.
+    """
+    plan = current_plan()
+    if plan is not None and plan.guards:
+        raise GraphError(
+            "a loop inside a branch on a result is left by `return`",
+            site=Site.of_caller(sys._getframe(1)),
+            fix="assign the value in the loop and return it after the branch",
+        )
+    return value
+
+
+@contextmanager
+def _guarded(test: Handle, wanted: bool) -> Generator[None]:  # noqa: FBT001  # the side of a branch
+    guards = test.glacier_plan.guards
+    guards.append((test.glacier_node.index, wanted))
+    yield
+    guards.pop()
+
+
+def _merged(test: Handle, name: str, then: object, other: object, frame: FrameType) -> object:
+    """Gives what a variable is after a branch: what both sides agree on, or a node that selects."""
+    if then is other or (isinstance(then, Unset) and isinstance(other, Unset)):
+        return then
+    if type(then) is type(other) and isinstance(then, _COMPARABLE) and then == other:
+        return then
+    sides = (Absent(side.name) if isinstance(side, Unset) else side for side in (then, other))
+    return test.glacier_plan.record(Select(name), (test, *sides), {}, frame)
+
+
+def _recorded(expression: Expression, *operands: object) -> Handle:
+    plan = cast("Plan", current_plan())
+    return plan.record(expression, operands, {}, sys._getframe(2))
+
+
+def _mutable(value: object) -> bool:
+    return type(value) in (list, dict, set)
+
+
+def _members(value: Any) -> list[object]:
+    return [*value.keys(), *value.values()] if isinstance(value, dict) else list(value)
+
+
+def _same_members(now: list[object], before: list[object]) -> bool:
+    return len(now) == len(before) and all(one is other for one, other in zip(now, before, strict=True))
