@@ -170,8 +170,8 @@ level 1   validate    etl.py:34
           forgotten   etl.py:40
 level 2   process     etl.py:36   after audit, validate
 level 3   save        etl.py:37   after process
-          guess       etl.py:39   after validate, process
 level 4   publish     etl.py:38   after save
+          guess       etl.py:39   after validate, process, save
 
 order that no value explains
   `process` waits for `audit`: its depends_on names it
@@ -179,6 +179,7 @@ order that no value explains
   `publish` waits for `save`: it writes `output`, read here
   `guess` waits for `validate`: it checks the same `input`
   `guess` waits for `process`: it reads `input`, overwritten here
+  `guess` waits for `save`: it reads `input`, overwritten here
 
 resources
   input    local   data/input.parquet    read by validate, process; perhaps read and

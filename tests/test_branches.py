@@ -1,6 +1,6 @@
 """Branches on results: every side planned, one taken, and the same result as the plain call."""
 
-# pyright: reportUnboundVariable=false, reportPossiblyUnbound=false
+# pyright: reportUnboundVariable=false, reportPossiblyUnboundVariable=false
 # pyright: reportUnknownArgumentType=false, reportGeneralTypeIssues=false
 from __future__ import annotations
 

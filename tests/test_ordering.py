@@ -4,6 +4,9 @@
 # The variables of a body name the nodes of its graph.
 from __future__ import annotations
 
+import functools
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -308,3 +311,163 @@ def test_a_global_bound_anew_is_seen(provider: LocalProvider) -> None:
     assert [r["name"] for r in body.run(mode="analyze")["resources"]] == ["a/a.parquet"]
     source = provider.bucket("a", path="b.parquet")
     assert [r["name"] for r in body.run(mode="analyze")["resources"]] == ["a/b.parquet"]
+
+
+@task
+def total(df: pl.LazyFrame) -> int:
+    time.sleep(0.02)
+    return int(df.collect()["n"].sum())
+
+
+@task
+def slowly(target: Bucket, n: int) -> None:
+    time.sleep(0.02)
+    write.function(target, n)
+
+
+class TestPlansReadLater:
+    """A LazyFrame reads its files when it is collected, so whoever may collect it is a reader of them."""
+
+    def test_a_write_below_waits_for_who_collects(self, provider: LocalProvider) -> None:
+        source = provider.bucket("a", path="a.parquet")
+
+        @pipeline
+        def body() -> int:
+            count = total(process(source))
+            slowly(source, 10)
+            return count
+
+        for run in (body.run, body):
+            source.write(pl.DataFrame({"n": [1]}))
+            assert run() == 1
+
+    def test_who_collects_below_waits_for_the_write(self, provider: LocalProvider) -> None:
+        source = provider.bucket("a", path="a.parquet")
+
+        @pipeline
+        def body() -> int:
+            df = process(source)
+            slowly(source, 10)
+            return total(df)
+
+        for run in (body.run, body):
+            source.write(pl.DataFrame({"n": [1]}))
+            assert run() == 10
+
+    def test_nodes_of_the_body(self, provider: LocalProvider) -> None:
+        source, other = provider.bucket("a", path="a.parquet"), provider.bucket("a", path="b.parquet")
+
+        @task
+        def five() -> pl.DataFrame:
+            return pl.DataFrame({"n": [5]})
+
+        @pipeline
+        def body() -> int:
+            frame = source.scan()
+            other.write(frame)
+            source.write(five())
+            return total(other.scan())
+
+        for run in (body.run, body):
+            source.write(pl.DataFrame({"n": [1]}))
+            assert run() == 1
+
+    def test_a_plan_that_reads_what_is_written_later_is_not_computed_early(self, provider: LocalProvider) -> None:
+        source = provider.bucket("a", path="a.parquet")
+
+        @task
+        def sorted_by_n(df: pl.LazyFrame) -> pl.LazyFrame:
+            return df.sort("n")
+
+        @pipeline
+        def body() -> list[int]:
+            df = sorted_by_n(process(source))
+            before = total(df)
+            slowly(source, 10)
+            return [before, total(df)]
+
+        for run in (body.run, body):
+            source.write(pl.DataFrame({"n": [1]}))
+            assert run() == [1, 10]
+
+
+BUCKETS: dict[str, Bucket] = {}
+
+
+class Holder:
+    def __init__(self, bucket: Bucket) -> None:
+        self.bucket = bucket
+
+    def write(self) -> None:
+        self.bucket.write(pl.DataFrame({"n": [7]}))
+
+    @task
+    def write_own(self) -> None:
+        self.bucket.write(pl.DataFrame({"n": [7]}))
+
+
+def test_writes_by_devious_ways_still_order(provider: LocalProvider) -> None:
+    out = provider.bucket("a", path="a.parquet")
+    holder = Holder(out)
+    BUCKETS["out"] = out
+    seven = pl.DataFrame({"n": [7]})
+
+    def helper() -> None:
+        out.write(seven)
+
+    @task
+    def by_reference(target: Bucket) -> None:
+        write_it = target.write
+        write_it(seven)
+
+    @task
+    def by_map(target: Bucket) -> None:
+        list(map(target.write, [seven]))
+
+    @task
+    def by_choice(target: Bucket, choose: bool) -> None:
+        chosen = target if choose else None
+        if chosen:
+            chosen.write(seven)
+
+    @task
+    def by_default(target: Bucket = out) -> None:
+        target.write(seven)
+
+    @task
+    def by_global_dict() -> None:
+        BUCKETS["out"].write(seven)
+
+    @task
+    def by_helper() -> None:
+        helper()
+
+    @task
+    def by_object() -> None:
+        holder.write()
+
+    @task
+    def by_uri(uri: str) -> None:
+        seven.write_parquet(uri)
+
+    calls: list[Callable[[], object]] = [
+        lambda: by_reference(out),
+        lambda: by_map(out),
+        lambda: by_choice(out, choose=True),
+        by_default,
+        by_global_dict,
+        by_helper,
+        by_object,
+        holder.write_own,
+        lambda: by_uri(out.get_uri()),
+        task(name="by_partial")(functools.partial(write.function, out, 7)),
+    ]
+    for number, call in enumerate(calls):
+
+        @pipeline
+        def body() -> pl.DataFrame:
+            call()  # noqa: B023  # run within the turn
+            return read(out)
+
+        out.delete()
+        assert body.run()["n"].to_list() == [7], number

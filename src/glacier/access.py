@@ -5,17 +5,17 @@ from __future__ import annotations
 import ast
 import builtins
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from inspect import unwrap
-from types import FunctionType
-from typing import NamedTuple, cast
+from types import FunctionType, ModuleType
+from typing import Any, NamedTuple, cast
 
 from glacier.annotations import Signature
 from glacier.graph import Node, Resource
-from glacier.source import FunctionNode, function_ast
+from glacier.source import FunctionNode, function_ast, is_users
 from glacier.task import Task
-from glacier.trace import StorageCall
+from glacier.trace import Located, StorageCall
 
 READS = frozenset({"scan", "read", "exists", "list"})
 WRITES = frozenset({"write", "sink", "delete"})
@@ -69,23 +69,34 @@ def touches(node: Node) -> list[Touch]:
     if not isinstance(work, Task):
         return []
     function = work.origin.function
-    outer = outer_resources(function)
-    body = _read_once(function, frozenset(outer))
-    reached = [
-        *((resource, body.get(name, _UNKNOWN)) for name, resource in _in_arguments(work.signature, node)),
-        *((resource, body.get(name, {})) for name, resource in outer.items()),
-    ]
+    body = _read_now(function)
+    reached = [(resource, body.get(name, _UNKNOWN)) for name, resource in _in_arguments(work.signature, node)]
+    instance = getattr(work.function, "__self__", None)
+    self_name = next(iter(work.origin.signature.binding.parameters), "")
+    reached += [(resource, body.get(self_name, _UNKNOWN)) for resource in _resources_in(instance)]
     found: dict[Resource, Access] = {}
-    for resource, accesses in reached:
+    for resource, accesses in [*reached, *outer_accesses(function)]:
         for path, access in accesses.items():
             place = resource if path is None else resource.at(path)
             found[place] = found.get(place, NONE) | access
     return [Touch(resource, access) for resource, access in found.items() if access.reads or access.writes]
 
 
+def reaches_out(task: Task[..., Any]) -> bool:
+    """Says whether a call of `task` may touch resources that are not among its arguments."""
+    defaults = (parameter.default for parameter in task.signature.binding.parameters.values())
+    own = (*defaults, getattr(task.function, "__self__", None))
+    return bool(outer_accesses(task.origin.function)) or any(True for value in own for _ in _resources_in(value))
+
+
 def _in_arguments(signature: Signature, node: Node) -> Iterator[tuple[str, Resource]]:
+    given = dict(signature.binding.parameters)
     for name, value in _arguments(signature, node):
+        given.pop(name, None)
         for resource in _resources_in(value):
+            yield name, resource
+    for name, parameter in given.items():
+        for resource in _resources_in(parameter.default):
             yield name, resource
 
 
@@ -106,9 +117,13 @@ def _resources_in(value: object) -> Iterator[Resource]:
     elif isinstance(value, list | tuple | set | frozenset):
         for item in cast("Iterable[object]", value):
             yield from _resources_in(item)
-    elif is_dataclass(value) and not isinstance(value, type):
-        for field in fields(value):
-            yield from _resources_in(getattr(value, field.name))
+    elif isinstance(value, Located):
+        yield value.resource
+    elif hasattr(value, "__dict__") and not isinstance(value, type | ModuleType | FunctionType | Task):
+        members = cast("dict[str, object]", vars(value))
+        for member in members.values():  # one step deep: an object that holds buckets, not what those hold
+            if isinstance(member, Resource | list | tuple | dict):
+                yield from _resources_in(cast("object", member))
 
 
 def function_accesses(function: Callable[..., object]) -> Mapping[str, Accesses]:
@@ -116,6 +131,40 @@ def function_accesses(function: Callable[..., object]) -> Mapping[str, Accesses]
 
     Empty where the source cannot be had; every parameter is then unknown.
     """
+    return _read_now(function)
+
+
+def outer_accesses(function: Callable[..., object]) -> list[tuple[Resource, Accesses]]:
+    """Gives what `function` does to resources it was not given: globals, its closure, and those of its helpers."""
+    found: list[tuple[Resource, Accesses]] = []
+    pending, seen = [function], set[Callable[..., object]]()
+    while pending:
+        at = pending.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        if isinstance(at, partial):
+            bound = [*at.args, *at.keywords.values()]
+            found += [(resource, _UNKNOWN) for value in bound for resource in _resources_in(value)]
+            pending.append(at.func)
+            continue
+        body = _read_now(at)
+        found += [
+            (resource, body.get(name, {})) for name, resources in outer_resources(at).items() for resource in resources
+        ]
+        pending += _helpers(at)
+    return found
+
+
+def _helpers(function: Callable[..., object]) -> list[Callable[..., object]]:
+    """Gives the user's own functions that `function` names: they reach globals of their own."""
+    inner = _python_function(function)
+    named = _outer_names(inner).values() if inner else ()
+    functions = (value.function if isinstance(value, Task) else value for value in named)
+    return [value for value in functions if isinstance(value, FunctionType) and is_users(value.__code__.co_filename)]
+
+
+def _read_now(function: Callable[..., object]) -> Mapping[str, Accesses]:
     return _read_once(function, frozenset(outer_resources(function)))
 
 
@@ -125,11 +174,12 @@ def _read_once(function: Callable[..., object], outer: frozenset[str]) -> Mappin
     return _Body.of(function, outer, frozenset()).accesses()
 
 
-def outer_resources(function: Callable[..., object]) -> dict[str, Resource]:
-    """Gives the resources that `function` reaches as globals or through its closure, as they are now."""
+def outer_resources(function: Callable[..., object]) -> dict[str, list[Resource]]:
+    """Gives the resources in the globals and closure variables that `function` names, as they are now."""
     inner = _python_function(function)
     names = _outer_names(inner).items() if inner else ()
-    return {name: value for name, value in names if isinstance(value, Resource)}
+    found = {name: list(_resources_in(value)) for name, value in names}
+    return {name: resources for name, resources in found.items() if resources}
 
 
 def _python_function(function: Callable[..., object]) -> FunctionType | None:
@@ -234,23 +284,42 @@ class _Body:
                 return None
 
     def _read(self, tree: FunctionNode) -> None:
+        decorators = {part for decorator in tree.decorator_list for part in ast.walk(decorator)}
+        explained: set[ast.AST] = set(decorators)
+        called: set[ast.AST] = set()
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):
                 self._read_call(node)
-        decorators = {id(part) for decorator in tree.decorator_list for part in ast.walk(decorator)}
-        for node in ast.walk(tree):  # a resource that goes where no rule above follows it
-            match node:
-                case ast.Return(value=ast.expr() as value) | ast.Yield(value=ast.expr() as value):
-                    escaping = [value]
-                case ast.List(elts=escaping) | ast.Tuple(elts=escaping) | ast.Set(elts=escaping):
-                    pass
-                case ast.Dict(values=escaping):
-                    pass
-                case _:
-                    continue
-            for value in escaping:
-                if isinstance(value, ast.Name) and id(value) not in decorators and isinstance(value.ctx, ast.Load):
-                    self._note(self._resource(value), UNKNOWN)
+                called.add(node.func)
+            explained.update(self._explained_by(node))
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr in READS | WRITES and node not in called:
+                self._note(self._resource(node.value), READ if node.attr in READS else WRITE)  # it is called elsewhere
+            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node not in explained:
+                self._note(self._resource(node), UNKNOWN)  # no rule follows it
+
+    def _explained_by(self, node: ast.AST) -> Iterator[ast.AST]:
+        """Gives the names and attributes whose use as a resource another rule has told of."""
+        match node:
+            case ast.Call(func=ast.Attribute(value=value)):
+                yield value
+            case ast.Attribute(value=value) | ast.Subscript(value=value) | ast.Await(value=value):
+                yield value
+            case ast.Assign(targets=[ast.Name()], value=value) | ast.NamedExpr(value=value):
+                yield value
+            case ast.AnnAssign(value=ast.expr() as value, annotation=annotation):
+                yield value
+                yield from ast.walk(annotation)
+            case ast.For(iter=value) | ast.comprehension(iter=value) | ast.withitem(context_expr=value):
+                yield value
+            case ast.Compare() | ast.Expr() | ast.FormattedValue() | ast.If() | ast.IfExp() | ast.arg():
+                yield from (child for child in ast.iter_child_nodes(node) if not _is_side(child, node))
+            case _:
+                pass
+        if isinstance(node, ast.Call):
+            yield from node.args
+            yield from (keyword.value for keyword in node.keywords)
+            yield from (value.value for value in node.args if isinstance(value, ast.Starred))
 
     def _read_call(self, call: ast.Call) -> None:
         name = _called_name(call)
@@ -305,6 +374,11 @@ def _parameters(tree: FunctionNode) -> list[str]:
     arguments = tree.args
     named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     return [name.arg for name in (*named, arguments.vararg, arguments.kwarg) if name is not None]
+
+
+def _is_side(child: ast.AST, node: ast.AST) -> bool:
+    """Whether a child is what a conditional expression gives, not what it asks."""
+    return isinstance(node, ast.IfExp) and child is not node.test
 
 
 def _access_by_name(name: str, mode: Sequence[ast.expr], keywords: Sequence[ast.keyword]) -> Access | None:

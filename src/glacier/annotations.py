@@ -136,6 +136,24 @@ def _plain(annotation: object) -> object:
     return annotation if origin is None else origin
 
 
+_NEVER_LAZY: tuple[object, ...] = (bool, int, float, complex, str, bytes, NoneType)
+
+
+def may_be_lazy(annotation: object) -> bool:
+    """Says whether a result of this type may be, or hold, a plan that reads its files only later.
+
+    >>> may_be_lazy(dict[str, int]), may_be_lazy(dict), may_be_lazy(UNKNOWN)
+    (False, True, True)
+    """
+    plain = _plain(annotation)
+    if isinstance(plain, tuple):
+        return any(may_be_lazy(member) for member in cast("tuple[object, ...]", plain))
+    members = [member for member in get_args(annotation) if member is not Ellipsis]
+    if members and any(plain is kind for kind in (list, tuple, set, frozenset, dict)):
+        return any(may_be_lazy(member) for member in members)
+    return not any(plain is kind for kind in _NEVER_LAZY) and frame_kind(plain) != "DataFrame"
+
+
 def frame_kind(annotation: object) -> FrameKind | None:
     """Says whether the annotation is one of Polars' two frames, without loading Polars."""
     if isinstance(annotation, type) and annotation.__module__.partition(".")[0] == "polars":

@@ -133,6 +133,7 @@ class Graph:
         nodes: every node; `nodes[i].index == i`, and a node takes values only from nodes before it.
         result: what the body returned, handles in it.
         ordering: the edges that no value flows along (explicit, resource, gate), by their target.
+        unsettled: the nodes whose LazyFrame has still to read what a later node writes, so that it must stay a plan.
         prepared: the resources whose URI the body asked for.
         warnings: what a person should know before running.
     """
@@ -141,6 +142,7 @@ class Graph:
     nodes: list[Node]
     result: object = None
     ordering: dict[int, list[Edge]] = field(default_factory=dict[int, list[Edge]])
+    unsettled: set[int] = field(default_factory=set[int])
     prepared: tuple[Resource, ...] = ()
     warnings: list[str] = field(default_factory=list[str])
 

@@ -7,12 +7,13 @@ only where nothing here orders them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, cast
 
-from glacier.access import Touch, outer_resources, touches
+from glacier.access import Touch, reaches_out, touches
+from glacier.annotations import UNKNOWN, may_be_lazy
 from glacier.errors import GraphError, listed
 from glacier.graph import Edge, EdgeKind, Graph, Node
 from glacier.task import Task
@@ -116,7 +117,7 @@ def add_barrier(graph: Graph, name: str, sources: list[int]) -> int:
     return index
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Place:
     """What has happened so far at one URI (a path, a folder or a glob), in running order."""
 
@@ -127,6 +128,7 @@ class _Place:
     writers: list[int] = field(default_factory=list[int])
     readers: list[int] = field(default_factory=list[int])
     checks: list[int] = field(default_factory=list[int])
+    pending: list[int] = field(default_factory=list[int])
     globs: dict[str, _Place] = field(default_factory=dict[str, "_Place"])
 
     def meets(self, other: _Place) -> bool:
@@ -148,24 +150,42 @@ class _Inferred:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.root = _Place("", [], None)
+        self.unread: dict[int, dict[str, str]] = {}  # by node, the URIs and labels its LazyFrame has still to read
         self.guarded: dict[int, tuple[tuple[int, bool], ...]] = {}
         self.extra: defaultdict[int, dict[int, Edge]] = defaultdict(dict)
 
     def add(self, in_run_order: Iterable[int], plan: Plan) -> None:
         nodes = self.graph.nodes
         self.guarded = plan.guarded
-        touching = plan.touching | {
-            index
-            for task, calls in plan.calls.items()
-            if isinstance(task, Task) and outer_resources(task.function)
-            for index in calls
-        }
+        reaching: dict[object, bool] = {}
+        for node in nodes:
+            if isinstance(node.work, Task) and node.work not in reaching:
+                reaching[node.work] = reaches_out(cast("Task[..., Any]", node.work))
         for index in in_run_order:
-            if index in touching:
-                for touch in touches(nodes[index]):
-                    self._visit(nodes[index], touch)
+            node = nodes[index]
+            direct = touches(node) if index in plan.touching or reaching.get(node.work) else []
+            for touch in direct:
+                self._visit(node, touch)
+            self._carry(node, direct)
         for index, edges in self.extra.items():
             self.graph.ordering.setdefault(index, []).extend(edges.values())
+
+    def _carry(self, node: Node, direct: Sequence[Touch]) -> None:
+        """Hands on what a LazyFrame has still to read: whoever takes it may be the one to collect it."""
+        inherited: dict[str, str] = {}
+        for source in node.data:
+            inherited |= self.unread.get(source, {})
+        for uri, label in inherited.items():
+            place = self._place(uri)
+            for met in self._meeting(place):
+                for source in met.writers:
+                    self._edge(source, node.index, "resource", f"it writes `{label}`, read here", needed=False)
+            place.readers.append(node.index)
+        unread = inherited | {touch.resource.uri: touch.resource.label for touch in direct if touch.access.reads}
+        if unread and may_be_lazy(_returned(node)):
+            self.unread[node.index] = unread
+            for uri in unread:
+                self._place(uri).pending.append(node.index)
 
     def _visit(self, node: Node, touch: Touch) -> None:
         index, access = node.index, touch.access
@@ -182,6 +202,7 @@ class _Inferred:
                 here = "read" if access.reads else "overwritten"
                 self._edge(source, index, "resource", f"it writes `{shown}`, {here} here", needed=access.reads)
             if access.writes:
+                self.graph.unsettled.update(met.pending)
                 for source in met.readers:
                     self._edge(source, index, "resource", f"it reads `{shown}`, overwritten here", needed=False)
         if access.writes:
@@ -236,9 +257,14 @@ class _Inferred:
             pending.extend(below.inner.values())
 
 
+def _returned(node: Node) -> object:
+    work = node.work
+    return work.signature.returns if isinstance(work, Task) else getattr(work, "annotation", UNKNOWN)
+
+
 def _forget(place: _Place) -> None:
     """Drops what the writing of a whole path supersedes; a glob, whose extent is not known, supersedes only itself."""
-    place.writers, place.readers, place.checks = [], [], []
+    place.writers, place.readers, place.checks, place.pending = [], [], [], []
     if place.glob is None:
         place.inner.clear()
         place.globs.clear()

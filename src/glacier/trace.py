@@ -6,12 +6,12 @@ import copy
 import functools
 import operator
 import sys
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, is_dataclass
-from types import FrameType, NoneType
+from types import FrameType, GeneratorType, NoneType
 from typing import Any, Literal, NoReturn, TypeVar, cast
 
 from glacier.annotations import UNKNOWN
@@ -20,6 +20,8 @@ from glacier.graph import Node, Resource, Work
 
 M = TypeVar("M", bound=Callable[..., Any])
 
+_DEEPEST = 100
+_USED_UP = (GeneratorType, map, filter, zip)
 _PLAIN = frozenset({NoneType, bool, int, float, complex, str, bytes})
 
 
@@ -94,6 +96,23 @@ class Absent:
     name: str
 
 
+class Located(str):
+    """The URI of a resource that a body asked for: a string to the task that gets it, a resource to the planner."""
+
+    __slots__ = ("resource",)
+    resource: Resource
+
+    @classmethod
+    def of(cls, resource: Resource) -> Located:
+        """Gives the resource's URI."""
+        made = cls(resource.uri)
+        made.resource = resource
+        return made
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return str, (str(self),)
+
+
 class Unset:
     """What a variable holds while planning where the branch so far has not assigned it; any use of it is an error."""
 
@@ -128,6 +147,7 @@ class Plan:
         calls: for each work (a task's `origin`) the nodes that call it.
         after: for each node the nodes or tasks that `.after(...)` named.
         touching: the nodes with a resource among their arguments.
+        closed: whether the body has ended, so that nothing more can be recorded.
         guards: the conditions under which what is recorded now runs, as (node, wanted truth), outermost first.
         guarded: for each node recorded under guards, those.
         prepared: resources whose place must be made ready before the run, because the body asked for their URI.
@@ -139,6 +159,7 @@ class Plan:
         self.calls: defaultdict[object, list[int]] = defaultdict(list)
         self.after: dict[int, tuple[object, ...]] = {}
         self.touching: set[int] = set()
+        self.closed = False
         self.guards: list[tuple[int, bool]] = []
         self.guarded: dict[int, tuple[tuple[int, bool], ...]] = {}
         self.prepared: dict[Resource, None] = {}
@@ -151,6 +172,13 @@ class Plan:
         Containers among the arguments are copied, so that a list changed later in the body stays what the task got.
         """
         frame = frame or sys._getframe(1)
+        if self.closed:
+            raise GraphError(
+                f"a result of pipeline `{self.name}` is used outside its body, inside an object that planning cannot "
+                "look into",
+                site=Site.of_caller(frame),
+                fix="pass it to the task as an argument of its own, or in a list, dict, tuple or dataclass",
+            )
         taking = _Arguments(self)
         taken = tuple([value if type(value) in _PLAIN else taking.take(value) for value in args])
         named = {key: taking.take(value) for key, value in kwargs.items()} if kwargs else _NO_KWARGS
@@ -187,9 +215,22 @@ class _Arguments:
             self.upstream[value.glacier_node.index] = None
             self.nested = self.nested or self.depth > 0
             return value
-        if isinstance(value, Resource):
+        if isinstance(value, Resource | Located):
             self.touches = True
             return value
+        if isinstance(value, _USED_UP):
+            kind = type(cast("object", value)).__name__
+            raise GraphError(
+                f"a {kind} is passed to a task; it is empty after one use and would run while planning",
+                site=Site.of_caller(sys._getframe(1)),
+                fix="pass a list: [... for ... in ...]",
+            )
+        if self.depth > _DEEPEST:
+            raise GraphError(
+                f"an argument holds containers {_DEEPEST} deep, or one that holds itself",
+                site=Site.of_caller(sys._getframe(1)),
+                fix="pass something flatter",
+            )
         if isinstance(value, Unset):
             raise value.glacier_refusal()
         self.depth += 1
@@ -200,10 +241,8 @@ class _Arguments:
 
 def rebuilt(value: object, change: Callable[[object], object]) -> object:
     """Gives a list, tuple, set, dict or dataclass anew, each member changed by `change`; other values as they are."""
-    if isinstance(value, list | set | frozenset):
-        group = cast("list[object] | set[object] | frozenset[object]", value)
-        items = [change(item) for item in group]
-        return type(group)(items) if type(group) in (list, set, frozenset) else group
+    if isinstance(value, list | set | frozenset | deque):
+        return _regrouped(cast("list[object] | set[object] | frozenset[object] | deque[object]", value), change)
     if isinstance(value, tuple):
         row = cast("tuple[object, ...]", value)
         items = [change(item) for item in row]
@@ -214,7 +253,8 @@ def rebuilt(value: object, change: Callable[[object], object]) -> object:
             fresh[key] = change(item)
         return fresh
     if is_dataclass(value) and not isinstance(value, type | Resource):
-        changes = {field.name: change(getattr(value, field.name)) for field in fields(value)}
+        names = [field.name for field in fields(value) if hasattr(value, field.name)]
+        changes = {name: change(getattr(value, name)) for name in names}
         if all(getattr(value, name) is item for name, item in changes.items()):
             return value
         fresh_instance = copy.copy(value)
@@ -222,6 +262,23 @@ def rebuilt(value: object, change: Callable[[object], object]) -> object:
             object.__setattr__(fresh_instance, name, item)
         return fresh_instance
     return value
+
+
+def _regrouped(
+    group: list[object] | set[object] | frozenset[object] | deque[object], change: Callable[[object], object]
+) -> object:
+    before = list(group)
+    items = [change(item) for item in before]
+    if type(group) in (list, set, frozenset):
+        return type(group)(items)
+    if all(item is other for item, other in zip(items, before, strict=True)):
+        return group
+    if isinstance(group, frozenset):
+        return type(group)(items)
+    fresh = copy.copy(group)  # a subclass may take other arguments than its items
+    fresh.clear()
+    fresh.update(items) if isinstance(fresh, set) else fresh.extend(items)
+    return fresh
 
 
 _current: ContextVar[Plan | None] = ContextVar("glacier_plan", default=None)
@@ -236,6 +293,7 @@ def planning(plan: Plan) -> Generator[Plan]:
         yield plan
     finally:
         _current.reset(token)
+        plan.closed = True
 
 
 def storage_node(*, reads: bool = False, writes: bool = False, gives: str | None = None) -> Callable[[M], M]:

@@ -69,7 +69,8 @@ class Frames:
                 kind, materialize = None, "auto"
             else:
                 continue
-            rule = _Rule(kind, materialize, _sharing(takers[index], in_query=index in in_one_query))
+            sharing = _sharing(takers[index], in_query=index in in_one_query)
+            rule = _Rule(kind, materialize, "none" if index in graph.unsettled else sharing)
             if rule != _NOTHING:
                 self.rules[index] = rule
 
@@ -80,10 +81,13 @@ class Frames:
             GraphError: the task is annotated to return a frame and returned something else.
         """
         rule = self.rules[index]
-        if rule.kind is not None and getattr(value, "frame_kind", type(value).__name__) != rule.kind:
-            raise self._not_as_annotated(self.graph.nodes[index], rule.kind, value)
         import polars as pl
 
+        if rule.kind is not None and getattr(value, "frame_kind", rule.kind) != rule.kind:
+            raise self._not_as_annotated(self.graph.nodes[index], rule.kind, value)
+        frames = {"LazyFrame": pl.LazyFrame, "DataFrame": pl.DataFrame}
+        if rule.kind is not None and not hasattr(value, "frame_kind") and not isinstance(value, frames[rule.kind]):
+            raise self._not_as_annotated(self.graph.nodes[index], rule.kind, value)
         if not isinstance(value, pl.LazyFrame) or rule.materialize is False:
             return value
         if rule.materialize == "disk":

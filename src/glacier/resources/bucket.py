@@ -13,7 +13,7 @@ from glacier.graph import Resource
 from glacier.resources import formats, objects, paths
 from glacier.resources.formats import EXTENSIONS, FORMATS, Format
 from glacier.resources.pending import PendingWrite
-from glacier.trace import current_plan, storage_node
+from glacier.trace import Located, current_plan, storage_node
 
 if TYPE_CHECKING:
     import polars as pl
@@ -272,7 +272,8 @@ class Bucket(Resource):
         plan = current_plan()
         if plan is not None:
             plan.prepared[self] = None  # planning touches nothing; the run makes the folders before its first task
-        elif not paths.is_glob(self.path):
+            return Located.of(self)
+        if not paths.is_glob(self.path):
             with self.sited():
                 self.store.prepare(self.name, self.path)
         return self.uri
