@@ -25,7 +25,7 @@ WHOLE = ("day/", "day/*.parquet")
 class Step:
     """One line of a body; `source` picks an earlier result."""
 
-    verb: Literal["make", "add", "save", "load", "total", "scan", "sink"]
+    verb: Literal["make", "add", "save", "load", "total", "scan", "sink", "lazy", "more", "count"]
     path: int
     source: int
 
@@ -71,6 +71,23 @@ def first(frame: pl.DataFrame) -> int:
 
 
 @task
+def lazy(source: Bucket) -> pl.LazyFrame:
+    pause()
+    return source.scan()
+
+
+@task
+def more(frame: pl.LazyFrame) -> pl.LazyFrame:
+    return frame.with_columns(pl.col("n") + 1).sort("n")
+
+
+@task
+def count(frame: pl.LazyFrame) -> int:
+    pause()
+    return int(frame.collect()["n"].sum())
+
+
+@task
 def as_frame(value: int) -> pl.LazyFrame:
     return pl.LazyFrame({"n": [value]})
 
@@ -79,8 +96,10 @@ def body_of(steps: list[Step], bucket: Bucket) -> Pipeline[[], list[Any]]:
     @pipeline
     def body() -> list[Any]:
         values: list[Any] = [make(1)]
+        frames: list[Any] = [lazy(bucket)]
         for number, step in enumerate(steps):
             value = values[step.source % len(values)]
+            frame = frames[step.source % len(frames)]
             place = bucket.at(PATHS[step.path % len(PATHS)])
             match step.verb:
                 case "make":
@@ -97,6 +116,12 @@ def body_of(steps: list[Step], bucket: Bucket) -> Pipeline[[], list[Any]]:
                     values.append(first(place.read()))
                 case "sink":
                     place.write(as_frame(value))
+                case "lazy":
+                    frames.append(lazy(place) if step.source % 2 else place.scan())
+                case "more":
+                    frames.append(more(frame))
+                case "count":
+                    values.append(count(frame))
         return values
 
     return body
@@ -115,7 +140,7 @@ def contents(bucket: Bucket) -> list[int]:
 
 steps = st.builds(
     Step,
-    verb=st.sampled_from(["make", "add", "save", "load", "total", "scan", "sink"]),
+    verb=st.sampled_from(["make", "add", "save", "load", "total", "scan", "sink", "lazy", "more", "count"]),
     path=st.integers(0, 3),
     source=st.integers(0, 30),
 )

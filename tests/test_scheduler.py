@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ import pytest
 
 from glacier import pipeline, task
 from glacier.errors import ConfigError, GateClosed, InputError, RunErrors, TaskError
-from glacier.execution.record import NodeRecord, RunRecord
+from glacier.execution.record import NodeRecord, Recorder, RunRecord
 from glacier.execution.scheduler import Executor
 from glacier.graph import Graph
 from glacier.task import Materialize
@@ -135,6 +136,52 @@ def test_a_task_of_a_function_cannot_go_to_a_process() -> None:
         error.value.fix
         == "keep tasks and their arguments at module level and picklable, or run with executor='threads'"
     )
+
+
+class Unportable(Exception):
+    def __init__(self, one: int, other: int) -> None:
+        super().__init__(f"{one} and {other}")
+
+
+@task
+def raises_unportable() -> int:
+    raise Unportable(1, 2)
+
+
+@task
+def dies() -> int:
+    os._exit(3)
+
+
+@task
+def gives_a_lambda() -> object:
+    return lambda: 1
+
+
+@pipeline
+def troubles(kind: str) -> list[object]:
+    first = {"unportable": raises_unportable, "dies": dies, "lambda": gives_a_lambda}[kind]()
+    return [first, one(), add(1), add(2)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("unportable", "task `raises_unportable` of pipeline `troubles` failed: RemoteError: Unportable: 1 and 2"),
+        ("lambda", "task `gives_a_lambda` of pipeline `troubles` failed: GraphError: what `gives_a_lambda` returned"),
+        ("dies", "task `dies` of pipeline `troubles` failed: GraphError: the worker process of `dies`"),
+    ],
+)
+def test_trouble_in_one_process_is_its_own(kind: str, message: str) -> None:
+    recorder = Recorder()
+    with pytest.raises(RunErrors) as error:
+        troubles.run(
+            inputs={"kind": kind}, executor="processes", max_workers=1, on_failure="continue", progress=recorder
+        )
+    (failure,) = error.value.exceptions
+    assert str(failure).startswith(message)
+    assert recorder.record is not None
+    assert recorder.record.counts() == {"failed": 1, "succeeded": 3}
 
 
 def test_independent_tasks_overlap_and_results_wait_for_all() -> None:

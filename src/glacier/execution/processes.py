@@ -6,6 +6,8 @@ import os
 import pickle
 import shutil
 import tempfile
+import threading
+import traceback
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -53,7 +55,9 @@ class Processes:
     """A pool of worker processes and the folder in which frames are handed over; both gone when the block ends."""
 
     def __init__(self, max_workers: int | None) -> None:
-        self._pool = ProcessPoolExecutor(max_workers or os.cpu_count(), mp_context=get_context("spawn"))
+        self._workers = max_workers or os.cpu_count()
+        self._pool = self._new_pool()
+        self._lock = threading.Lock()
         self._scratch = Path(tempfile.mkdtemp(prefix="glacier-run-"))
 
     def __enter__(self) -> Self:
@@ -70,7 +74,9 @@ class Processes:
         """Calls the task in a worker process; what it returns stays a `FrameFile` where it is a frame.
 
         Raises:
-            GraphError: the task, an argument or the result cannot go to another process, or no worker could start.
+            GraphError: the task, an argument or the result cannot go to another process, or its worker died.
+            RemoteError: in place of an exception that cannot be pickled.
+            BaseException: whatever else the task raised, caused by a `RemoteError` with its traceback.
         """
         called = task if function is task.function else function
         try:
@@ -81,14 +87,33 @@ class Processes:
                 site=task.site,
                 fix="keep tasks and their arguments at module level and picklable, or run with executor='threads'",
             ) from error
+        pool = self._pool
         try:
-            return self._pool.submit(_call, payload, self._scratch).result()
+            answer = pickle.loads(pool.submit(_call, payload, self._scratch).result())  # noqa: S301  # our own worker's
         except BrokenProcessPool as error:
+            self._replace(pool)
             raise GraphError(
-                f"the worker process of `{task.name}` ended without an answer: killed, crashed, or never started",
+                f"the worker process of `{task.name}`, or of a task beside it, ended without an answer: "
+                "killed, crashed, or never started",
                 site=task.site,
-                fix='if the file starts the run itself, put that under `if __name__ == "__main__":`',
+                fix="look for a crash or too little memory; a file that starts the run itself does so "
+                'under `if __name__ == "__main__":`',
             ) from error
+        if isinstance(answer, _Raised):
+            remote = RemoteError(f"{answer.text}\n\nin the worker process:\n{answer.traceback}")
+            if answer.error is None:
+                raise remote
+            raise pickle.loads(answer.error) from remote  # noqa: S301  # pickled by our own worker
+        return answer
+
+    def _new_pool(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(self._workers, mp_context=get_context("spawn"))
+
+    def _replace(self, broken: ProcessPoolExecutor) -> None:
+        """Makes a new pool in place of one that lost a worker, so that other tasks still run."""
+        with self._lock:
+            if self._pool is broken:
+                self._pool = self._new_pool()
 
     def value(self, handed: object) -> object:
         """Gives frames as frames of this process, held in memory, since the files go with the run."""
@@ -100,8 +125,39 @@ class Processes:
         return rebuilt(handed, self.value)
 
 
-def _call(payload: bytes, scratch: Path) -> object:
-    """Runs in the worker: opens frames, calls, and leaves frames as files."""
+@dataclass(frozen=True)
+class _Raised:
+    """What a task raised in a worker, in a form that surely comes back: itself if it can be pickled, else its text."""
+
+    error: bytes | None
+    text: str
+    traceback: str
+
+
+class RemoteError(Exception):
+    """The exception of a task in a worker process, with its traceback there as text."""
+
+
+def _call(payload: bytes, scratch: Path) -> bytes:
+    """Runs in the worker: calls, and gives the pickled result, or what was raised."""
+    try:
+        return _result(payload, scratch)
+    except BaseException as error:  # noqa: BLE001  # whatever a task raises is told by the parent
+        text = f"{type(error).__name__}: {error}"
+        return pickle.dumps(_Raised(_portable(error), text, "".join(traceback.format_exception(error))))
+
+
+def _portable(error: BaseException) -> bytes | None:
+    try:
+        pickled = pickle.dumps(error)
+        pickle.loads(pickled)  # noqa: S301  # written a line above; many exceptions pickle and do not come back
+    except Exception:  # noqa: BLE001  # then its text is what comes back
+        return None
+    return pickled
+
+
+def _result(payload: bytes, scratch: Path) -> bytes:
+    """Opens frames, calls, and leaves frames as files."""
     called, args, kwargs = pickle.loads(payload)  # noqa: S301  # written a moment ago by the parent process
     function: Callable[..., object] = called.function if isinstance(called, Task) else called
     value = function(*(_opened(value) for value in args), **{key: _opened(value) for key, value in kwargs.items()})
@@ -109,7 +165,13 @@ def _call(payload: bytes, scratch: Path) -> object:
         import asyncio
 
         value = asyncio.run(value)
-    return _left(value, scratch)
+    try:
+        return pickle.dumps(_left(value, scratch))
+    except Exception as error:  # noqa: BLE001  # whatever pickling raises, it means the same
+        raise GraphError(
+            f"what `{called.__name__}` returned cannot come back from a worker process: {error}",
+            fix="return something that can be pickled, or run with executor='threads'",
+        ) from None
 
 
 def _opened(value: object) -> object:
