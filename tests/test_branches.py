@@ -1,7 +1,7 @@
 """Branches on results: every side planned, one taken, and the same result as the plain call."""
 
 # pyright: reportUnboundVariable=false, reportPossiblyUnboundVariable=false
-# pyright: reportUnknownArgumentType=false, reportGeneralTypeIssues=false
+# pyright: reportUnknownArgumentType=false, reportGeneralTypeIssues=false, reportUnnecessaryIsInstance=false
 from __future__ import annotations
 
 import random
@@ -166,6 +166,13 @@ def in_a_with_block(n: int) -> str:
     return right(n)
 
 
+@pipeline
+def type_checks(n: int) -> list[Any]:
+    found = check(n)
+    kind = "text" if isinstance(found["n"], str) else "number"
+    return [show(kind), isinstance(found, dict), isinstance(n, int)]
+
+
 BODIES: list[Pipeline[[int], Any]] = [
     both_sides,
     no_else,
@@ -175,6 +182,7 @@ BODIES: list[Pipeline[[int], Any]] = [
     nested,
     expressions,
     identity_and_membership,
+    type_checks,
     plain_conditions,
     returned_from_a_loop,
     in_a_with_block,

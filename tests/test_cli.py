@@ -123,6 +123,44 @@ def test_what_cannot_start_ends_with_2_and_no_traceback(folder: Path, words: lis
     assert "Fix: " in done.stderr
 
 
+def test_a_missing_input_names_the_option(folder: Path) -> None:
+    (folder / "needs.py").write_text(
+        "from glacier import pipeline\n\n\n@pipeline\ndef needs(n: int) -> int:\n    return n\n"
+    )
+    done = glacier("run", "needs.py")
+    assert done.returncode == 2
+    assert done.stderr.endswith("  Fix: add -i n=...\n")
+    assert glacier("analyze", "needs.py").returncode == 0
+
+
+def test_json_is_whole_though_tasks_print(folder: Path) -> None:
+    (folder / "loud.py").write_text(
+        "from glacier import pipeline, task\n\n\n@task\ndef shout() -> int:\n    print('HELLO')\n    return 1\n\n\n"
+        "@pipeline\ndef loud() -> int:\n    return shout()\n"
+    )
+    done = glacier("run", "loud.py", "--json")
+    assert json.loads(done.stdout)["result"] == 1
+    assert done.stderr == "HELLO\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["run", "."], "InputError: `.` is no file and no module"),
+        (
+            ["graph", "etl.py:adding", "-o", "nowhere/g.txt"],
+            "ConfigError: the picture cannot be written to `nowhere/g.txt`",
+        ),
+        (["run", "exits.py"], "InputError: `exits.py` ends Python when it is imported: it calls sys.exit(5)"),
+    ],
+)
+def test_more_that_cannot_start(folder: Path, words: list[str], message: str) -> None:
+    (folder / "exits.py").write_text("import sys\nsys.exit(5)\n")
+    done = glacier(*words)
+    assert (done.returncode, done.stderr.splitlines()[0][: len(message)]) == (2, message)
+    assert "Traceback" not in done.stderr
+
+
 def test_usage_errors_end_with_2(folder: Path) -> None:
     assert glacier("run").returncode == 2
     assert glacier("run", "etl.py:adding", "--executor", "magic").returncode == 2

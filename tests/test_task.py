@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import pickle
+from collections import deque
+from typing import Any, NamedTuple
 
 import polars as pl
 import pytest
 
 from glacier import Task, pipeline, task
-from glacier.errors import GraphError
+from glacier.errors import GraphError, TaskError
 
 
 @task
@@ -147,6 +149,68 @@ def test_handles_inside_containers() -> None:
         return total({"x": [a, 1], "y": [b]}, (a, b))
 
     assert body.run() == body() == 2 + 1 + 4 + 6
+
+
+class Row(list[int]):
+    pass
+
+
+def test_containers_of_other_kinds() -> None:
+    @task
+    def kinds(*groups: Any) -> list[str]:
+        return [f"{type(group).__name__} of {type(next(iter(group))).__name__}" for group in groups]
+
+    @pipeline
+    def body() -> list[str]:
+        one = double(1)
+        return kinds(Row([one]), deque([one]), Pair(one, 2), {"a": one}.values() and [one])
+
+    assert body.run() == ["Row of int", "deque of int", "Pair of int", "list of int"]
+
+
+class Pair(NamedTuple):
+    one: int
+    other: int
+
+
+class Box:
+    def __init__(self, inside: object) -> None:
+        self.inside = inside
+
+
+def test_a_result_inside_an_unknown_object_is_refused_when_it_is_used() -> None:
+    @task
+    def unpack(box: Box) -> object:
+        return box.inside == 2
+
+    @pipeline
+    def body() -> object:
+        return unpack(Box(double(1)))
+
+    with pytest.raises(TaskError, match="is used outside its body, inside an object that planning cannot look into"):
+        body.run()
+
+
+def test_generators_and_endless_containers_are_refused() -> None:
+    @task
+    def total(values: Any) -> int:
+        return sum(values)
+
+    endless: list[Any] = []
+    endless.append(endless)
+
+    @pipeline
+    def lazy() -> int:
+        return total(double(n) for n in range(3))
+
+    @pipeline
+    def circular() -> int:
+        return total(endless)
+
+    with pytest.raises(GraphError, match="a generator is passed to a task"):
+        lazy.plan()
+    with pytest.raises(GraphError, match="100 deep, or one that holds itself"):
+        circular.plan()
 
 
 def test_a_list_changed_after_the_call_stays_what_the_task_got() -> None:

@@ -28,6 +28,7 @@ def _is_not_within(item: object, items: Any) -> bool:
 
 _WITHIN = Expression(_is_within, "in")
 _NOT_WITHIN = Expression(_is_not_within, "not in")
+_IS_INSTANCE = Expression(isinstance, "isinstance")
 
 
 class Branch:
@@ -129,6 +130,11 @@ def within(item: Any, items: Any) -> object:
 def not_within(item: Any, items: Any) -> object:
     """`item not in items`."""
     return _recorded(_NOT_WITHIN, item, items) if Handle in (type(item), type(items)) else item not in items
+
+
+def is_instance(value: object, kinds: Any) -> object:
+    """`isinstance(value, kinds)`."""
+    return _recorded(_IS_INSTANCE, value, kinds) if type(value) is Handle else isinstance(value, kinds)
 
 
 def plain(test: object) -> object:

@@ -6,6 +6,7 @@ Exit codes: 0 all went well, 1 the pipeline failed, 2 it could not start (usage,
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext, redirect_stdout
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -74,17 +75,19 @@ def run(
     from glacier.report.outcome import as_json_text, shown_result
     from glacier.report.progress import progress_observer
 
-    pipeline, inputs = _loaded(target, given)
+    pipeline, inputs = _loaded(target, given, complete=True)
     recorder = Recorder(None if quiet or as_json else progress_observer())
     value: object = None
+    out = redirect_stdout(sys.stderr) if as_json else nullcontext()  # what tasks print must not spoil the JSON
     try:
-        value = pipeline.run(
-            inputs=inputs,
-            max_workers=max_workers,
-            executor=executor.value,
-            on_failure=on_failure.value,
-            progress=recorder,
-        )
+        with out:
+            value = pipeline.run(
+                inputs=inputs,
+                max_workers=max_workers,
+                executor=executor.value,
+                on_failure=on_failure.value,
+                progress=recorder,
+            )
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)
         raise typer.Exit(130) from None
@@ -150,11 +153,13 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
         raise typer.Exit
 
 
-def _loaded(target: str, given: list[str] | None) -> tuple[Pipeline[..., Any], dict[str, object]]:
+def _loaded(
+    target: str, given: list[str] | None, *, complete: bool = False
+) -> tuple[Pipeline[..., Any], dict[str, object]]:
     from glacier.loading import load_pipeline, parse_inputs
 
     pipeline = load_pipeline(target)
-    return pipeline, parse_inputs(pipeline, given or [])
+    return pipeline, parse_inputs(pipeline, given or [], complete=complete)
 
 
 def main() -> None:

@@ -10,12 +10,18 @@ from difflib import get_close_matches
 from types import FrameType
 from typing import Self
 
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
 _PACKAGE_ROOT = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 def in_package(file: str) -> bool:
     """Says whether `file` is one of Glacier's own, not the user's."""
     return file.startswith(_PACKAGE_ROOT)
+
+
+def in_library(file: str) -> bool:
+    """Says whether `file` is part of Python's library or of an installed package."""
+    return file.startswith(("<frozen", _LIBRARY)) or "site-packages" in file
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +42,16 @@ class Site:
 
     @classmethod
     def of_caller(cls, frame: FrameType | None) -> Site | None:
-        """Gives the line of the nearest frame outside Glacier, from `frame` outwards."""
-        while frame is not None and in_package(frame.f_code.co_filename):
+        """Gives the user's nearest line from `frame` outwards: not Glacier's, nor a library's that it went through."""
+        nearest = None
+        while frame is not None:
+            file = frame.f_code.co_filename
+            if not in_package(file):
+                if not in_library(file):
+                    return cls.of_frame(frame)
+                nearest = nearest or frame
             frame = frame.f_back
-        return cls.of_frame(frame) if frame is not None else None
+        return cls.of_frame(nearest) if nearest is not None else None
 
     @property
     def text(self) -> str:

@@ -51,7 +51,7 @@ def load_pipeline(target: str) -> Pipeline[..., Any]:
 
 
 def _choice(place: str, names: Sequence[str]) -> str:
-    return "name one: " + " or ".join(f"{place}:{name}" for name in names[:3]) if names else "name one that is there"
+    return "name one: " + " or ".join(f"{place}:{name}" for name in names[:3]) if names else "it has none"
 
 
 def _from_file(path: Path) -> ModuleType:
@@ -76,6 +76,12 @@ def _from_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
+    except SystemExit as error:
+        del sys.modules[name]
+        raise InputError(
+            f"`{path.name}` ends Python when it is imported: it calls sys.exit({error.code})",
+            fix='put what runs under `if __name__ == "__main__":`',
+        ) from None
     except BaseException:
         del sys.modules[name]
         raise
@@ -83,6 +89,8 @@ def _from_file(path: Path) -> ModuleType:
 
 
 def _from_name(name: str) -> ModuleType:
+    if not all(part.isidentifier() for part in name.split(".")):
+        raise InputError(f"`{name}` is no file and no module", fix="name a file (`etl.py`) or a module (`package.etl`)")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:
@@ -97,11 +105,16 @@ def _from_name(name: str) -> ModuleType:
         raise InputError(f"there is no module `{name}`", fix=fix) from None
 
 
-def parse_inputs(pipeline: Pipeline[..., Any], given: Sequence[str]) -> dict[str, object]:
+def parse_inputs(pipeline: Pipeline[..., Any], given: Sequence[str], *, complete: bool = False) -> dict[str, object]:
     """Gives the inputs of `KEY=VALUE` texts, each as its parameter's annotation says.
 
+    Args:
+        pipeline: whose parameters they are.
+        given: the texts.
+        complete: whether every parameter without a default must be among them.
+
     Raises:
-        InputError: a text is not of that form, names no parameter, or is not a value of the parameter's type.
+        InputError: a text is not of that form or not a value of the parameter's type, or one is missing.
     """
     types_by_name = {parameter.name: parameter.type for parameter in pipeline.signature.parameters}
     inputs: dict[str, object] = {}
@@ -120,6 +133,14 @@ def parse_inputs(pipeline: Pipeline[..., Any], given: Sequence[str]) -> dict[str
                 site=pipeline.site,
                 fix=f"write {key}= and a value of type {wanted}{_example(types_by_name.get(key))}",
             ) from error
+    required = [p.name for p in pipeline.signature.parameters if p.required and not p.variadic]
+    missing = [name for name in required if name not in inputs]
+    if complete and missing and inputs.keys() <= types_by_name.keys():  # an unknown one is the better thing to tell
+        raise InputError(
+            f"pipeline `{pipeline.name}` is missing {'input' if len(missing) == 1 else 'inputs'} {listed(missing)}",
+            site=pipeline.site,
+            fix="add " + " ".join(f"-i {name}=..." for name in missing),
+        )
     return inputs
 
 

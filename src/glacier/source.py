@@ -9,16 +9,13 @@ from __future__ import annotations
 import ast
 import inspect
 import linecache
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
 from types import CodeType, FunctionType
 
-from glacier.errors import in_package
+from glacier.errors import in_library, in_package
 
-_LIBRARY = str(Path(os.__file__).parent) + os.sep
 FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -118,7 +115,7 @@ def variable_of(code: CodeType, instruction: int) -> str | None:
 
 def is_users(file: str) -> bool:
     """Says whether a file is the user's code: not of Python's library, not installed, not Glacier's own."""
-    return not (file.startswith(("<frozen", _LIBRARY)) or "site-packages" in file or in_package(file))
+    return not (in_library(file) or in_package(file))
 
 
 def definition_line(function: Callable[..., object]) -> int:

@@ -55,7 +55,7 @@ def _branching(tree: FunctionNode) -> Iterator[ast.AST]:
     for node in _own(tree.body):
         negated = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
         asked = isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.Is | ast.IsNot | ast.In | ast.NotIn)
-        if isinstance(node, _BRANCHING) or negated or asked:
+        if isinstance(node, _BRANCHING) or negated or asked or _is_type_check(node):
             yield node
 
 
@@ -160,6 +160,8 @@ class _Staging(ast.NodeTransformer):
             return node
         if isinstance(node, _LOOPS):
             return self._loop(node)
+        if isinstance(node, ast.Call) and _is_type_check(node) and len(node.args) == 2:
+            return _call("is_instance", *(self.visit(value) for value in node.args), at=node)
         if isinstance(node, ast.If | ast.IfExp | ast.BoolOp | ast.UnaryOp | ast.Compare | ast.Return):
             return super().visit(node)
         for name, value in ast.iter_fields(node):
@@ -250,6 +252,10 @@ class _Staging(ast.NodeTransformer):
 
 def _is_block(value: object) -> TypeGuard[list[ast.stmt]]:
     return isinstance(value, list) and isinstance(next(iter(cast("list[object]", value)), None), ast.stmt)
+
+
+def _is_type_check(node: ast.AST) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "isinstance"
 
 
 def _binds(node: ast.expr) -> bool:

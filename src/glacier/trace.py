@@ -372,7 +372,11 @@ class Handle:
     def glacier_refusal(self, use: str, fix: str | None = None) -> GraphError:
         """Gives the error that says this result cannot be used so while planning."""
         node = self.glacier_node
-        whose = f"input `{node.work.name}`" if node.work.kind == "input" else f"the result of `{node.work.name}`"
+        whose = f"the result of `{node.work.name}`"
+        if node.work.kind == "input":
+            whose = f"input `{node.work.name}`"
+        elif node.work.kind == "expression":
+            whose = "made from results of tasks"
         name = node.variable or node.work.name
         return GraphError(
             f"`{name}` is {whose} and is not known until the run; {use}",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from os import cpu_count
 from time import perf_counter
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from glacier.errors import ConfigError, GateClosed, InputError, RunErrors, TaskError, did_you_mean, listed
 from glacier.execution.agenda import Agenda
@@ -48,8 +48,9 @@ class RunOptions:
     observer: Observer | None = None
 
     def __post_init__(self) -> None:
-        if self.max_workers is not None and self.max_workers < 1:
-            raise ConfigError(f"max_workers is {self.max_workers}, but a run needs at least 1", fix="max_workers=1")
+        workers = cast("object", self.max_workers)
+        if workers is not None and (not isinstance(workers, int) or workers < 1):
+            raise ConfigError(f"max_workers is {workers!r}; it takes a whole number from 1 on", fix="max_workers=1")
         if self.executor not in ("threads", "processes", "sync"):
             raise ConfigError(f"no executor `{self.executor}`", fix="use executor='threads', 'processes' or 'sync'")
         if self.on_failure not in ("stop", "continue"):

@@ -91,7 +91,7 @@ class Diagram:
             resources: whether to draw what the nodes read and write.
 
         Raises:
-            ConfigError: the path ends in something else.
+            ConfigError: the path ends in something else, or cannot be written.
             MissingExtra: for `.svg`, the extra `svg` is not installed.
         """
         path = Path(path)
@@ -111,7 +111,14 @@ class Diagram:
                     site=Site.of_caller(sys._getframe(1)),
                     fix=f"use one of {listed(_SUFFIXES)}",
                 )
-        path.write_bytes(content.encode())  # the same bytes on every system
+        try:
+            path.write_bytes(content.encode())  # the same bytes on every system
+        except OSError as error:
+            raise ConfigError(
+                f"the picture cannot be written to `{path}`: {error.strerror}",
+                site=Site.of_caller(sys._getframe(1)),
+                fix="name a file in a folder that is there",
+            ) from None
         return path
 
     def __str__(self) -> str:
