@@ -12,8 +12,9 @@ import polars as pl
 import pytest
 
 from glacier import Bucket, task
-from glacier.access import ANYWHERE, NONE, READ, UNKNOWN, WRITE, Access, function_accesses
+from glacier.access import function_accesses
 from glacier.providers import LocalProvider
+from glacier.usage import ANYWHERE, NONE, READ, UNKNOWN, WRITE, Access
 
 shared = LocalProvider("/nowhere").bucket("shared", path="a.parquet")
 BOTH = Access(reads=True, writes=True)

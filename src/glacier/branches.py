@@ -10,7 +10,8 @@ from types import FrameType
 from typing import Any, cast
 
 from glacier.errors import GraphError, Site
-from glacier.trace import Absent, Expression, Handle, Plan, Select, Unset, current_plan
+from glacier.trace import Handle, Plan, current_plan
+from glacier.work import Absent, Expression, Select, Unset
 
 _NOT = Expression(operator.not_, "not")
 _SAME = Expression(operator.is_, "is")

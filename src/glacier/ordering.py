@@ -17,7 +17,8 @@ from glacier.annotations import UNKNOWN, may_be_lazy
 from glacier.errors import GraphError, listed
 from glacier.graph import Edge, EdgeKind, Graph, Node
 from glacier.task import Task
-from glacier.trace import Barrier, Handle, Plan
+from glacier.trace import Handle, Plan
+from glacier.work import Barrier
 
 _MOST_DIRECT_EDGES = 4096  # above this, two groups of calls meet in a barrier: edges stay linear in calls
 

@@ -16,7 +16,8 @@ from glacier.ordering import ordered
 from glacier.source import definition_line
 from glacier.staging import staged
 from glacier.task import Task
-from glacier.trace import Input, Plan, current_plan, planning
+from glacier.trace import Plan, current_plan, planning
+from glacier.work import Input
 
 if TYPE_CHECKING:
     from glacier.execution.record import Observer

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from glacier.execution.record import NodeState
 from glacier.graph import Edge, Graph
-from glacier.trace import Select
+from glacier.work import Select
 
 
 class Agenda:

@@ -16,7 +16,8 @@ from glacier.annotations import FrameKind, frame_kind
 from glacier.errors import GraphError
 from glacier.graph import Graph, Node
 from glacier.task import Materialize, Task
-from glacier.trace import Select, StorageCall, rebuilt
+from glacier.trace import rebuilt
+from glacier.work import Select, StorageCall
 
 if TYPE_CHECKING:
     import polars as pl

@@ -16,7 +16,8 @@ from glacier.execution.frames import Frames
 from glacier.execution.sinks import is_write, write_together
 from glacier.graph import Graph, Node
 from glacier.task import Task
-from glacier.trace import Absent, Handle, Select, rebuilt
+from glacier.trace import Handle, rebuilt
+from glacier.work import Absent, Select
 
 _MISSING = object()
 """The value of a node that has not run."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from glacier.graph import Graph, Node
-from glacier.trace import StorageCall
+from glacier.work import StorageCall
 
 if TYPE_CHECKING:
     from glacier.resources.pending import PendingWrite

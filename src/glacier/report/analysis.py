@@ -14,7 +14,7 @@ from glacier.report.analysis_text import text
 from glacier.report.findings import AnalysisDict, CallInfo, EdgeInfo, InputInfo, Key, ResourceInfo, TaskName
 from glacier.report.fitting import counted
 from glacier.task import Task
-from glacier.trace import Input
+from glacier.work import Input
 
 if TYPE_CHECKING:
     from glacier.graph import Graph, Node

@@ -9,7 +9,7 @@ from typing import Literal
 
 from glacier.access import touches
 from glacier.graph import EdgeKind, Graph, Node
-from glacier.trace import StorageCall
+from glacier.work import StorageCall
 
 ShapeKind = Literal["task", "check", "storage", "barrier", "input", "resource"]
 ArrowKind = Literal["data", "explicit", "resource", "gate", "branch", "read", "write", "both"]

@@ -13,7 +13,8 @@ from glacier.graph import Resource
 from glacier.resources import formats, objects, paths
 from glacier.resources.formats import EXTENSIONS, FORMATS, Format
 from glacier.resources.pending import PendingWrite
-from glacier.trace import Located, current_plan, storage_node
+from glacier.trace import current_plan, storage_node
+from glacier.work import Located
 
 if TYPE_CHECKING:
     import polars as pl
