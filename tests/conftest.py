@@ -27,6 +27,22 @@ def line() -> Callable[[str], str]:
     return find
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write golden files anew instead of comparing")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
+    """Compares a text with a file of the repository, or writes the file with `--update-golden`."""
+
+    def compare(file: Path, text: str) -> None:
+        if request.config.getoption("--update-golden"):
+            file.write_text(text, "utf-8")
+        assert text == file.read_text("utf-8"), f"{file.name} differs; if that is meant, run pytest --update-golden"
+
+    return compare
+
+
 @pytest.fixture
 def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory of the test's own."""

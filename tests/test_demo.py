@@ -5,12 +5,14 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from glacier.demo.data import is_written, write_data
+from glacier.demo.pipeline import sales_analytics
 from glacier.providers import LocalProvider
 
 
@@ -54,6 +56,12 @@ def test_the_check_of_the_demo_closes_its_gate(in_tmp: Path) -> None:
     assert done.returncode == 1
     assert "`sales_are_usable` returned False" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_the_picture_in_the_readme(golden: Callable[[Path, str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(__file__).parent.parent
+    monkeypatch.chdir(root)  # files are told as seen from the working directory
+    golden(root / "docs" / "images" / "demo.svg", sales_analytics.graph().svg().replace(f"{root}/", ""))
 
 
 def test_a_file_in_the_way(in_tmp: Path) -> None:
