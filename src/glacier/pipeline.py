@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cas
 from glacier.annotations import Signature, can_be, shown, signature_of
 from glacier.errors import ConfigError, GlacierError, GraphError, InputError, Site, did_you_mean, in_package, listed
 from glacier.graph import Graph
-from glacier.ordering import ordered
 from glacier.source import definition_line
-from glacier.staging import staged
 from glacier.task import Task
 from glacier.trace import Plan, current_plan, planning
 from glacier.work import Input
@@ -73,7 +71,7 @@ class Pipeline(Generic[P, R_co]):
         """Runs the body as ordinary Python; inside another pipeline's body its calls join that one's graph."""
         if current_plan() is None:
             return self.function(*args, **kwargs)
-        return cast("R_co", staged(self.function)(*args, **kwargs))
+        return cast("R_co", self._staged(*args, **kwargs))
 
     @overload
     def run(
@@ -187,6 +185,8 @@ class Pipeline(Generic[P, R_co]):
             InputError: inputs are missing, unknown or of another type.
             GraphError: the body cannot be read as a graph.
         """
+        from glacier.ordering import ordered
+
         given = self._given(inputs or {}, partial=partial)
         plan = Plan(self.name)
         with planning(plan):
@@ -196,9 +196,15 @@ class Pipeline(Generic[P, R_co]):
             result = self._traced(given)
         return ordered(plan, result, infer=self.infer)
 
+    @property
+    def _staged(self) -> Callable[..., object]:
+        from glacier.staging import staged
+
+        return staged(self.function)
+
     def _traced(self, given: dict[str, object]) -> object:
         try:
-            body = staged(self.function)  # the names were checked against the signature
+            body = self._staged  # the names were checked against the signature
             result = body(**given)
             return _sent(result, self) if inspect.iscoroutine(result) else result
         except GlacierError:
