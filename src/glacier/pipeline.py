@@ -51,6 +51,8 @@ class Pipeline(Generic[P, R_co]):
         infer: whether resources and checks order its tasks besides data and `depends_on`.
     """
 
+    __name__: str  # the function's, as `update_wrapper` copies it
+
     def __init__(self, function: Callable[P, R_co], name: str, *, infer: bool) -> None:
         self.function = function
         self.name = name
