@@ -28,8 +28,7 @@ def test_a_call_is_named_for_the_variable_that_takes_it() -> None:
         d: int = one(
             3,
         )
-        if (e := one(4)) is None:
-            pass
+        two(e := one(4))
         holder = {"k": one(5)}
         holder["key"] = one(6)
         a += one(7)
