@@ -35,7 +35,7 @@ def touches(node: Node) -> list[Touch]:
     if not isinstance(work, Task):
         return []
     function = work.origin.function
-    body = _read_now(function)
+    body = function_accesses(function)
     reached = [(resource, body.get(name, _UNKNOWN)) for name, resource in _in_arguments(work.signature, node)]
     instance = getattr(work.function, "__self__", None)
     self_name = next(iter(work.origin.signature.binding.parameters), "")
@@ -97,7 +97,7 @@ def function_accesses(function: Callable[..., object]) -> Mapping[str, Accesses]
 
     Empty where the source cannot be had; every parameter is then unknown.
     """
-    return _read_now(function)
+    return usage_of(function, frozenset(outer_resources(function)))
 
 
 def outer_accesses(function: Callable[..., object]) -> list[tuple[Resource, Accesses]]:
@@ -114,7 +114,7 @@ def outer_accesses(function: Callable[..., object]) -> list[tuple[Resource, Acce
             found += [(resource, _UNKNOWN) for value in bound for resource in _resources_in(value)]
             pending.append(at.func)
             continue
-        body = _read_now(at)
+        body = function_accesses(at)
         found += [
             (resource, body.get(name, {})) for name, resources in outer_resources(at).items() for resource in resources
         ]
@@ -128,10 +128,6 @@ def _helpers(function: Callable[..., object]) -> list[Callable[..., object]]:
     named = outer_names(inner).values() if inner else ()
     functions = (value.function if isinstance(value, Task) else value for value in named)
     return [value for value in functions if isinstance(value, FunctionType) and is_users(value.__code__.co_filename)]
-
-
-def _read_now(function: Callable[..., object]) -> Mapping[str, Accesses]:
-    return usage_of(function, frozenset(outer_resources(function)))
 
 
 def outer_resources(function: Callable[..., object]) -> dict[str, list[Resource]]:

@@ -84,10 +84,7 @@ class Frames:
         rule = self.rules[index]
         import polars as pl
 
-        if rule.kind is not None and getattr(value, "frame_kind", rule.kind) != rule.kind:
-            raise self._not_as_annotated(self.graph.nodes[index], rule.kind, value)
-        frames = {"LazyFrame": pl.LazyFrame, "DataFrame": pl.DataFrame}
-        if rule.kind is not None and not hasattr(value, "frame_kind") and not isinstance(value, frames[rule.kind]):
+        if rule.kind is not None and not _is_frame(value, rule.kind):
             raise self._not_as_annotated(self.graph.nodes[index], rule.kind, value)
         if not isinstance(value, pl.LazyFrame) or rule.materialize is False:
             return value
@@ -128,6 +125,14 @@ class Frames:
         site = node.work.site if isinstance(node.work, Task) else None
         fix = fixes.get(got, f"return a {kind}, or change the annotation")
         return GraphError(f"`{node.work.name}` is annotated to return a {kind}, but returned {got}", site=site, fix=fix)
+
+
+def _is_frame(value: object, kind: FrameKind) -> bool:
+    """Whether a value is that frame, or stands for one that another process left in a file."""
+    import polars as pl
+
+    handed: str | None = getattr(value, "frame_kind", None)
+    return handed == kind if handed else isinstance(value, pl.LazyFrame if kind == "LazyFrame" else pl.DataFrame)
 
 
 def _takers(graph: Graph) -> Sequence[Sequence[Node]]:
