@@ -6,7 +6,6 @@ import linecache
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from types import FrameType
 from typing import Self
 
@@ -164,6 +163,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> list[str]:
     >>> did_you_mean("amout", ["amount", "date"])
     ['amount']
     """
+    from difflib import get_close_matches  # only a message needs it, not every import
+
     return get_close_matches(name, list(known), n=3, cutoff=0.5)
 
 

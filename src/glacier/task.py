@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib.util
 import inspect
-import pickle
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -188,6 +187,8 @@ class Task(Generic[P, R_co]):
             return getattr, (self.function.__self__, self.function.__name__)
         qualname = self.function.__qualname__
         if "<locals>" in qualname:
+            import pickle  # only this message needs it, not every import
+
             raise pickle.PicklingError(
                 str(
                     GraphError(
