@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -245,6 +246,46 @@ def test_writes_on_both_sides_and_after(tmp_path: Path) -> None:
     for n in (0, 1, 9):
         expected = body(n)
         assert body.run(inputs={"n": n}) == expected
+
+
+def test_a_write_that_may_not_run_supersedes_nothing(tmp_path: Path) -> None:
+    target = LocalProvider(tmp_path).bucket("out", path="a.parquet")
+
+    @task
+    def save(value: int, to: Bucket) -> None:
+        time.sleep(0.05)
+        to.write(pl.DataFrame({"n": [value]}))
+
+    @task
+    def load(source: Bucket) -> int:
+        return int(source.read()["n"].sum())
+
+    @task
+    def is_positive(source: Bucket) -> bool:
+        return int(source.read()["n"].sum()) > 0
+
+    @pipeline
+    def other_side(n: int) -> int:
+        save(7, target)
+        if check(n)["valid"]:
+            save(1, target)
+            found = 0
+        else:
+            found = load(target)
+        return found
+
+    @pipeline
+    def gated(n: int) -> int:
+        is_positive(target)
+        if check(n)["valid"]:
+            save(1, target)
+        return load(target)
+
+    target.write(pl.DataFrame({"n": [-1]}))
+    assert other_side.run(inputs={"n": 1}) == 7
+    target.write(pl.DataFrame({"n": [-1]}))
+    with pytest.raises(GateClosed, match="`is_positive` returned False"):
+        gated.run(inputs={"n": 1})
 
 
 def test_a_variable_that_the_taken_side_never_assigned_skips_what_needs_it() -> None:

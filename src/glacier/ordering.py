@@ -206,7 +206,9 @@ class _Inferred:
                 self.graph.unsettled.update(met.pending)
                 for source in met.readers:
                     self._edge(source, index, "resource", f"it reads `{shown}`, overwritten here", needed=False)
-        if access.writes:
+        if access.writes and index in self.guarded:  # it may not run, so what came before still counts
+            place.writers.append(index)
+        elif access.writes:
             _forget(place)
             place.writers = [index]
         else:
