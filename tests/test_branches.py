@@ -321,20 +321,65 @@ def test_a_variable_assigned_on_the_other_side_only(line: Callable[[str], str]) 
     )
 
 
-def test_a_list_changed_in_a_branch_is_refused(line: Callable[[str], str]) -> None:
+def test_a_list_grows_in_a_branch() -> None:
     @pipeline
-    def body(n: int) -> list[str]:
-        found: list[str] = []
-        if check(n)["valid"]:  # changes a list
+    def body(n: int) -> tuple[list[str], dict[str, str], list[str]]:
+        found: list[str] = ["first"]
+        by_name = {"n": show(n)}
+        if check(n)["valid"]:
             found.append(left(n))
+            found.extend([right(n), show(n)])
+            by_name["valid"] = left(n)
+        else:
+            found += ["none"]
+        found.append("last")
+        return found, by_name, [show(found)]
+
+    for n in (1, 9):
+        assert body.run(inputs={"n": n}) == body(n)
+
+
+def test_a_list_changed_otherwise_in_a_branch_is_refused(line: Callable[[str], str]) -> None:
+    @pipeline
+    def sorted_in_it(n: int) -> list[str]:
+        found = ["b", "a"]
+        if check(n)["valid"]:
+            found.sort()  # in a branch
         return found
 
     with pytest.raises(GraphError) as error:
-        body.run(inputs={"n": 1})
+        sorted_in_it.run(inputs={"n": 1})
+    assert str(error.value) == (
+        "`.sort(...)` changes `found` in a branch or loop over a result, where it may happen never or many times\n"
+        f"  at {line('found.sort()  # in')}\n"
+        "     found.sort()  # in a branch\n"
+        "  Fix: assign a new one, such as `found = [*found, more]`, or change it in a task"
+    )
+
+    @pipeline
+    def in_a_dict(n: int) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {"all": []}
+        if check(n)["valid"]:  # changes a list in a dict
+            found["all"].append(left(n))
+        return found
+
+    with pytest.raises(GraphError) as error:
+        in_a_dict.run(inputs={"n": 1})
     assert error.value.message == (
         "`found` is changed inside a branch on a result, so it would be changed whichever side is taken"
     )
     assert str(error.value.site) == line('if check(n)["valid"]:  # changes a list')
+
+    @pipeline
+    def two_names(n: int) -> list[str]:
+        found: list[str] = []
+        same = found
+        if check(n)["valid"]:
+            found.append(left(n))
+        return same
+
+    with pytest.raises(GraphError, match="`found` and `same` are one object, which a branch or loop over a result"):
+        two_names.run(inputs={"n": 1})
 
 
 def test_leaving_a_loop_on_a_result_is_refused() -> None:

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any, cast
 
 from glacier.errors import GraphError, Site
-from glacier.trace import Handle, Plan, current_plan
+from glacier.trace import Containers, Handle, Plan, current_plan
 from glacier.work import Absent, Expression, Select, Unset
 
 _NOT = Expression(operator.not_, "not")
@@ -45,7 +45,7 @@ class Branch:
         self._test = test
         if self.planned:
             self._before = dict(variables)
-            self._containers = [(name, value, _members(value)) for name, value in variables.items() if _mutable(value)]
+            self._containers = Containers(variables)
             self._then: dict[str, object] | None = None
 
     def __iter__(self) -> Iterator[bool]:
@@ -53,22 +53,25 @@ class Branch:
             yield bool(self._test)
             return
         test = cast("Handle", self._test)
+        plan = test.glacier_plan
         for side in (True, False):
-            test.glacier_plan.guards.append((test.glacier_node.index, side))
-            yield side  # `turn`, the last call of the side, takes the guard away
+            plan.guards.append((test.glacier_node.index, side))
+            plan.regions.append(self._containers)
+            yield side  # `turn`, the last call of the side, takes both away
 
     def turn(self, variables: Mapping[str, object], names: tuple[str, ...]) -> tuple[object, ...]:
         """Ends a side: gives the variables as before the branch, and after the second side both sides' merged."""
         frame = sys._getframe(1)
-        for name, container, members in self._containers:
-            if not _same_members(_members(container), members):
-                raise GraphError(
-                    f"`{name}` is changed inside a branch on a result, so it would be changed whichever side is taken",
-                    site=Site.of_frame(frame),
-                    fix=f"assign a new one in the branch, such as `{name} = [*{name}, more]`",
-                )
+        changed = self._containers.changed()
+        if changed is not None:
+            raise GraphError(
+                f"`{changed}` is changed inside a branch on a result, so it would be changed whichever side is taken",
+                site=Site.of_frame(frame),
+                fix=f"assign a new one in the branch, such as `{changed} = [*{changed}, more]`",
+            )
         test = cast("Handle", self._test)
         test.glacier_plan.guards.pop()
+        test.glacier_plan.regions.pop()
         now = {name: variables.get(name, Unset(name)) for name in names}
         if self._then is None:
             self._then = now
@@ -149,22 +152,6 @@ def plain(test: object) -> object:
     return test
 
 
-def leaving(value: object) -> object:
-    """Gives what is returned from inside a loop.
-
-    Raises:
-        GraphError: the loop stands in a branch on a result.
-    """
-    plan = current_plan()
-    if plan is not None and plan.guards:
-        raise GraphError(
-            "a loop inside a branch on a result is left by `return`",
-            site=Site.of_caller(sys._getframe(1)),
-            fix="assign the value in the loop and return it after the branch",
-        )
-    return value
-
-
 @contextmanager
 def _guarded(test: Handle, wanted: bool) -> Generator[None]:  # noqa: FBT001  # the side of a branch
     guards = test.glacier_plan.guards
@@ -186,15 +173,3 @@ def _merged(test: Handle, name: str, then: object, other: object, frame: FrameTy
 def _recorded(expression: Expression, *operands: object) -> Handle:
     plan = cast("Plan", current_plan())
     return plan.record(expression, operands, {}, sys._getframe(2))
-
-
-def _mutable(value: object) -> bool:
-    return type(value) in (list, dict, set)
-
-
-def _members(value: Any) -> list[object]:
-    return [*value.keys(), *value.values()] if isinstance(value, dict) else list(value)
-
-
-def _same_members(now: list[object], before: list[object]) -> bool:
-    return len(now) == len(before) and all(one is other for one, other in zip(now, before, strict=True))

@@ -139,14 +139,23 @@ class TaskError(GlacierError):
     Attributes:
         task: the name of the failed call in the graph.
         pipeline: the pipeline's name.
+        items: for each loop around the call, outermost first, the number of the item it failed for, from 0.
     """
 
     def __init__(
-        self, message: str, *, task: str, pipeline: str, site: Site | None = None, fix: str | None = None
+        self,
+        message: str,
+        *,
+        task: str,
+        pipeline: str,
+        items: tuple[int, ...] = (),
+        site: Site | None = None,
+        fix: str | None = None,
     ) -> None:
         super().__init__(message, site=site, fix=fix)
         self.task = task
         self.pipeline = pipeline
+        self.items = items
 
 
 class RunErrors(ExceptionGroup[TaskError]):

@@ -11,6 +11,7 @@ from types import CodeType
 from typing import Literal, Protocol
 
 from glacier.errors import GraphError, Site
+from glacier.nesting import Loop, Nesting
 from glacier.source import line_of, variable_of
 
 NodeKind = Literal["task", "storage", "expression", "input", "barrier"]
@@ -113,6 +114,7 @@ class Edge:
         needed: whether `target` makes no sense without what `source` does: if `source` is skipped, so is `target`.
         gate: whether `source` is a check whose False skips `target`.
         wanted: the truth of `source` under which `target` runs at all, where it is the condition of a branch.
+        loop: the index of the loop whose turn before `source` stands in, where that is waited for.
     """
 
     source: int
@@ -122,6 +124,7 @@ class Edge:
     needed: bool = True
     gate: bool = False
     wanted: bool | None = None
+    loop: int | None = None
 
 
 @dataclass
@@ -136,6 +139,9 @@ class Graph:
         unsettled: the nodes whose LazyFrame has still to read what a later node writes, so that it must stay a plan.
         prepared: the resources whose URI the body asked for.
         warnings: what a person should know before running.
+        loops: the loops over results, outer ones before those in them.
+        loop_of: for each node in a loop the innermost one.
+        across: the edges from a turn of a loop to the next one, by their target.
     """
 
     name: str
@@ -145,6 +151,9 @@ class Graph:
     unsettled: set[int] = field(default_factory=set[int])
     prepared: tuple[Resource, ...] = ()
     warnings: list[str] = field(default_factory=list[str])
+    loops: list[Loop] = field(default_factory=list[Loop])
+    loop_of: dict[int, Loop] = field(default_factory=dict[int, Loop])
+    across: dict[int, list[Edge]] = field(default_factory=dict[int, list[Edge]])
 
     @cached_property
     def names(self) -> list[str]:
@@ -187,7 +196,31 @@ class Graph:
         """
         if all(edge.source < edge.target for edges in self.ordering.values() for edge in edges):
             return list(range(len(self.nodes)))
-        return in_order(len(self.nodes), self.upstream, self._refuse)
+        if not self.loops:
+            return in_order(len(self.nodes), self.upstream, self._refuse)
+        pairs = ((source, node.index) for node in self.nodes for source in self.upstream(node.index))
+        return list(self._nested_order(None, self.nesting.edges(pairs)))
+
+    @cached_property
+    def nesting(self) -> Nesting:
+        """Which nodes lie in which loops."""
+        return Nesting(len(self.nodes), self.loops, self.loop_of)
+
+    def _nested_order(self, scope: Loop | None, waits: dict[Loop | None, dict[int, dict[int, None]]]) -> Iterator[int]:
+        """Gives the nodes in a loop, or all; those of a loop in it follow each other."""
+        members = self.nesting.members(scope)
+        place = {key: at for at, key in enumerate(members)}
+
+        def upstream(at: int) -> list[int]:
+            return [place[key] for key in waits[scope].get(members[at], ())]
+
+        def refuse(cycle: list[int]) -> GraphError:
+            loops = [self.nesting.loop(members[at]) for at in cycle]
+            return self._refuse([members[at] if not loop else loop.item for at, loop in zip(cycle, loops, strict=True)])
+
+        for at in in_order(len(members), upstream, refuse):
+            loop = self.nesting.loop(members[at])
+            yield from [members[at]] if loop is None else self._nested_order(loop, waits)
 
     def _refuse(self, cycle: list[int]) -> GraphError:
         lines = [f"    `{self.names[index]}` at {self.nodes[index].site}" for index in cycle]
@@ -245,6 +278,16 @@ class Graph:
                 yield from (replace(edge, source=source) for source in self.shown(edge.source))
             else:
                 yield edge
+
+    def hidden_above(self, index: int) -> set[int]:
+        """Gives the hidden nodes whose values reach a node without a visible one between."""
+        pending, found = [index], set[int]()
+        while pending:
+            for source in self.nodes[pending.pop()].data:
+                if source not in found and self.nodes[source].hidden:
+                    found.add(source)
+                    pending.append(source)
+        return found
 
     def shown(self, index: int) -> Iterator[int]:
         """Gives the node itself, or for a hidden one the visible nodes whose values reach it."""

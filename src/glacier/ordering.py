@@ -10,14 +10,16 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import groupby
 from typing import Any, cast
 
 from glacier.access import Touch, reaches_out, touches
 from glacier.annotations import UNKNOWN, may_be_lazy
 from glacier.errors import GraphError, listed
 from glacier.graph import Edge, EdgeKind, Graph, Node
+from glacier.nesting import Loop
 from glacier.task import Task
-from glacier.trace import Handle, Plan
+from glacier.trace import Handle, Plan, handles_in
 from glacier.work import Barrier
 
 _MOST_DIRECT_EDGES = 4096  # above this, two groups of calls meet in a barrier: edges stay linear in calls
@@ -34,7 +36,15 @@ def ordered(plan: Plan, result: object, *, infer: bool) -> Graph:
     Raises:
         GraphError: a `depends_on` names a task that the body never calls, or nodes wait for each other.
     """
-    graph = Graph(plan.name, plan.nodes, result, prepared=tuple(plan.prepared))
+    graph = Graph(
+        plan.name,
+        plan.nodes,
+        result,
+        prepared=tuple(plan.prepared),
+        warnings=plan.warnings,
+        loops=plan.loops,
+        loop_of=plan.loop_of,
+    )
     _add_branches(plan, graph)
     _Explicit(plan, graph).add()
     in_run_order = graph.order
@@ -154,42 +164,53 @@ class _Inferred:
         self.unread: dict[int, dict[str, str]] = {}  # by node, the URIs and labels its LazyFrame has still to read
         self.guarded: dict[int, tuple[tuple[int, bool], ...]] = {}
         self.extra: defaultdict[int, dict[int, Edge]] = defaultdict(dict)
+        self.across: defaultdict[int, dict[tuple[int, int], Edge]] = defaultdict(dict)
+        self.visits: Sequence[_Visit] = []
 
-    def add(self, in_run_order: Iterable[int], plan: Plan) -> None:
+    def add(self, in_run_order: Sequence[int], plan: Plan) -> None:
         nodes = self.graph.nodes
         self.guarded = plan.guarded
+        self.visits = list(_visits(in_run_order, self.graph, None))
         reaching: dict[object, bool] = {}
         for node in nodes:
             if isinstance(node.work, Task) and node.work not in reaching:
                 reaching[node.work] = reaches_out(cast("Task[..., Any]", node.work))
-        for index in in_run_order:
-            node = nodes[index]
-            direct = touches(node) if index in plan.touching or reaching.get(node.work) else []
+        for now, visit in enumerate(self.visits):
+            node = nodes[visit.index]
+            direct = touches(node) if node.index in plan.touching or reaching.get(node.work) else []
             for touch in direct:
-                self._visit(node, touch)
-            self._carry(node, direct)
+                self._visit(now, touch)
+            self._carry(now, direct)
         for index, edges in self.extra.items():
             self.graph.ordering.setdefault(index, []).extend(edges.values())
+        for index, across in self.across.items():
+            self.graph.across[index] = list(across.values())
 
-    def _carry(self, node: Node, direct: Sequence[Touch]) -> None:
+    def _carry(self, now: int, direct: Sequence[Touch]) -> None:
         """Hands on what a LazyFrame has still to read: whoever takes it may be the one to collect it."""
+        node = self.graph.nodes[self.visits[now].index]
         inherited: dict[str, str] = {}
-        for source in node.data:
+        for source in (*node.data, *self._left_by_a_turn(node)):
             inherited |= self.unread.get(source, {})
         for uri, label in inherited.items():
             place = self._place(uri)
             for met in self._meeting(place):
                 for source in met.writers:
-                    self._edge(source, node.index, "resource", f"it writes `{label}`, read here", needed=False)
-            place.readers.append(node.index)
+                    self._edge(source, now, "resource", f"it writes `{label}`, read here", needed=False)
+            place.readers.append(now)
         unread = inherited | {touch.resource.uri: touch.resource.label for touch in direct if touch.access.reads}
         if unread and may_be_lazy(_returned(node)):
             self.unread[node.index] = unread
             for uri in unread:
-                self._place(uri).pending.append(node.index)
+                self._place(uri).pending.append(now)
 
-    def _visit(self, node: Node, touch: Touch) -> None:
-        index, access = node.index, touch.access
+    def _left_by_a_turn(self, node: Node) -> Iterable[int]:
+        """Gives the nodes whose values a turn of a loop leaves to the next one through `node`."""
+        loop = self.graph.loop_of.get(node.index)
+        return handles_in(loop.carried.get(node.index)) if loop is not None else ()
+
+    def _visit(self, now: int, touch: Touch) -> None:
+        node, access = self.graph.nodes[self.visits[now].index], touch.access
         check = isinstance(node.work, Task) and node.work.is_gate
         place = self._place(touch.resource.uri)
         if not access.certain:
@@ -198,26 +219,43 @@ class _Inferred:
             shown = touch.resource.label
             if not check:
                 for source in met.checks:
-                    self._edge(source, index, "gate", f"it checks the same `{shown}`")
+                    self._edge(source, now, "gate", f"it checks the same `{shown}`")
+            else:  # so that what waits for the check of the turn before has waited for those of all turns before
+                for source in met.checks:
+                    self._edge(source, now, "resource", f"it checks the same `{shown}`", needed=False, only_across=True)
             for source in met.writers:
                 here = "read" if access.reads else "overwritten"
-                self._edge(source, index, "resource", f"it writes `{shown}`, {here} here", needed=access.reads)
+                self._edge(source, now, "resource", f"it writes `{shown}`, {here} here", needed=access.reads)
             if access.writes:
-                self.graph.unsettled.update(met.pending)
+                self.graph.unsettled.update(self.visits[lazy].index for lazy in met.pending)
                 for source in met.readers:
-                    self._edge(source, index, "resource", f"it reads `{shown}`, overwritten here", needed=False)
-        if access.writes and index in self.guarded:  # it may not run, so what came before still counts
-            place.writers.append(index)
+                    self._edge(source, now, "resource", f"it reads `{shown}`, overwritten here", needed=False)
+        may_not_run = node.index in self.guarded or node.index in self.graph.loop_of
+        if access.writes and may_not_run:  # so what came before still counts
+            place.writers.append(now)
         elif access.writes:
             _forget(place)
-            place.writers = [index]
+            place.writers = [now]
         else:
-            place.readers.append(index)
+            place.readers.append(now)
         if check:
-            place.checks.append(index)
+            place.checks.append(now)
 
-    def _edge(self, source: int, target: int, kind: EdgeKind, reason: str, *, needed: bool = True) -> None:
-        if source == target or source in self.graph.nodes[target].data or source in self.extra[target]:
+    def _edge(
+        self, before: int, now: int, kind: EdgeKind, reason: str, *, needed: bool = True, only_across: bool = False
+    ) -> None:
+        """Notes that the node of visit `now` waits for that of visit `before`."""
+        one, other = self.visits[before], self.visits[now]
+        source, target = one.index, other.index
+        loop = one.turn_before(other)
+        if loop is not None:
+            inside = _guards_outside(self.guarded.get(source, ()), loop, self.graph)
+            if not _exclude(inside, self.guarded.get(target, ())):
+                gate, text = kind == "gate", f"in the turn before, {reason}"
+                edge = Edge(source, target, kind, text, needed=needed, gate=gate, loop=loop.index)
+                self.across[target].setdefault((source, loop.index), edge)
+            return
+        if only_across or source == target or source in self.graph.nodes[target].data or source in self.extra[target]:
             return
         if _exclude(self.guarded.get(source, ()), self.guarded.get(target, ())):
             return
@@ -258,6 +296,52 @@ class _Inferred:
                 yield below
             yield from (glob for glob in below.globs.values() if glob.meets(place))
             pending.extend(below.inner.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Visit:
+    """One visit of a node. Nodes in a loop are visited twice, so that what one turn does meets the next one.
+
+    Attributes:
+        turns: for each loop around the node, outermost first, whether this is its second turn.
+    """
+
+    index: int
+    turns: tuple[tuple[Loop, bool], ...] = ()
+
+    def turn_before(self, other: _Visit) -> Loop | None:
+        """Gives the outermost loop of which this visit is in the first turn, and `other` in the second."""
+        for (loop, second), (same, third) in zip(self.turns, other.turns, strict=False):
+            if loop is not same:
+                return None
+            if second is not third:
+                return loop
+        return None
+
+
+def _visits(order: Sequence[int], graph: Graph, scope: Loop | None) -> Iterator[_Visit]:
+    """Gives the visits of nodes in `order`, all of them in `scope`."""
+    if not graph.loops:
+        yield from map(_Visit, order)
+        return
+    for loop, indexes in groupby(order, lambda index: _loop_in(graph, index, scope)):
+        if loop is None:
+            yield from map(_Visit, indexes)
+            continue
+        inner = list(_visits(list(indexes), graph, loop))
+        for second in (False, True):
+            yield from (_Visit(visit.index, ((loop, second), *visit.turns)) for visit in inner)
+
+
+def _loop_in(graph: Graph, index: int, scope: Loop | None) -> Loop | None:
+    """Gives the loop directly in `scope` that a node of `scope` lies in, if any."""
+    key = graph.nesting.key_in(index, scope)
+    return None if key is None else graph.nesting.loop(key)
+
+
+def _guards_outside(guards: tuple[tuple[int, bool], ...], loop: Loop, graph: Graph) -> tuple[tuple[int, bool], ...]:
+    """Gives the guards whose condition is the same in every turn of a loop."""
+    return tuple(guard for guard in guards if graph.nesting.key_in(guard[0], loop) is None)
 
 
 def _returned(node: Node) -> object:

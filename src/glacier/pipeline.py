@@ -14,7 +14,7 @@ from glacier.errors import ConfigError, GlacierError, GraphError, InputError, Si
 from glacier.graph import Graph
 from glacier.source import definition_line
 from glacier.task import Task
-from glacier.trace import Plan, current_plan, planning
+from glacier.trace import Handle, Plan, current_plan, handles_in, planning
 from glacier.work import Input
 
 if TYPE_CHECKING:
@@ -196,6 +196,8 @@ class Pipeline(Generic[P, R_co]):
                 if parameter.required and not parameter.variadic and parameter.name not in given:
                     given[parameter.name] = plan.record(Input(parameter.name, parameter.type), (), {}, sys._getframe())
             result = self._traced(given)
+            for index in handles_in(result):
+                plan.check_reached(Handle(plan.nodes[index], plan), None)
         return ordered(plan, result, infer=self.infer)
 
     @property

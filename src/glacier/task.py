@@ -6,7 +6,7 @@ import functools
 import importlib.util
 import inspect
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import FrameType, MethodType, ModuleType
@@ -15,6 +15,7 @@ from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast,
 from glacier.annotations import UNKNOWN, Parameter, Signature, can_be, frame_kind, shown, signature_of
 from glacier.errors import ConfigError, GraphError, Site, listed
 from glacier.graph import Resource
+from glacier.loops import mapped
 from glacier.source import definition_line
 from glacier.trace import Handle, Plan, current_plan
 
@@ -36,11 +37,13 @@ class TaskOptions:
         depends_on: tasks all of whose calls in the pipeline must end before a call of this one starts.
         gate: whether a False result skips what waits for it; None leaves it to the annotation (`-> bool`).
         materialize: whether a LazyFrame result is computed once before it is handed on; see `task`.
+        max_concurrency: most calls of it at once in a run.
     """
 
     depends_on: tuple[Task[..., Any], ...] = ()
     gate: bool | None = None
     materialize: Materialize = "auto"
+    max_concurrency: int | None = None
 
 
 class Task(Generic[P, R_co]):
@@ -102,6 +105,23 @@ class Task(Generic[P, R_co]):
         Outside a plan order is the order of the lines, so the call is a plain one.
         """
         return _After(self, upstream)
+
+    def map(self: Task[Concatenate[S, Q], T], items: Iterable[S], /, *args: Q.args, **kwargs: Q.kwargs) -> list[T]:
+        """Calls the task for each of `items`, with the same further arguments: `[task(item, ...) for item in items]`.
+
+        In a pipeline's body `items` may be a result: how many there are is then known in the run only, and the list
+        is a result too, in the order of the items.
+
+        >>> @task
+        ... def scaled(x: int, factor: int) -> int:
+        ...     return factor * x
+        >>> scaled.map([1, 2], factor=10)
+        [10, 20]
+        """
+        plan, frame = current_plan(), sys._getframe(1)
+        if plan is None:
+            return [self.function(item, *args, **kwargs) for item in items]
+        return cast("list[T]", mapped(lambda item: self.record(plan, (item, *args), kwargs, frame), items, frame))
 
     def record(self, plan: Plan, args: tuple[object, ...], kwargs: Mapping[str, object], frame: FrameType) -> Handle:
         """Adds a call of this task, made at `frame`, to `plan` and gives the handle of its result.
@@ -315,6 +335,7 @@ def task(
     depends_on: Sequence[Task[..., Any]] = (),
     gate: bool | None = None,
     materialize: Materialize = "auto",
+    max_concurrency: int | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(
     function: Callable[..., Any] | None = None,
@@ -324,6 +345,7 @@ def task(
     depends_on: Sequence[Task[..., Any]] = (),
     gate: bool | None = None,
     materialize: Materialize = "auto",
+    max_concurrency: int | None = None,
 ) -> Any:
     """Makes a function a task.
 
@@ -339,6 +361,7 @@ def task(
         materialize: what happens to a LazyFrame this task returns. `"auto"` computes it once, in memory, if several
             nodes would otherwise each repeat an expensive plan (join, group_by, sort, unique, Python function) and at
             least one of them is not lazy itself; `True` always; `False` never; `"disk"` as `True` but in a file.
+        max_concurrency: most calls of it at once in a run, in a loop or elsewhere; no bound but the run's by default.
 
     Raises:
         ConfigError: an option is not of the kind above, or what is decorated is no function.
@@ -356,7 +379,12 @@ def task(
             site=site,
             fix="use one of these",
         )
-    options = TaskOptions(_origins(depends_on, site), gate, materialize)
+    most = cast("object", max_concurrency)
+    if most is not None and (not isinstance(most, int) or most < 1):
+        raise ConfigError(
+            f"max_concurrency takes a whole number from 1 on, but got {most!r}", site=site, fix="max_concurrency=1"
+        )
+    options = TaskOptions(_origins(depends_on, site), gate, materialize, max_concurrency)
 
     def decorate(function: object) -> Task[..., Any]:
         if not callable(function) or isinstance(function, type | Task | staticmethod | classmethod):

@@ -7,7 +7,7 @@ import functools
 import operator
 import sys
 from collections import defaultdict, deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TypeVar, cast
 from glacier.annotations import UNKNOWN
 from glacier.errors import GraphError, Site
 from glacier.graph import Node, Resource, Work
+from glacier.nesting import Loop
 from glacier.work import Expression, Located, StorageCall, Unset
 
 M = TypeVar("M", bound=Callable[..., Any])
@@ -38,6 +39,12 @@ class Plan:
         closed: whether the body has ended, so that nothing more can be recorded.
         guards: the conditions under which what is recorded now runs, as (node, wanted truth), outermost first.
         guarded: for each node recorded under guards, those.
+        loops: the loops over results met so far.
+        within: the loops that are being planned now, outermost first.
+        loop_of: for each node recorded in a loop the innermost one.
+        regions: the branches and loops being planned, each of which knows the containers that were there before it.
+        given: the containers that tasks were given, by identity, with the node that got each last.
+        warnings: what a person should know before running.
         prepared: resources whose place must be made ready before the run, because the body asked for their URI.
     """
 
@@ -50,6 +57,12 @@ class Plan:
         self.closed = False
         self.guards: list[tuple[int, bool]] = []
         self.guarded: dict[int, tuple[tuple[int, bool], ...]] = {}
+        self.loops: list[Loop] = []
+        self.within: list[Loop] = []
+        self.loop_of: dict[int, Loop] = {}
+        self.regions: list[Containers] = []
+        self.given: dict[int, tuple[object, Node]] = {}
+        self.warnings: list[str] = []
         self.prepared: dict[Resource, None] = {}
 
     def record(
@@ -78,16 +91,71 @@ class Plan:
             self.touching.add(index)
         if self.guards:
             self.guarded[index] = tuple(self.guards)
+        if self.within:
+            self.loop_of[index] = self.within[-1]
+        for container in taking.containers:
+            self.given[id(container)] = container, node
         return Handle(node, self)
+
+    def check_reached(self, handle: Handle, frame: FrameType | None) -> None:
+        """Refuses a result of this plan where it is not one value: after the loop that it is made in."""
+        loop = self.loop_of.get(handle.glacier_node.index)
+        if loop is not None and loop not in self.within:
+            raise _escaped(handle, self.nodes[loop.item].site, frame)
 
 
 _NO_KWARGS: Mapping[str, object] = {}
 
 
+class Containers:
+    """The lists, dicts and sets that were there before a part of the body that may run never, or many times.
+
+    Such a part must not change them: it is planned once, and what it makes of them is known only in the run.
+    """
+
+    def __init__(self, variables: Mapping[str, object]) -> None:
+        self._names: dict[int, str] = {}
+        self._before: list[tuple[str, Sized, int, list[object]]] = []
+        for name, value in variables.items():
+            self._add(name, value)
+
+    def _add(self, name: str, value: object) -> None:
+        if type(value) not in (list, dict, set) or id(value) in self._names:
+            return
+        self._names[id(value)] = name
+        container = cast("Sized", value)
+        members = _members(container) if len(container) <= _LOOKED_AT else []
+        self._before.append((name, container, len(container), members))
+        for member in members:
+            self._add(name, member)
+
+    def __contains__(self, value: object) -> bool:
+        return id(value) in self._names
+
+    def changed(self) -> str | None:
+        """Gives the name of a container that is not as it was; of one with many members only their number counts."""
+        for name, container, length, members in self._before:
+            if len(container) != length or (members and not _same_members(_members(container), members)):
+                return name
+        return None
+
+
+_LOOKED_AT = 64
+"""Of a container with more members than these, only the number is compared: branches in a loop stay linear."""
+
+
+def _members(value: Any) -> list[object]:
+    return [*value.keys(), *value.values()] if isinstance(value, dict) else list(value)
+
+
+def _same_members(now: list[object], before: list[object]) -> bool:
+    return len(now) == len(before) and all(one is other for one, other in zip(now, before, strict=True))
+
+
 class _Arguments:
     """What one call's arguments hold: their handles, whether one is inside a container, whether there is a resource."""
 
-    __slots__ = ("depth", "nested", "plan", "touches", "upstream")
+    __slots__ = ("containers", "depth", "nested", "plan", "touches", "upstream")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -95,11 +163,14 @@ class _Arguments:
         self.nested = False
         self.touches = False
         self.depth = 0
+        self.containers: list[object] = []
 
     def take(self, value: object) -> object:
         if type(value) is Handle:
             if value.glacier_plan is not self.plan:
                 raise foreign(value, self.plan)
+            if self.plan.loop_of:
+                self.plan.check_reached(value, sys._getframe(1))
             self.upstream[value.glacier_node.index] = None
             self.nested = self.nested or self.depth > 0
             return value
@@ -121,6 +192,8 @@ class _Arguments:
             )
         if isinstance(value, Unset):
             raise value.glacier_refusal()
+        if type(value) in (list, dict, set):
+            self.containers.append(value)
         self.depth += 1
         taken = rebuilt(value, self.take)
         self.depth -= 1
@@ -167,6 +240,20 @@ def _regrouped(
     fresh.clear()
     fresh.update(items) if isinstance(fresh, set) else fresh.extend(items)
     return fresh
+
+
+def handles_in(value: object) -> Iterator[int]:
+    """Gives the nodes whose values a structure holds."""
+    found: list[int] = []
+
+    def visit(member: object) -> object:
+        if type(member) is Handle:
+            found.append(member.glacier_node.index)
+            return member
+        return rebuilt(member, visit)
+
+    visit(value)
+    return iter(found)
 
 
 _current: ContextVar[Plan | None] = ContextVar("glacier_plan", default=None)
@@ -339,4 +426,13 @@ def foreign(handle: Handle, plan: Plan) -> GraphError:
         f"is used in pipeline `{plan.name}`",
         site=Site.of_caller(sys._getframe(1)),
         fix="call the task in this body, or hand its value over with inputs={...}",
+    )
+
+
+def _escaped(handle: Handle, loop: Site, frame: FrameType | None) -> GraphError:
+    name = handle.glacier_node.variable or handle.glacier_node.work.name
+    return GraphError(
+        f"`{name}` is made in each turn of the loop at {loop}, and is used outside of it",
+        site=Site.of_caller(frame),
+        fix=f"use it in the loop, or collect what the turns make: `found.append({name})`",
     )

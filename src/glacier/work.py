@@ -1,11 +1,12 @@
-"""What a node does when its turn comes, besides a task: operators, inputs, calls of storage, selections, barriers."""
+"""What a node does when its turn comes, besides a task: operators, inputs, storage calls, branches, loops, barriers."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
-from typing import Literal, NoReturn
+from typing import Literal, NoReturn, cast
 
 from glacier.errors import GraphError, Site
 from glacier.graph import Resource
@@ -82,6 +83,90 @@ class Absent:
     name: str
 
 
+@dataclass(frozen=True)
+class Growth:
+    """What makes a container longer, as an operator: `found.append(x)` is the list with `x` at its end.
+
+    Attributes:
+        body: gives the longer container and leaves the one it is given as it was.
+        containers: the types it makes sense for.
+    """
+
+    body: Callable[..., object]
+    name: str
+    containers: tuple[type, ...]
+    kind: Literal["expression"] = "expression"
+
+
+@dataclass(frozen=True)
+class Item:
+    """What a turn of a loop is for: one item of the result that the loop goes over, which is its argument."""
+
+    name: str
+    kind: Literal["expression"] = "expression"
+
+    def body(self, items: object) -> NoReturn:
+        """Is never called: whoever starts a turn knows its item."""
+        raise AssertionError(f"`{self.name}` of {type(items).__name__} has no turn")
+
+
+@dataclass(frozen=True)
+class Carried:
+    """A variable as a turn of a loop finds it: as the turn before left it, in the first turn as it was before the loop.
+
+    Attributes:
+        container: set where the loop only makes a container longer. Each turn then starts with an empty one, so that
+            turns need not wait for each other, and what they add is joined in the end.
+    """
+
+    name: str
+    container: type | None = None
+    kind: Literal["expression"] = "expression"
+
+    def body(self, before: object) -> object:
+        """Gives what it was before the loop."""
+        return before
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A variable after a loop: what it was before, and what the last turn made of it.
+
+    Attributes:
+        loop: the loop's index in the graph.
+        container: as that of the variable's `Carried`.
+    """
+
+    name: str
+    loop: int
+    container: type | None = None
+    kind: Literal["expression"] = "expression"
+
+    def body(self, before: object, turns: list[object]) -> object:
+        """Gives the variable's value.
+
+        Args:
+            before: what it was before the loop.
+            turns: what each turn made of it, in order.
+        """
+        if self.container is None:
+            return turns[-1] if turns else before
+        joined = copy(before)
+        for added in turns:
+            _join(joined, added)
+        return joined
+
+
+def _join(whole: object, added: object) -> None:
+    match whole, added:
+        case list(), list():
+            cast("list[object]", whole).extend(cast("list[object]", added))
+        case (set(), set()) | (dict(), dict()):
+            cast("set[object]", whole).update(cast("set[object]", added))
+        case _:
+            raise TypeError(f"{type(whole).__name__} and {type(added).__name__} cannot be joined")
+
+
 class Located(str):
     """The URI of a resource that a body asked for: a string to the task that gets it, a resource to the planner."""
 
@@ -99,20 +184,42 @@ class Located(str):
         return str, (str(self),)
 
 
+Missing = Literal["branch", "turn", "loop"]
+
+_MISSING: dict[Missing, tuple[str, str]] = {
+    "branch": (
+        "is used where no side of the branch has assigned it",
+        "assign `{name}` before the branch, or on the side that uses it",
+    ),
+    "turn": (
+        "is used in a loop over a result before the loop has assigned it",
+        "assign `{name}` before the loop, or earlier in it",
+    ),
+    "loop": (
+        "is used after a loop over a result that alone assigns it, and which may have no turn",
+        "assign `{name}` before the loop too, or collect what the turns make: `found.append({name})`",
+    ),
+}
+
+
 class Unset:
-    """What a variable holds while planning where the branch so far has not assigned it; any use of it is an error."""
+    """What a variable holds while planning where nothing has surely assigned it; any use of it is an error.
 
-    __slots__ = ("name",)
+    Attributes:
+        missing: what should have assigned it: a branch so far, this turn of a loop, or a loop that may have no turn.
+    """
 
-    def __init__(self, name: str) -> None:
+    __slots__ = ("missing", "name")
+
+    def __init__(self, name: str, missing: Missing = "branch") -> None:
         self.name = name
+        self.missing: Missing = missing
 
     def glacier_refusal(self) -> GraphError:
         """Gives the error of its use."""
+        what, fix = _MISSING[self.missing]
         return GraphError(
-            f"`{self.name}` is used where no side of the branch has assigned it",
-            site=Site.of_caller(sys._getframe(1)),
-            fix=f"assign `{self.name}` before the branch, or on the side that uses it",
+            f"`{self.name}` {what}", site=Site.of_caller(sys._getframe(1)), fix=fix.format(name=self.name)
         )
 
     def __getattr__(self, name: str) -> NoReturn:
@@ -122,3 +229,5 @@ class Unset:
 
     def __bool__(self) -> NoReturn:
         raise self.glacier_refusal()
+
+    __iter__ = __len__ = __str__ = __bool__

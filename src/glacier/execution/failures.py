@@ -4,29 +4,64 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping, Sequence, Sized
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
 from glacier.errors import GlacierError, TaskError, did_you_mean, in_package, listed
 from glacier.graph import Graph, Node, Resource
+from glacier.nesting import Loop
 
 if TYPE_CHECKING:
     import polars as pl
 
 
-def task_error(graph: Graph, node: Node, error: BaseException, given: Mapping[str, object]) -> TaskError:
-    """Gives the error of a run for the exception a node's work raised; `error` becomes its cause."""
+def task_error(
+    graph: Graph,
+    node: Node,
+    error: BaseException,
+    given: Mapping[str, object],
+    items: Sequence[tuple[str, int]] = (),
+) -> TaskError:
+    """Gives the error of a run for the exception a node's work raised; `error` becomes its cause.
+
+    Args:
+        graph: the graph of the run.
+        node: the one that failed.
+        error: what its work raised.
+        given: its arguments' values by parameter.
+        items: for each loop around the node what it goes over and the number of the item.
+    """
     error.__traceback__ = without_glacier(error.__traceback__)
     name = graph.names[node.index]
     inputs = ", ".join(f"{key}: {described(value)}" for key, value in given.items())
+    where = ", ".join(f"item {number} of `{whole}`" for whole, number in items)
+    turn = f" for {where} (counted from 0)" if where else ""
     failure = TaskError(
-        f"task `{name}` of pipeline `{graph.name}` failed: {summary(error)}"
+        f"task `{name}` of pipeline `{graph.name}` failed{turn}: {summary(error)}"
         + (f"\n    given {inputs}" if inputs else ""),
         task=name,
         pipeline=graph.name,
+        items=tuple(number for _, number in items),
         site=node.site,
         fix=(error.fix if isinstance(error, GlacierError) else None) or _fix_for(error),
+    )
+    failure.__cause__ = error
+    return failure
+
+
+def no_items(graph: Graph, loop: Loop, error: BaseException, path: Sequence[tuple[str, int]]) -> TaskError:
+    """Gives the error of a run for a loop whose value has no items."""
+    error.__traceback__ = without_glacier(error.__traceback__)
+    sources = list(graph.shown(loop.items))
+    whole = "` and `".join(graph.names[index] for index in sources) or graph.names[loop.items]
+    failure = TaskError(
+        f"the loop over `{whole}` of pipeline `{graph.name}` has nothing to go over: {summary(error)}",
+        task=whole,
+        pipeline=graph.name,
+        items=tuple(number for _, number in path),
+        site=graph.nodes[loop.item].site,
+        fix=f"let `{whole}` return a list",
     )
     failure.__cause__ = error
     return failure

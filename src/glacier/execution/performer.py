@@ -3,24 +3,50 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
 from dataclasses import dataclass
 from inspect import iscoroutine
 from time import perf_counter
 from typing import Any, Protocol, cast
 
 from glacier.errors import TaskError
+from glacier.execution.agenda import WELL, Ended
 from glacier.execution.coroutines import Coroutines
 from glacier.execution.failures import task_error
 from glacier.execution.frames import Frames
+from glacier.execution.record import NodeState
 from glacier.execution.sinks import is_write, write_together
 from glacier.graph import Graph, Node
+from glacier.nesting import Loop
 from glacier.task import Task
-from glacier.trace import Handle, rebuilt
-from glacier.work import Absent, Select
+from glacier.trace import Handle, handles_in, rebuilt
+from glacier.work import Absent, Carried, Outcome, Select
 
-_MISSING = object()
+MISSING = object()
 """The value of a node that has not run."""
+
+Values = MutableSequence[object] | MutableMapping[int, object]
+"""The values of nodes by their index, in one turn of a scope; after those of the nodes, what each loop left."""
+
+
+class TurnValues(dict[int, object]):
+    """The values of one turn of a loop, with those that it captures; of others there are none."""
+
+    def __missing__(self, key: int) -> object:
+        return MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What a loop leaves.
+
+    Attributes:
+        outcomes: for each variable's `Outcome` node, what each turn that ended well left it as.
+        lacking: for those that have no value, why.
+    """
+
+    outcomes: dict[int, list[object]]
+    lacking: dict[int, str]
 
 
 class Workplace(Protocol):
@@ -72,9 +98,31 @@ class Done:
     skipped: str | None = None
     error: TaskError | None = None
 
+    @property
+    def ended(self) -> Ended:
+        """How it ended, for what waits for it."""
+        if self.error is None and not self.closed and self.truth is None and self.skipped is None:
+            return WELL
+        state: NodeState = "failed" if self.error else "skipped" if self.skipped else "succeeded"
+        return Ended(state, self.closed, self.truth, reason=self.skipped or "")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One turn of a loop.
+
+    Attributes:
+        path: the item's name and number for each loop around, outermost first: what an error tells.
+        before: the values of the turn before.
+    """
+
+    loop: Loop
+    path: tuple[tuple[str, int], ...]
+    before: Values | None
+
 
 class Performer:
-    """Holds the values of a run from the node that gives one to the last that takes it."""
+    """Does the work of nodes, with the values of those before them."""
 
     def __init__(
         self,
@@ -87,108 +135,123 @@ class Performer:
         self.workplace = workplace
         self.replace = replace
         self.frames = frames
-        self.values: list[object] = [_MISSING] * len(graph.nodes)
-        self._takers = [0] * len(graph.nodes)
-        for node in graph.nodes:
-            for source in node.data:
-                self._takers[source] += 1
-        for index in set(handles_in(graph.result)):
-            self._takers[index] += 1
         self._conditions = {e.source for edges in graph.ordering.values() for e in edges if e.wanted is not None}
-        self._gates = {edge.source for edges in graph.ordering.values() for edge in edges if edge.gate}
+        waits = (*graph.ordering.values(), *graph.across.values())
+        self._gates = {edge.source for edges in waits for edge in edges if edge.gate}
 
-    def perform(self, unit: Sequence[int]) -> list[Done]:
-        """Does the work of the nodes of a unit, and says how each ended."""
+    def values(self) -> Values:
+        """Gives the values before anything has run, outside of every loop."""
+        return [MISSING] * (len(self.graph.nodes) + len(self.graph.loops))
+
+    def perform(self, unit: Sequence[int], values: Values, turn: Turn | None = None) -> list[Done]:
+        """Does the work of the nodes of a unit, puts their values among `values`, and says how each ended."""
         if len(unit) == 1:
-            return [self._one(unit[0])]
+            return [self._one(unit[0], values, turn)]
         began = perf_counter()
-        writes = [self._arguments(self.graph.nodes[index], loaded=True) for index in unit]
+        writes = [self._arguments(self.graph.nodes[index], values, loaded=True) for index in unit]
         rows = write_together([(args[0], args[1:], kwargs) for args, kwargs in writes])
         if rows is None:
-            return [self._one(index) for index in unit]
+            return [self._one(index, values, turn) for index in unit]
         seconds = perf_counter() - began
         return [Done(index, began, seconds, count) for index, count in zip(unit, rows, strict=True)]
 
-    def result(self) -> object:
-        """Gives what the body returned, with values in place of handles."""
-        return self._filled(self.graph.result, loaded=True)
+    def items(self, loop: Loop, values: Values) -> list[object]:
+        """Gives what a loop goes over.
 
-    def release(self, index: int) -> None:
-        """Notes that node `index` has ended and drops the values nobody takes any more. Not thread-safe."""
-        for source in self.graph.nodes[index].data:
-            self._takers[source] -= 1
-            if not self._takers[source]:
-                self.values[source] = None
+        Raises:
+            TypeError: the value has no items.
+        """
+        items = list(cast("Iterable[object]", self.workplace.value(values[loop.items])))
+        return items[:1] if loop.first_only else items
 
-    def _one(self, index: int) -> Done:
+    def filled(self, value: object, values: Values) -> object:
+        """Gives a structure with values in place of handles."""
+        return self._filled(value, values, loaded=True)
+
+    def has(self, value: object, values: Values) -> bool:
+        """Says whether every handle in a structure has a value."""
+        return all(values[index] is not MISSING for index in handles_in(value))
+
+    def _one(self, index: int, values: Values, turn: Turn | None) -> Done:
         node = self.graph.nodes[index]
         began = perf_counter()
         truth: bool | None = None
-        if isinstance(node.work, Select) and (reason := self._lacks(node)) is not None:
+        if isinstance(node.work, Select | Outcome) and (reason := self._lacks(node, values)) is not None:
             return Done(index, began, 0.0, skipped=reason)
         try:
-            value, rows = self._call(node)
+            value, rows = self._call(node, values, turn)
             if index in self.frames.rules:
                 value = self.frames.settled(index, value)
-            if self._takers[index]:
-                self.values[index] = value
+            values[index] = value
             if index in self._conditions:
                 truth = bool(value)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # a task may raise anything, SystemExit too; the run tells it
             seconds = perf_counter() - began
-            return Done(index, began, seconds, error=task_error(self.graph, node, error, self._given(node)))
+            failure = task_error(self.graph, node, error, self._given(node, values), turn.path if turn else ())
+            return Done(index, began, seconds, error=failure)
         closed = value is False and index in self._gates
         seconds = perf_counter() - began
         return Done(index, began, seconds, _rows_of(value) if rows is None else rows, closed, truth)
 
-    def _lacks(self, node: Node) -> str | None:
-        """Says why a node that selects from a branch has nothing to select, if so."""
+    def _lacks(self, node: Node, values: Values) -> str | None:
+        """Says why a node that selects from a branch, or stands for what a loop leaves, has no value, if so."""
+        if isinstance(node.work, Outcome):
+            return self._left(node.work, values).lacking.get(node.index)
         condition, then, other = node.args
-        decided = self.values[cast("Handle", condition).glacier_node.index]
-        if decided is _MISSING:
+        decided = values[cast("Handle", condition).glacier_node.index]
+        if decided is MISSING:
             return "its branch was not reached"
         side = then if decided else other
         if isinstance(side, Absent):
             return f"`{side.name}` is not assigned where its branch went"
-        if any(self.values[index] is _MISSING for index in handles_in(side)):
+        if not self.has(side, values):
             return "what the branch gives was skipped"
         return None
 
-    def _call(self, node: Node) -> tuple[object, int | None]:
+    def _left(self, outcome: Outcome, values: Values) -> Left:
+        return cast("Left", values[len(self.graph.nodes) + outcome.loop])
+
+    def _call(self, node: Node, values: Values, turn: Turn | None) -> tuple[object, int | None]:
         """Gives what a node's work returns, and for a write its rows where they are known."""
         work = node.work
         if isinstance(work, Task):
-            args, kwargs = self._arguments(node, loaded=False)
+            args, kwargs = self._arguments(node, values, loaded=False)
             function = self.replace.get(work.origin, work.function) if self.replace else work.function
             # isinstance tells pyright no type arguments, and a cast would be a call per node
             return self.workplace.call(work, function, args, kwargs), None  # pyright: ignore[reportUnknownArgumentType]
-        args, kwargs = self._arguments(node, loaded=True)
+        if isinstance(work, Outcome):
+            before = self._filled(node.args[0], values, loaded=True)
+            return work.body(before, self._left(work, values).outcomes[node.index]), None
+        if isinstance(work, Carried) and turn is not None and turn.before is not None:
+            return self._filled(turn.loop.carried[node.index], turn.before, loaded=False), None
+        args, kwargs = self._arguments(node, values, loaded=True)
         if is_write(node):
             bucket = cast("Any", args[0])
             return None, bucket.stage_write(*args[1:], **kwargs).run().rows
         return work.body(*args, **kwargs), None
 
-    def _arguments(self, node: Node, *, loaded: bool) -> tuple[tuple[object, ...], dict[str, object]]:
+    def _arguments(self, node: Node, values: Values, *, loaded: bool) -> tuple[tuple[object, ...], dict[str, object]]:
         if node.nested or loaded:
-            args = tuple([self._filled(value, loaded=loaded) for value in node.args])
-            return args, {key: self._filled(value, loaded=loaded) for key, value in node.kwargs.items()}
-        values = self.values
+            args = tuple([self._filled(value, values, loaded=loaded) for value in node.args])
+            return args, {key: self._filled(value, values, loaded=loaded) for key, value in node.kwargs.items()}
         args = tuple([values[a.glacier_node.index] if type(a) is Handle else a for a in node.args])
         if not node.kwargs:
             return args, {}
         return args, {k: values[a.glacier_node.index] if type(a) is Handle else a for k, a in node.kwargs.items()}
 
-    def _filled(self, value: object, *, loaded: bool) -> object:
+    def _filled(self, value: object, values: Values, *, loaded: bool) -> object:
         if type(value) is Handle:
-            handed = self.values[value.glacier_node.index]
+            handed = values[value.glacier_node.index]
             return self.workplace.value(handed) if loaded else handed
-        return rebuilt(value, lambda member: self._filled(member, loaded=loaded))
+        return rebuilt(value, lambda member: self._filled(member, values, loaded=loaded))
 
-    def _given(self, node: Node) -> dict[str, object]:
+    def _given(self, node: Node, values: Values) -> dict[str, object]:
         """Gives a failed node's arguments by parameter, for its error."""
-        args, kwargs = self._arguments(node, loaded=False)
+        if isinstance(node.work, Outcome | Carried):
+            return {}
+        args, kwargs = self._arguments(node, values, loaded=False)
         if isinstance(node.work, Task):
             names = [parameter.name for parameter in node.work.signature.parameters]
         else:
@@ -196,21 +259,7 @@ class Performer:
         return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
-def handles_in(value: object) -> Iterator[int]:
-    """Gives the nodes whose values a structure holds."""
-    found: list[int] = []
-
-    def visit(member: object) -> object:
-        if type(member) is Handle:
-            found.append(member.glacier_node.index)
-            return member
-        return rebuilt(member, visit)
-
-    visit(value)
-    return iter(found)
-
-
 def _rows_of(value: Any) -> int | None:
-    polars = sys.modules.get("polars")
-    rows: int | None = value.height if polars is not None and isinstance(value, polars.DataFrame) else None
+    frame = getattr(sys.modules.get("polars"), "DataFrame", None)  # none yet while another thread imports it
+    rows: int | None = value.height if frame is not None and isinstance(value, frame) else None
     return rows

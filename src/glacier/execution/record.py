@@ -22,6 +22,7 @@ class NodeRecord:
         seconds: how long it took. A task that returns a LazyFrame only plans; the work is in the node that collects.
         rows: rows of the frame it returned or wrote, where that is known without extra work.
         reason: why it was skipped, or what it failed with.
+        turns: in a loop over a result how many times it ran; its seconds and rows are then sums over these.
     """
 
     name: str
@@ -30,6 +31,7 @@ class NodeRecord:
     seconds: float | None = None
     rows: int | None = None
     reason: str | None = None
+    turns: int | None = None
 
 
 @dataclass(frozen=True)

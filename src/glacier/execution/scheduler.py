@@ -12,16 +12,22 @@ from os import cpu_count
 from time import perf_counter
 from typing import Any, Literal, cast
 
-from glacier.errors import ConfigError, GateClosed, InputError, RunErrors, TaskError, did_you_mean, listed
-from glacier.execution.agenda import Agenda
+from glacier.errors import ConfigError, GateClosed, InputError, RunErrors, did_you_mean, listed
+from glacier.execution.agenda import Agenda, Block
 from glacier.execution.coroutines import Coroutines
-from glacier.execution.failures import summary
+from glacier.execution.failures import no_items
 from glacier.execution.frames import Frames
-from glacier.execution.performer import Done, Here, Performer, Workplace, handles_in
-from glacier.execution.record import NodeRecord, NodeState, Observer, RunRecord
+from glacier.execution.jobs import Job, Opened
+from glacier.execution.limits import Limits
+from glacier.execution.performer import Done, Here, Left, Performer, Workplace
+from glacier.execution.record import NodeRecord, Observer, RunRecord
+from glacier.execution.scopes import scopes_of
 from glacier.execution.sinks import shared_sinks
+from glacier.execution.tallies import Tallies
 from glacier.graph import Graph
+from glacier.nesting import Loop
 from glacier.task import Task
+from glacier.trace import handles_in
 
 Executor = Literal["threads", "processes", "sync"]
 OnFailure = Literal["stop", "continue"]
@@ -82,7 +88,8 @@ def execute(graph: Graph, options: RunOptions) -> object:
         performer = Performer(graph, workplace, replace, frames)
         for resource in graph.prepared:
             resource.prepare()
-        run = _Run(graph, performer, Agenda(graph, sinks), options)
+        outside = Job(graph, Agenda(graph, scopes_of(graph), together=sinks), [performer.values()])
+        run = _Run(graph, performer, outside, options)
         if options.observer:
             options.observer.run_started(graph)
         try:
@@ -91,7 +98,7 @@ def execute(graph: Graph, options: RunOptions) -> object:
             if options.observer:
                 options.observer.run_ended(run.record())
         run.raise_failures()
-        result = _result(graph, performer, run.agenda)
+        result = _result(graph, performer, outside)
         frames.close(result)
         return result
 
@@ -109,35 +116,41 @@ def _check_replaced(graph: Graph, replace: Mapping[Task[..., Any], object]) -> N
             )
 
 
-def _result(graph: Graph, performer: Performer, agenda: Agenda) -> object:
+def _result(graph: Graph, performer: Performer, outside: Job) -> object:
     for index in handles_in(graph.result):
-        if agenda.states[index] != "succeeded":
-            skipped = f"`{graph.names[index]}` was skipped because {agenda.reasons[index]}"
+        number = outside.scope.place[index]
+        if outside.agenda.states[number] != "succeeded":
+            skipped = f"`{graph.names[index]}` was skipped because {outside.agenda.reasons[number]}"
             raise GateClosed(
                 f"pipeline `{graph.name}` has no result: {skipped}",
                 site=graph.nodes[index].site,
                 fix="mend what the check found, or let the pipeline return something that does not depend on it",
             )
-    return performer.result()
+    return performer.filled(graph.result, outside.values[0])
+
+
+_Unit = tuple[tuple[int, ...], Job, list[int]]
+"""What is ready: its rank, then the job and the members that start together."""
 
 
 class _Run:
-    """One run of a graph. The agenda, the queue and the failures are changed under `lock` only.
+    """One run of a graph. Agendas, the queue and the failures are changed under `lock` only.
 
     A worker that ends a node goes on with one that became ready, so that a chain costs no trip through the queue; other
     workers are woken or started only for what is ready beyond that.
     """
 
-    def __init__(self, graph: Graph, performer: Performer, agenda: Agenda, options: RunOptions) -> None:
+    def __init__(self, graph: Graph, performer: Performer, outside: Job, options: RunOptions) -> None:
         self.graph = graph
         self.performer = performer
         self.observer = options.observer
         self.stop_on_failure = options.on_failure == "stop"
         self.max_workers = options.max_workers or min(32, (cpu_count() or 1) + 4)
-        self.agenda = agenda
-        self.done: dict[int, Done] = {}
+        self.outside = outside
+        self.tallies = Tallies(graph)
+        self.limits = Limits(graph)
         self.lock = threading.Condition(threading.Lock())
-        self.queue: list[tuple[int, list[int]]] = []
+        self.queue: list[_Unit] = []
         self.threads: list[threading.Thread] = []
         self.idle = 0
         self.running = 0
@@ -146,13 +159,13 @@ class _Run:
         self.crash: BaseException | None = None
         self.context = copy_context()  # what the caller has set in context variables holds in its tasks too
         self.begun = perf_counter()
-        for unit in self.agenda.first():
-            heappush(self.queue, (unit[0], unit))
+        units, _ = outside.agenda.start()
+        self._put(outside, units)
 
     def on_this_thread(self) -> None:
         """Does everything here, in the order in which nodes become ready."""
         try:
-            unit = heappop(self.queue)[1] if self.queue else None
+            unit = self._take()
             while unit is not None:
                 unit = self._step(unit)
         finally:
@@ -192,7 +205,7 @@ class _Run:
     def _work(self) -> None:
         try:
             while (unit := self._wait_for_unit()) is not None:
-                next_unit: list[int] | None = unit
+                next_unit: _Unit | None = unit
                 while next_unit is not None:
                     next_unit = self._step(next_unit)
         except BaseException as error:  # noqa: BLE001  # a fault of Glacier's or the observer's must end the run, not hang it
@@ -203,63 +216,155 @@ class _Run:
                 self.queue.clear()
                 self._finish_if_over()
 
-    def _wait_for_unit(self) -> list[int] | None:
+    def _wait_for_unit(self) -> _Unit | None:
         with self.lock:
-            while not self.queue:
+            while (unit := self._take()) is None:
                 if self.over.is_set():
                     return None
                 self.idle += 1
                 self.lock.wait()
                 self.idle -= 1
-            unit = heappop(self.queue)[1]
             self.running += 1
             if self.queue:
                 self._employ()
             return unit
 
-    def _step(self, unit: list[int]) -> list[int] | None:
+    def _put(self, job: Job, units: list[list[int]]) -> None:
+        for unit in units:
+            heappush(self.queue, ((*job.rank, unit[0]), job, unit))
+
+    def _take(self) -> _Unit | None:
+        """Takes the first unit whose task is not at its limit; those that are wait beside the queue."""
+        while self.queue:
+            unit = heappop(self.queue)
+            if self.limits.may_start(unit):
+                return unit
+        return None
+
+    def _step(self, unit: _Unit) -> _Unit | None:
         """Does the work of a unit, and gives one that became ready thereby; the others are queued."""
-        if self.observer:
-            for index in unit:
-                self.observer.node_started(index)
-        done = self.context.copy().run(self.performer.perform, unit)
+        _, job, numbers = unit
+        if job.inner(numbers[0]) is not None:
+            return self._open(job, numbers[0])
+        if self.observer and not job.path:
+            for number in numbers:
+                self.observer.node_started(job.key(number))
+        nodes = [job.key(number) for number in numbers]
+        done = self.context.copy().run(self.performer.perform, nodes, job.values_of(numbers[0]), job.turn(numbers[0]))
         with self.lock:
-            ready, skipped = self._note(done)
-            following = None
-            if ready and not self.stopping:
-                following = min(ready)
-                for other in ready:
-                    if other is not following:
-                        heappush(self.queue, (other[0], other))
-                if len(ready) > 1 and self.threads:
-                    self._employ()
-            elif self.queue:
-                following = heappop(self.queue)[1]
-            if following is None:
-                self.running -= 1
-                self._finish_if_over()
-        if self.observer:
-            self._tell(self.observer, [*(one.index for one in done), *skipped])
+            told = _Told()
+            for again in self.limits.ended(unit):
+                heappush(self.queue, again)
+            self._note(job, numbers, done, told)
+            following = self._next(told)
+        self._tell(told)
         return following
 
-    def _note(self, done: list[Done]) -> tuple[list[list[int]], list[int]]:
-        ready: list[list[int]] = []
-        skipped: list[int] = []
-        for one in done:
-            self.done[one.index] = one
-            self.performer.release(one.index)
-            state: NodeState = "failed" if one.error else "skipped" if one.skipped else "succeeded"
+    def _open(self, job: Job, number: int) -> _Unit | None:
+        """Starts the turns of a loop, and gives the first unit of one."""
+        scope = job.scope.inner[number % job.agenda.width]
+        loop = cast("Loop", scope.loop)
+        block = job.blocked(loop.item, number, loop)
+        items: list[object] = []
+        if block is None:
+            try:
+                items = self.performer.items(loop, job.values_of(number))
+            except Exception as error:  # noqa: BLE001  # the items are the user's own, and so is what they raise
+                failure = no_items(self.graph, loop, error, job.path_at(number))
+                block = Block(failure.message, after_failure=True)
+                with self.lock:
+                    self.tallies.failures.append((loop.item, failure))
+        if self.observer and items and not job.path:
+            for index in self._inside(loop):
+                self.observer.node_started(index)
+        with self.lock:
+            told = _Told()
+            if block is not None and block.after_failure and self.stop_on_failure:
+                self.stopping = True
+                self.queue.clear()
+            inner = job.open(number, items)
+            self._start(inner, block, told)
+            following = self._next(told)
+        self._tell(told)
+        return following
+
+    def _next(self, told: _Told) -> _Unit | None:
+        """Chooses what this worker does next of what became ready, and queues the rest. Called with the lock held."""
+        if self.stopping:
+            told.ready.clear()
+        for one in told.ready:
+            heappush(self.queue, one)
+        following = self._take()
+        if len(told.ready) > 1 and self.queue and self.threads:
+            self._employ()
+        if following is None:
+            self.running -= 1
+            self._finish_if_over()
+        return following
+
+    def _note(self, job: Job, numbers: list[int], done: list[Done], told: _Told) -> None:
+        """Notes how nodes ended, what is ready after them, and what is skipped."""
+        for number, one in zip(numbers, done, strict=True):
+            job.release(number)
+            self.tallies.note(job, one)
             if one.skipped:
-                self.agenda.reasons[one.index] = one.skipped
-            units, left_out = self.agenda.ended(one.index, state, closed=one.closed, truth=one.truth)
-            for index in left_out:
-                self.performer.release(index)
-            ready += units
-            skipped += left_out
+                job.agenda.reasons[number] = one.skipped
             if one.error and self.stop_on_failure:
                 self.stopping = True
                 self.queue.clear()
-        return ready, skipped
+            if not job.path:
+                told.ended.append(one.index)
+            self._advance(job, job.agenda.ended(number, job.ended(number, one)), told)
+
+    def _start(self, job: Job, block: Block | None, told: _Told) -> None:
+        """Starts the turns of a loop; there may be none."""
+        if block is not None or not job.values:
+            self._close(job, block, told)
+            return
+        self._advance(job, job.agenda.start(), told)
+
+    def _advance(self, job: Job, change: tuple[list[list[int]], list[int]], told: _Told) -> None:
+        """Goes on after something of a job ended: with what is ready, and with the loop's end if nothing is left."""
+        units, skipped = change
+        told.ready += [((*job.rank, unit[0]), job, unit) for unit in units]
+        for number in skipped:
+            job.release(number)
+            told.ended += self._skip(job, number)
+        if job.opened is not None and not job.agenda.left:
+            self._close(job, None, told)
+
+    def _skip(self, job: Job, number: int) -> list[int]:
+        """Notes that a member was skipped, and gives the nodes that have thereby ended for good."""
+        key, reason = job.key(number), job.agenda.reasons[number]
+        self.tallies.skip(key, reason)
+        return [] if job.path else [key]
+
+    def _close(self, job: Job, block: Block | None, told: _Told) -> None:
+        """Ends a loop: its variables are known, and what waits for it may start."""
+        opened = cast("Opened", job.opened)
+        around, loop = opened.job, cast("Loop", job.scope.loop)
+        reason = f"the loop over `{job.path[-1][0]}` has no turn" if block is None else block.reason
+        left = job.left(self.performer)
+        if block is not None:
+            left = Left(left.outcomes, dict.fromkeys(loop.outcomes, reason))
+        around.values_of(opened.number)[len(self.graph.nodes) + loop.index] = left
+        around.release(opened.number)
+        inside = self._inside(loop)
+        if block is not None or not job.values:
+            for index in inside:
+                self.tallies.skip(index, reason)
+        if not around.path:
+            told.ended += inside
+        if block is None:
+            change = around.agenda.loop_ended(opened.number, "succeeded", job.endings())
+        else:
+            around.agenda.reasons[opened.number] = reason
+            change = around.agenda.ended(opened.number, block.ended)
+        self._advance(around, change, told)
+
+    def _inside(self, loop: Loop) -> list[int]:
+        """Gives the nodes that lie in a loop, at any depth."""
+        return [index for index, innermost in self.graph.loop_of.items() if loop in innermost.around()]
 
     def _finish_if_over(self) -> None:
         if self.running <= 0 and not self.queue:
@@ -268,22 +373,25 @@ class _Run:
 
     def _cancel_rest(self) -> None:
         with self.lock:
-            cancelled = self.agenda.cancel()
-        if self.observer:
-            self._tell(self.observer, cancelled)
+            told = _Told()
+            for number in self.outside.agenda.cancel():
+                scope = self.outside.inner(number)
+                loop = scope.loop if scope else None
+                told.ended += [self.outside.key(number)] if loop is None else self._inside(loop)
+        self._tell(told)
 
-    def _tell(self, observer: Observer, indexes: list[int]) -> None:
-        for index in indexes:
-            observer.node_ended(index, self._node_record(index))
+    def _tell(self, told: _Told) -> None:
+        if self.observer is not None:
+            for index in told.ended:
+                self.observer.node_ended(index, self._node_record(index))
 
     def _node_record(self, index: int) -> NodeRecord:
-        name, state, reason = self.graph.names[index], self.agenda.states[index], self.agenda.reasons.get(index)
-        one = self.done.get(index)
-        if one is None:
-            return NodeRecord(name, state, reason=reason)
-        if one.error is not None:
-            reason = summary(one.error.__cause__ or one.error)
-        return NodeRecord(name, state, one.began - self.begun, one.seconds, one.rows, reason)
+        loop = self.graph.loop_of.get(index)
+        if loop is not None:
+            return self.tallies.of_turns(index, self.begun)
+        number = self.outside.scope.place[index]
+        state, reason = self.outside.agenda.states[number], self.outside.agenda.reasons.get(number)
+        return self.tallies.of_node(index, state, reason, self.begun)
 
     def record(self) -> RunRecord:
         """Gives how every node went so far."""
@@ -292,14 +400,18 @@ class _Run:
 
     def raise_failures(self) -> None:
         """Raises what failed: the first task alone, or all of them where the run went on."""
-        failures = [one.error for _, one in sorted(self.done.items()) if one.error is not None]
+        failures = [error for _, error in sorted(self.tallies.failures, key=lambda one: (one[0], one[1].items))]
         if not failures:
             return
         if self.stop_on_failure:
-            failure = min(failures, key=self._ended)
-            raise failure
+            raise self.tallies.failures[0][1]
         tasks = sum(not node.hidden for node in self.graph.nodes)
         raise RunErrors(f"{len(failures)} of {tasks} tasks of pipeline `{self.graph.name}` failed", failures)
 
-    def _ended(self, error: TaskError) -> float:
-        return next(one.began + one.seconds for one in self.done.values() if one.error is error)
+
+@dataclass
+class _Told:
+    """What a step has brought: the units now ready, and the nodes that have ended for good."""
+
+    ready: list[_Unit] = field(default_factory=list[_Unit])
+    ended: list[int] = field(default_factory=list[int])

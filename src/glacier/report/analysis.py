@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal, cast, overload
 
 from glacier.access import touches
 from glacier.annotations import UNKNOWN, shown
-from glacier.execution.performer import handles_in
 from glacier.report.analysis_html import html
 from glacier.report.analysis_text import text
 from glacier.report.findings import AnalysisDict, CallInfo, EdgeInfo, InputInfo, Key, ResourceInfo, TaskName
 from glacier.report.fitting import counted
 from glacier.task import Task
+from glacier.trace import handles_in
 from glacier.work import Input
 
 if TYPE_CHECKING:
@@ -130,7 +130,26 @@ def _edges(graph: Graph, names: list[TaskName]) -> list[EdgeInfo]:
         else:
             reason = f"`{target}` waits for `{source}`: {edge.reason}"
         edges.append({"from": source, "to": target, "kind": edge.kind, "reason": reason})
-    return edges
+    return [*edges, *_edges_across(graph, names)]
+
+
+def _edges_across(graph: Graph, names: list[TaskName]) -> Iterator[EdgeInfo]:
+    """Gives what a turn of a loop waits for in the turn before."""
+    for index, edges in sorted(graph.across.items()):
+        for edge in edges:
+            reason = f"`{names[index]}` waits for `{names[edge.source]}`: {edge.reason}"
+            yield {"from": names[edge.source], "to": names[index], "kind": edge.kind, "reason": reason}
+    for loop in graph.loops:
+        for carried, left in loop.carried.items():
+            takers = [
+                node.index for node in graph.nodes if not node.hidden and carried in graph.hidden_above(node.index)
+            ]
+            sources = dict.fromkeys(shown for index in handles_in(left) for shown in graph.shown(index))
+            for taker in takers:
+                for source in sources:
+                    variable = graph.nodes[carried].work.name
+                    reason = f"`{names[taker]}` takes `{variable}` as the turn before left it, by `{names[source]}`"
+                    yield {"from": names[source], "to": names[taker], "kind": "data", "reason": reason}
 
 
 def _resources(visible: list[Node], names: list[TaskName]) -> list[ResourceInfo]:

@@ -1,0 +1,110 @@
+"""How the nodes of a run went so far: each node's end, and sums over the turns of a loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glacier.errors import TaskError
+from glacier.execution.failures import summary
+from glacier.execution.jobs import Job
+from glacier.execution.performer import Done
+from glacier.execution.record import NodeRecord, NodeState
+from glacier.graph import Graph
+
+
+@dataclass(slots=True)
+class _Turns:
+    """What the turns of one node of a loop came to."""
+
+    succeeded: int = 0
+    failed: int = 0
+    skipped: int = 0
+    began: float | None = None
+    seconds: float = 0.0
+    rows: int | None = None
+    reason: str | None = None
+
+    @property
+    def state(self) -> NodeState:
+        if self.failed:
+            return "failed"
+        if self.succeeded:
+            return "succeeded"
+        return "skipped" if self.skipped else "cancelled"
+
+
+class Tallies:
+    """How every node went. Changed under the lock of the run only.
+
+    Attributes:
+        failures: what failed, with the node it stands for, in the order of time.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._done: dict[int, Done] = {}
+        self._turns: dict[int, _Turns] = {}
+        self.failures: list[tuple[int, TaskError]] = []
+
+    def note(self, job: Job, done: Done) -> None:
+        """Takes how a node of a job ended."""
+        if done.error is not None:
+            self.failures.append((done.index, done.error))
+        if not job.path:
+            self._done[done.index] = done
+            return
+        turns = self._of(done.index)
+        if done.skipped:
+            turns.skipped += 1
+            turns.reason = turns.reason or done.skipped
+            return
+        turns.began = done.began if turns.began is None else min(turns.began, done.began)
+        turns.seconds += done.seconds
+        if done.error is not None:
+            turns.failed += 1
+            turns.reason = _summary(done.error) if turns.failed == 1 else turns.reason
+            return
+        turns.succeeded += 1
+        if done.rows is not None:
+            turns.rows = done.rows + (turns.rows or 0)
+
+    def skip(self, index: int, reason: str) -> None:
+        """Takes that a node was skipped, in a turn of a loop or as long as the loop has none."""
+        if index in self._graph.loop_of:
+            turns = self._of(index)
+            turns.skipped += 1
+            turns.reason = turns.reason or reason
+
+    def of_node(self, index: int, state: NodeState, reason: str | None, begun: float) -> NodeRecord:
+        """Gives the record of a node outside of every loop.
+
+        Args:
+            index: the node.
+            state: its state.
+            reason: why it was skipped.
+            begun: the clock when the run began.
+        """
+        name, done = self._graph.names[index], self._done.get(index)
+        if done is None:
+            return NodeRecord(name, state, reason=reason)
+        if done.error is not None:
+            reason = _summary(done.error)
+        return NodeRecord(name, state, done.began - begun, done.seconds, done.rows, reason)
+
+    def of_turns(self, index: int, begun: float) -> NodeRecord:
+        """Gives the record of a node in a loop, over all its turns."""
+        turns = self._turns.get(index, _Turns())
+        started = None if turns.began is None else turns.began - begun
+        ran = turns.succeeded + turns.failed
+        seconds = turns.seconds if ran else None
+        reason = turns.reason if turns.state != "succeeded" else None
+        if turns.failed and reason is not None and ran > 1:
+            reason = f"{turns.failed:,} of {ran:,} turns failed, one with {reason}"
+        return NodeRecord(self._graph.names[index], turns.state, started, seconds, turns.rows, reason, ran)
+
+    def _of(self, index: int) -> _Turns:
+        return self._turns.setdefault(index, _Turns())
+
+
+def _summary(error: TaskError) -> str:
+    return summary(error.__cause__ or error)

@@ -1,0 +1,357 @@
+"""What a staged body asks while it is planned of its loops: is this iterable known, and if not, plan one turn for all.
+
+A loop over a handle is planned by one turn, with a handle for the item. A variable that the loop assigns is a handle
+too while the turn is planned (`Carried`), and another one after the loop (`Outcome`). Where the turns only make a list,
+dict or set longer, they do not wait for each other: each adds to an empty one, and the outcome joins them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from types import FrameType
+from typing import Any, cast
+
+from glacier.errors import GraphError, Site
+from glacier.graph import Node
+from glacier.growth import call, container_of, names_of, shared
+from glacier.nesting import Loop
+from glacier.trace import Containers, Handle, Plan, current_plan, handles_in
+from glacier.work import Carried, Expression, Growth, Item, Outcome, Select, Unset
+
+
+class Turns:
+    """One `for`. Iterating gives its items: those that are known, or a handle that stands for any of them.
+
+    Attributes:
+        planned: whether the items are a result, so that one turn is planned for all.
+    """
+
+    def __init__(self, items: Any, variables: Mapping[str, object], frame: FrameType | None = None) -> None:
+        """Takes what to go over, the variables of the body before the loop, and where that is, if not in the caller."""
+        self.planned = type(items) is Handle
+        self._items = items
+        if self.planned:
+            self._frame = frame or sys._getframe(1)
+            self._before = dict(variables)
+            self._start: dict[str, object] = {}
+
+    def __iter__(self) -> Iterator[Any]:
+        return self._once() if self.planned else iter(self._items)
+
+    def _once(self) -> Generator[Handle]:
+        items: Handle = self._items
+        plan = items.glacier_plan
+        within = plan.within[-1] if plan.within else None
+        self._loop = Loop(len(plan.loops), items.glacier_node.index, len(plan.nodes), within)
+        plan.loops.append(self._loop)
+        plan.within.append(self._loop)
+        plan.regions.append(Containers(self._before))
+        yield plan.record(Item("item"), (items,), {}, self._frame)
+
+    def begin(self, names: tuple[str, ...], changed: tuple[str, ...]) -> tuple[object, ...]:
+        """Gives the variables that the loop assigns as a turn finds them.
+
+        Args:
+            names: the variables.
+            changed: those of them that are only changed by a method, and left alone unless they are containers.
+        """
+        for name in names:
+            value = self._before.get(name, Unset(name, "turn"))
+            if isinstance(value, Unset):
+                self._start[name] = Unset(name, "turn")
+            elif name in changed and container_of(value) is None and type(value) is not Handle:
+                self._start[name] = value
+            else:
+                self._start[name] = self._items.glacier_plan.record(Carried(name), (value,), {}, self._frame)
+        return tuple(self._start.values())
+
+    def turn(self, variables: Mapping[str, object], names: tuple[str, ...], targets: tuple[str, ...]) -> Any:
+        """Ends the turn, and with it the planning of the loop: gives the variables as they are after it.
+
+        Args:
+            variables: those of the body.
+            names: those that the loop assigns.
+            targets: those that stand for the item.
+        """
+        frame = sys._getframe(1)
+        plan: Plan = self._items.glacier_plan
+        self._check_unchanged(plan.regions.pop(), frame)
+        now = {name: variables.get(name, Unset(name, "loop")) for name in names}
+        plan.within.pop()
+        return tuple(Unset(name, "loop") if name in targets else self._outcome(name, now[name], plan) for name in names)
+
+    def left(self, variables: Mapping[str, object], names: tuple[str, ...], targets: tuple[str, ...]) -> Any:
+        """Ends the turn by a `break` that depends on no result: there is no other turn."""
+        self._loop.first_only = True
+        return self.turn(variables, names, targets)
+
+    def _check_unchanged(self, containers: Containers, frame: FrameType) -> None:
+        name = containers.changed()
+        if name is not None:
+            raise GraphError(
+                f"`{name}` is changed inside a loop over a result in a way that planning cannot follow",
+                site=Site(frame.f_code.co_filename, self._site.line),
+                fix=f"assign a new one in the loop, such as `{name} = [*{name}, more]`, or change it in a task",
+            )
+
+    @property
+    def _site(self) -> Site:
+        plan: Plan = self._items.glacier_plan
+        return plan.nodes[self._loop.item].site
+
+    def _outcome(self, name: str, now: object, plan: Plan) -> object:
+        """Gives what a variable is after the loop, and notes what one turn leaves to the next."""
+        start = self._start.get(name)
+        if now is start:
+            return self._before[name] if isinstance(start, Handle) else now
+        if not isinstance(start, Handle) or isinstance(now, Unset):
+            return now if isinstance(start, Handle) or not isinstance(start, Unset) else Unset(name, "loop")
+        carry = start.glacier_node
+        before = carry.args[0]
+        original = self._before[name]
+        turn_nodes = plan.nodes[self._loop.item :]
+        container = container_of(before)
+        chain = _growth(carry, now) if container is not None else None
+        if chain is not None and not _taken_elsewhere(chain, now, turn_nodes):
+            carry.work = Carried(name, container)
+        else:
+            container = None
+            if any(carry.index in node.data for node in turn_nodes) or carry.index in handles_in(now):
+                self._loop.carried[carry.index] = now
+        alike = names_of(original, self._frame) if type(original) in (list, dict, set) else []
+        if alike:
+            raise shared([name, *alike], self._site)
+        outcome = plan.record(Outcome(name, self._loop.index, container), (before,), {}, self._frame)
+        self._loop.outcomes[outcome.glacier_node.index] = now
+        node = outcome.glacier_node
+        node.data = tuple(dict.fromkeys([*node.data, *handles_in(now)]))
+        return outcome
+
+
+turns = Turns
+
+
+def _growth(carry: Node, value: object) -> set[int] | None:
+    """Gives the nodes by which `value` is made from `carry` if they only make it longer, `carry` among them."""
+    if type(value) is not Handle:
+        return None
+    node = value.glacier_node
+    if node is carry:
+        return {carry.index}
+    match node.work:
+        case Growth():
+            longer = [_growth(carry, node.args[0])]
+        case Select():
+            longer = [_growth(carry, side) for side in node.args[1:]]
+        case Outcome(container=container) if container is not None:
+            longer = [_growth(carry, node.args[0])]
+        case _:
+            return None
+    found = {node.index}
+    for nodes in longer:
+        if nodes is None:
+            return None
+        found |= nodes
+    return found
+
+
+def _taken_elsewhere(chain: set[int], value: object, nodes: Iterable[Node]) -> bool:
+    """Whether a turn uses what a container is so far for more than to make it longer."""
+    for node in nodes:
+        taken = chain.intersection(node.data)
+        if not taken or (isinstance(node.work, Carried) and node.work.container is not None):
+            continue
+        if node.index not in chain:
+            return True
+        grown = 1 if isinstance(node.work, Growth) else len(node.args)
+        if any(chain.intersection(handles_in(argument)) for argument in node.args[grown:]):
+            return True
+    return not isinstance(value, Handle)
+
+
+def collected(items: Any, staged: Callable[[Any], object], plain: Callable[[Any], object]) -> object:
+    """Gives what a comprehension over `items` makes: planned as a loop over a result, as Python would elsewhere."""
+    return staged(items) if type(items) is Handle else plain(items)
+
+
+def over(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """`enumerate(x)`, `zip(x, y)` and the like as what a loop goes over: worked out in the run if `x` is a result."""
+    plan = current_plan()
+    if plan is None or Handle not in map(type, [*args, *kwargs.values()]):
+        return function(*args, **kwargs)
+    return plan.record(Expression(_listed(function), function.__name__), args, kwargs, sys._getframe(1))
+
+
+def over_method(value: Any, method: str) -> Any:
+    """`x.items()`, `x.keys()` or `x.values()` as what a loop goes over."""
+    if type(value) is not Handle:
+        return getattr(value, method)()
+
+    def listed(mapping: Any) -> list[object]:
+        return list(getattr(mapping, method)())
+
+    return value.glacier_plan.record(Expression(listed, method), (value,), {}, sys._getframe(1))
+
+
+def _listed(function: Callable[..., Iterable[object]]) -> Callable[..., list[object]]:
+    def listed(*args: object, **kwargs: object) -> list[object]:
+        return list(function(*args, **kwargs))
+
+    return listed
+
+
+def unpacked(value: Any, count: int, star: int | None = None) -> Any:
+    """Gives the parts of `value` for an assignment to `count` names.
+
+    Args:
+        value: a sequence, or a handle of one.
+        count: how many targets there are, a starred one among them.
+        star: the place of the starred target, whose part is a list.
+    """
+    if type(value) is not Handle:
+        return value if star is None else _splitting(count, star)(value)
+    plan, frame = value.glacier_plan, sys._getframe(1)
+    parts = plan.record(Expression(_splitting(count, star), "unpack"), (value,), {}, frame)
+    return tuple(plan.record(_PART, (parts, place), {}, frame) for place in range(count))
+
+
+def _splitting(count: int, star: int | None) -> Callable[[Any], list[object]]:
+    def parts(value: Any) -> list[object]:
+        members = list(value)
+        if star is None:
+            if len(members) != count:
+                raise ValueError(f"{count} values are assigned, and there are {len(members)}")
+            return members
+        if len(members) < count - 1:
+            raise ValueError(f"at least {count - 1} values are assigned, and there are {len(members)}")
+        end = len(members) - (count - 1 - star)
+        return [*members[:star], members[star:end], *members[end:]]
+
+    return parts
+
+
+def _part(parts: list[object], place: int) -> object:
+    return parts[place]
+
+
+_PART = Expression(_part, "part")
+
+
+def lasting(test: object) -> object:
+    """Gives the condition of a `while`.
+
+    Raises:
+        GraphError: it is a handle.
+    """
+    if type(test) is Handle:
+        raise test.glacier_refusal(
+            "a `while` needs its value before each turn",
+            "loop inside a task that takes it, or over a list in the body: `for item in items:`",
+        )
+    return test
+
+
+def leaving(value: object, depth: int) -> object:
+    """Gives what is returned from inside a loop.
+
+    Args:
+        value: what is returned.
+        depth: `depth()` at the start of the body.
+
+    Raises:
+        GraphError: the loop stands in a branch on a result, or goes over one.
+    """
+    plan = current_plan()
+    if plan is not None and len(plan.regions) + len(plan.guards) > depth:
+        where = "a loop over a result" if plan.within else "a loop inside a branch on a result"
+        raise GraphError(
+            f"{where} is left by `return`",
+            site=Site.of_caller(sys._getframe(1)),
+            fix="assign the value in the loop and return it after the loop",
+        )
+    return value
+
+
+def depth() -> int:
+    """Gives how many branches and loops over results are being planned around a body when it starts."""
+    plan = current_plan()
+    return len(plan.regions) + len(plan.guards) if plan is not None else 0
+
+
+def recorded() -> int:
+    """Gives how many calls have been recorded so far."""
+    plan = current_plan()
+    return len(plan.nodes) if plan is not None else 0
+
+
+def tried(since: int) -> None:
+    """Ends the block of a `try` that has handlers.
+
+    Raises:
+        GraphError: tasks were called in it, whose exceptions come after the body has ended.
+    """
+    error = sys.exc_info()[1]
+    if isinstance(error, GraphError):
+        raise error
+    called = _called_since(since)
+    if called is not None:
+        raise GraphError(
+            f"`{called.work.name}` is called in a `try`, but what it raises comes in the run, after the body has ended",
+            site=called.site,
+            fix="catch it in the task, or in a task that calls the other one's function",
+        )
+
+
+def finished(since: int, finally_since: int) -> None:
+    """Ends the `finally` of a `try`.
+
+    Raises:
+        GraphError: tasks were called in both, and a run that fails in one would not come to the other.
+    """
+    called, last = _called_since(since, finally_since), _called_since(finally_since)
+    if called is not None and last is not None:
+        raise GraphError(
+            f"`{last.work.name}` is called in a `finally` after `{called.work.name}`, and a run that fails there ends",
+            site=last.site,
+            fix="do both in one task, or run with on_failure='continue' and no `try`",
+        )
+
+
+def _called_since(start: int, end: int | None = None) -> Node | None:
+    plan = current_plan()
+    nodes = plan.nodes[start:end] if plan is not None else []
+    return next((node for node in nodes if node.work.kind in ("task", "storage")), None)
+
+
+def matched(subject: Any) -> Any:
+    """Gives the subject of a `match`.
+
+    Raises:
+        GraphError: it is a handle, or holds one.
+    """
+    if current_plan() is not None:
+        for handle in _handles(subject):
+            raise handle.glacier_refusal("a `match` needs its value", "decide with `if`, or match inside a task")
+    return subject
+
+
+def _handles(value: object) -> Iterator[Handle]:
+    if type(value) is Handle:
+        yield value
+    elif isinstance(value, tuple | list):
+        for member in cast("Iterable[object]", value):
+            yield from _handles(member)
+
+
+def mapped(called: Callable[[Any], object], items: Any, frame: FrameType) -> object:
+    """Gives `[called(item) for item in items]` for a call at `frame`, with `items` a result or not."""
+    if type(items) is not Handle:
+        return [called(item) for item in items]
+    found: object = []
+    around = Turns(items, {"found": found}, frame)
+    for item in around:
+        (found,) = around.begin(("found",), ())
+        found = call(found, "append", called(item))
+        (found,) = around.turn({"found": found}, ("found",), ())
+    return found

@@ -1,0 +1,74 @@
+"""Rewrites a pipeline's body so that its branches and loops over results become part of the graph, not errors.
+
+Each `if`, conditional expression, `and`, `or`, `not`, `is` and `in` asks `branches` whether its condition is a plain
+value or a handle; each loop and comprehension asks `loops` the same of what it goes over. A plain one is decided there
+and then, as Python would. On a handle both sides of a branch are planned, one after the other in the same frame, each
+under a guard, and every variable that a side assigned becomes a select of both; of a loop one turn is planned for all.
+What changes a list, dict or set asks `growth`. Early returns are two more variables: what is returned, and whether.
+
+Lines and columns survive, so nodes are named as in the body as written.
+"""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from types import CellType, CodeType, FunctionType
+from typing import Any, cast
+
+from glacier.source import FunctionNode, function_ast
+from glacier.staging.expressions import ASKED, IDENTITY, ITERABLES
+from glacier.staging.statements import Statements
+from glacier.staging.syntax import COMPREHENSIONS, changed_by, is_type_check, named, own
+
+_STAGED = ast.If | ast.IfExp | ast.BoolOp | ast.For | ast.While | ast.Try | ast.TryStar | ast.Match | COMPREHENSIONS
+
+
+@lru_cache(maxsize=1024)
+def staged(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives `function` with its control flow staged; itself where it has none, or its source cannot be had."""
+    if not isinstance(function, FunctionType):
+        return function
+    tree = function_ast(function)
+    variables = frozenset(function.__code__.co_varnames + function.__code__.co_cellvars)
+    if tree is None or "__class__" in function.__code__.co_freevars or not any(_to_stage(tree, variables)):
+        return function
+    known = variables | function.__globals__.keys() | set(function.__code__.co_freevars)
+    staging = Statements(variables, iterables=ITERABLES - known)
+    code = _compiled(staging.body(copy.deepcopy(tree)), function)
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    cells |= {name: CellType(module) for name, module in ASKED.items()}
+    closure = tuple(cells[name] for name in code.co_freevars)
+    made = FunctionType(code, function.__globals__, function.__name__, function.__defaults__, closure)
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
+
+
+def _to_stage(tree: FunctionNode, variables: frozenset[str]) -> Iterator[ast.AST]:
+    for node in own(tree.body):
+        negated = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
+        asked = isinstance(node, ast.Compare) and type(node.ops[0]) in IDENTITY
+        unpacks = isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple | ast.List)
+        if (
+            isinstance(node, _STAGED)
+            or negated
+            or asked
+            or unpacks
+            or is_type_check(node)
+            or changed_by(node, variables)
+        ):
+            yield node
+
+
+def _compiled(tree: FunctionNode, function: FunctionType) -> CodeType:
+    """Compiles the body inside a function that has its free variables, so that they stay free."""
+    names = [*ASKED, *function.__code__.co_freevars]
+    outer = ast.parse(f"def outer({', '.join(names)}):\n    pass")
+    definition = cast("ast.FunctionDef", outer.body[0])
+    used = ast.Expr(ast.Tuple([named(name) for name in names], ast.Load()))
+    definition.body = [used, tree]
+    module = compile(ast.fix_missing_locations(outer), function.__code__.co_filename, "exec", dont_inherit=True)
+    wrapper = next(const for const in module.co_consts if isinstance(const, CodeType))
+    return next(c for c in wrapper.co_consts if isinstance(c, CodeType) and c.co_name == function.__code__.co_name)

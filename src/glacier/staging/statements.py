@@ -1,0 +1,293 @@
+"""The staging of a body's statements."""
+
+from __future__ import annotations
+
+import ast
+import copy
+from collections.abc import Sequence
+from typing import Any, cast
+
+from glacier.source import FunctionNode
+from glacier.staging.expressions import BRANCHES, GROWTH, LOOPS, Expressions
+from glacier.staging.syntax import (
+    OWN,
+    REPEATS,
+    SCOPES,
+    assign,
+    assigned,
+    call,
+    changed,
+    changed_by,
+    first_word,
+    leaves_loop,
+    locate,
+    named,
+    own,
+    returns,
+    stored,
+    strings,
+    variables_now,
+    without_continue,
+)
+
+_RETURNED, _DONE, _DEPTH = f"{OWN}returned", f"{OWN}done", f"{OWN}depth"
+
+
+class _For:
+    """The names around a `for` that is being staged.
+
+    Attributes:
+        turns: the variable that holds its `loops.Turns`.
+        names: the variables that a turn assigns, without those that stand for the item.
+        targets: the variables that stand for the item.
+        changed: those of `names` whose containers are changed and that are not assigned.
+    """
+
+    def __init__(self, node: ast.For, number: int, variables: frozenset[str]) -> None:
+        self.turns = f"{OWN}turns{number}"
+        self.targets = assigned([node.target])
+        every = assigned(node.body)
+        self.changed = [name for name in changed(node.body, variables) if name not in every]
+        self.names = [name for name in (*every, *self.changed) if name not in self.targets]
+
+    def planned(self, *statements: ast.stmt) -> ast.stmt:
+        """Gives statements that run only where one turn is planned for all."""
+        return ast.If(ast.Attribute(named(self.turns), "planned", ast.Load()), list(statements), [])
+
+    def begin(self) -> ast.stmt:
+        """Gives the assignment that stands before a turn."""
+        begin = ast.Attribute(named(self.turns), "begin", ast.Load())
+        started = ast.Call(begin, [strings(self.names), strings(self.changed)], [])
+        return self.planned(ast.Assign([stored(self.names)], started) if self.names else ast.Expr(started))
+
+    def end(self, method: str) -> ast.stmt:
+        """Gives the assignment that stands where a turn ends: `turn`, or `left` before a `break`."""
+        names = [*self.names, *self.targets]
+        ending = ast.Attribute(named(self.turns), method, ast.Load())
+        ended = ast.Call(ending, [variables_now(), strings(names), strings(self.targets)], [])
+        return self.planned(ast.Assign([stored(names)], ended) if names else ast.Expr(ended))
+
+
+class Statements(Expressions):
+    """The rewriting of one body."""
+
+    def __init__(self, variables: frozenset[str], iterables: frozenset[str], count: int = 0) -> None:
+        super().__init__(variables, iterables, count)
+        self.loops: list[_For | None] = []
+        self.flags = False
+
+    def body(self, tree: FunctionNode) -> FunctionNode:
+        """Gives the definition with its body staged, without decorators, defaults and annotations."""
+        tree.decorator_list, tree.returns = [], None
+        arguments = tree.args
+        arguments.defaults = [ast.copy_location(ast.Constant(None), tree) for _ in arguments.defaults]
+        arguments.kw_defaults = [default and ast.Constant(None) for default in arguments.kw_defaults]
+        for argument in ast.walk(arguments):
+            if isinstance(argument, ast.arg):
+                argument.annotation = None
+        first, last = tree.body[0], tree.body[-1]
+        self.flags = any(returns(s) for s in tree.body if not isinstance(s, ast.Return | REPEATS | SCOPES))
+        in_loops = any(returns(node) for node in own(tree.body) if isinstance(node, REPEATS))
+        statements = self.block(tree.body)
+        start = [assign(_DEPTH, call(f"{LOOPS}.depth", at=first), first)] if in_loops else []
+        if self.flags:
+            start += [assign(_RETURNED, ast.Constant(None), first), assign(_DONE, ast.Constant(value=False), first)]
+            statements = [*statements, ast.copy_location(ast.Return(named(_RETURNED)), last)]
+        tree.body = [*start, *statements]
+        return tree
+
+    def block(self, statements: Sequence[ast.stmt]) -> list[ast.stmt]:
+        """Stages statements; what follows one that may have returned runs only if it has not."""
+        made: list[ast.stmt] = []
+        for place, statement in enumerate(statements):
+            may_return = self.flags and not self.loops and not isinstance(statement, SCOPES) and returns(statement)
+            rest = statements[place + 1 :]
+            around, self.hoisted = self.hoisted, []
+            visited: ast.stmt | list[ast.stmt] = self.visit(statement)
+            made += self.hoisted
+            self.hoisted = around
+            made += visited if isinstance(visited, list) else [visited]
+            if may_return and not isinstance(statement, ast.Return | REPEATS) and rest:
+                undone = ast.UnaryOp(ast.Not(), named(_DONE))
+                following = ast.copy_location(ast.If(undone, list(rest), []), rest[0])
+                made += self.visit_If(ast.fix_missing_locations(following))
+                break
+        return made
+
+    def visit_Return(self, node: ast.Return) -> Any:
+        """In a body with early returns: notes the value, or checks that a loop may be left here."""
+        value = self.visit(node.value) if node.value else ast.Constant(None)
+        if not self.flags or self.loops:
+            node.value = call(f"{LOOPS}.leaving", value, named(_DEPTH), at=node) if self.loops else value
+            return node
+        return [assign(_RETURNED, value, node), assign(_DONE, ast.Constant(value=True), node)]
+
+    def visit_If(self, node: ast.If) -> list[ast.stmt]:
+        """Plans both sides where the condition is a handle."""
+        inside = [*node.body, *node.orelse]
+        returned = any(returns(statement) for statement in inside)
+        if leaves_loop(inside) or (self.loops and returned):
+            node.test = call(f"{BRANCHES}.plain", self.visit(node.test), at=node.test)
+            node.body, node.orelse = self.block(node.body), self.block(node.orelse)
+            return [node]
+        number = self._number()
+        branch, side = f"{OWN}branch{number}", f"{OWN}side{number}"
+        names = list(dict.fromkeys([*assigned(inside), *changed(inside, self.variables)]))
+        names += [_RETURNED, _DONE] if self.flags and returned else []
+        test = call(f"{BRANCHES}.branch", self.visit(node.test), variables_now(), at=node.test)
+        then, other = self.block(node.body), self.block(node.orelse)
+        turn = ast.Call(ast.Attribute(named(branch), "turn", ast.Load()), [variables_now(), strings(names)], [])
+        ended: ast.stmt = ast.Assign([stored(names)], turn) if names else ast.Expr(turn)
+        asked = ast.If(named(side), then, other)
+        planned = ast.If(ast.Attribute(named(branch), "planned", ast.Load()), [ended], [])
+        loop = ast.For(ast.Name(side, ast.Store()), named(branch), [asked, planned], [])
+        locate(loop, first_word(node))
+        return [assign(branch, test, node), loop]
+
+    def visit_For(self, node: ast.For) -> list[ast.stmt]:
+        """Plans one turn where what it goes over is a handle."""
+        node.body = without_continue(node.body) or [ast.copy_location(ast.Pass(), node)]
+        loop = _For(node, self._number(), self.variables)
+        turns = call(f"{LOOPS}.turns", self._iterable(node.iter), variables_now(), at=node.iter)
+        self.loops.append(loop)
+        body = self.block(node.body)
+        self.loops.pop()
+        target, unpacking = self._unpacking(node.target)
+        orelse = self.block(node.orelse) if node.orelse else []
+        made = ast.For(target, named(loop.turns), [loop.begin(), *unpacking, *body, loop.end("turn")], orelse)
+        locate(made, first_word(node))
+        return [assign(loop.turns, turns, node), made]
+
+    def visit_While(self, node: ast.While) -> ast.stmt:
+        """Asks that the condition be plain."""
+        node.test = call(f"{LOOPS}.lasting", self.visit(node.test), at=node.test)
+        return self._unplanned(node)
+
+    def visit_AsyncFor(self, node: ast.AsyncFor) -> ast.stmt:
+        """Goes over what is known while planning only."""
+        node.iter = self.visit(node.iter)
+        return self._unplanned(node)
+
+    def _unplanned(self, node: ast.While | ast.AsyncFor) -> ast.stmt:
+        self.loops.append(None)
+        node.body = self.block(node.body)
+        self.loops.pop()
+        node.orelse = self.block(node.orelse)
+        return node
+
+    def visit_Break(self, node: ast.Break) -> list[ast.stmt]:
+        """Ends the turn that is planned for all, and says that it is the only one."""
+        return self._ended(node, "left")
+
+    def visit_Continue(self, node: ast.Continue) -> list[ast.stmt]:
+        """Ends the turn that is planned for all."""
+        return self._ended(node, "turn")
+
+    def _ended(self, node: ast.stmt, method: str) -> list[ast.stmt]:
+        loop = self.loops[-1] if self.loops else None
+        if loop is None:
+            return [node]
+        end = loop.end(method)
+        locate(end, node)
+        return [end, node]
+
+    def visit_Assign(self, node: ast.Assign) -> Any:
+        """`a, b = result`; `sizes[name] = n`."""
+        name, target = changed_by(node, self.variables), node.targets[0]
+        if name is not None and isinstance(target, ast.Subscript):
+            value, key = self.visit(node.value), self.visit(target.slice)
+            return assign(name, call(f"{GROWTH}.put", named(name), key, value, at=node), node)
+        if len(node.targets) == 1:
+            displayed = isinstance(node.value, ast.Tuple | ast.List)  # its members are there to assign one by one
+            value = self.visit(node.value)
+            node.value = value if displayed else self._parts(value, target)
+            node.targets[0], unpacking = self._unpacked(target, whole=displayed)
+            return [node, *unpacking]
+        return self._inside(node)
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
+        """`total += n`, `sizes[name] += n`."""
+        node.value = self.visit(node.value)
+        if not isinstance(node.op, ast.Add):
+            return node
+        if isinstance(node.target, ast.Name) and node.target.id in self.variables:
+            name = node.target.id
+            return assign(name, call(f"{GROWTH}.increased", named(name), node.value, at=node), node)
+        changed_name = changed_by(node, self.variables)
+        if changed_name is not None and isinstance(node.target, ast.Subscript):
+            key = node.target.slice
+            now = ast.copy_location(ast.Subscript(named(changed_name), copy.deepcopy(key), ast.Load()), node)
+            increased = call(f"{GROWTH}.increased", now, node.value, at=node)
+            return assign(changed_name, call(f"{GROWTH}.put", named(changed_name), key, increased, at=node), node)
+        return node
+
+    def visit_Expr(self, node: ast.Expr) -> ast.stmt:
+        """`found.append(x)`."""
+        name = changed_by(node, self.variables)
+        if name is None:
+            return cast("ast.stmt", self._inside(node))
+        method = cast("ast.Call", node.value)
+        verb = ast.Constant(cast("ast.Attribute", method.func).attr)
+        values: list[ast.expr] = [self.visit(value) for value in method.args]
+        keywords: list[ast.keyword] = [self.visit(keyword) for keyword in method.keywords]
+        return assign(name, call(f"{GROWTH}.call", named(name), verb, *values, keywords=keywords, at=node), node)
+
+    def visit_Try(self, node: ast.Try | ast.TryStar) -> list[ast.stmt]:
+        """Asks that no task be called where the body could catch what it raises."""
+        number = self._number()
+        since, finally_since = f"{OWN}try{number}", f"{OWN}finally{number}"
+        recorded = call(f"{LOOPS}.recorded", at=node)
+        tried = ast.copy_location(ast.Expr(call(f"{LOOPS}.tried", named(since), at=node)), node)
+        self._inside(node)
+        for handler in node.handlers:
+            handler.body = [copy.deepcopy(tried), *handler.body]
+        if node.handlers:
+            node.orelse = [tried, *node.orelse]
+        if node.finalbody:
+            finished = call(f"{LOOPS}.finished", named(since), named(finally_since), at=node)
+            ended = ast.copy_location(ast.Expr(finished), node)
+            node.finalbody = [assign(finally_since, copy.deepcopy(recorded), node), *node.finalbody, ended]
+        return [assign(since, recorded, node), node]
+
+    def visit_TryStar(self, node: ast.TryStar) -> list[ast.stmt]:
+        """The same for `except*`."""
+        return self.visit_Try(node)
+
+    def visit_Match(self, node: ast.Match) -> ast.stmt:
+        """Asks that the subject be plain."""
+        self._inside(node)
+        node.subject = call(f"{LOOPS}.matched", node.subject, at=node.subject)
+        return node
+
+    def _unpacking(self, target: ast.expr) -> tuple[ast.expr, list[ast.stmt]]:
+        """Gives a target that takes a handle as it is, and the statements that assign its parts."""
+        if not isinstance(target, ast.Tuple | ast.List):
+            return target, []
+        name = f"{OWN}part{self._number()}"
+        whole = ast.copy_location(ast.Assign([target], self._parts(named(name), target)), target)
+        inner, unpacking = self._unpacked(target)
+        whole.targets = [inner]
+        ast.fix_missing_locations(whole)
+        return ast.copy_location(ast.Name(name, ast.Store()), target), [whole, *unpacking]
+
+    def _unpacked(self, target: ast.expr, *, whole: bool = False) -> tuple[ast.expr, list[ast.stmt]]:
+        """Gives a target whose own targets take handles as they are, and the statements that assign their parts.
+
+        Args:
+            target: what is assigned to.
+            whole: whether a starred target is to take several members, which otherwise come as one list.
+        """
+        if not isinstance(target, ast.Tuple | ast.List):
+            return target, []
+        statements: list[ast.stmt] = []
+        for place, element in enumerate(target.elts):
+            one = element.value if isinstance(element, ast.Starred) and not whole else element
+            target.elts[place], inner = self._unpacking(one)
+            statements += inner
+        return target, statements
+
+    def _parts(self, value: ast.expr, target: ast.expr) -> ast.expr:
+        if not isinstance(target, ast.Tuple | ast.List):
+            return value
+        star = next((i for i, element in enumerate(target.elts) if isinstance(element, ast.Starred)), None)
+        return call(f"{LOOPS}.unpacked", value, ast.Constant(len(target.elts)), ast.Constant(star), at=value)
