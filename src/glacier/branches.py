@@ -156,7 +156,7 @@ def leaving(value: object) -> object:
         GraphError: the loop stands in a branch on a result.
     """
     plan = current_plan()
-    if plan is not None and plan.guards:
+    if plan is not None and len(plan.guards) > plan.outer_guards:
         raise GraphError(
             "a loop inside a branch on a result is left by `return`",
             site=Site.of_caller(sys._getframe(1)),

@@ -11,12 +11,13 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
-from types import FrameType, GeneratorType, NoneType
+from types import CoroutineType, FrameType, GeneratorType, NoneType
 from typing import Any, NoReturn, TypeVar, cast
 
 from glacier.annotations import UNKNOWN
 from glacier.errors import GraphError, Site
 from glacier.graph import Node, Resource, Work
+from glacier.groups import Group, GroupPath, bodies
 from glacier.work import Expression, Located, StorageCall, Unset
 
 M = TypeVar("M", bound=Callable[..., Any])
@@ -39,10 +40,15 @@ class Plan:
         guards: the conditions under which what is recorded now runs, as (node, wanted truth), outermost first.
         guarded: for each node recorded under guards, those.
         prepared: resources whose place must be made ready before the run, because the body asked for their URI.
+        body: the pipeline that is planned.
+        groups: what is being called in it now (another pipeline, and one in that), outermost first.
+        grouped: for each node recorded in groups, those.
+        outer_guards: how many of the guards stand around the body that is being called now, not in it.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, body: object = None) -> None:
         self.name = name
+        self.body = body
         self.nodes: list[Node] = []
         self.calls: defaultdict[object, list[int]] = defaultdict(list)
         self.after: dict[int, tuple[object, ...]] = {}
@@ -51,6 +57,17 @@ class Plan:
         self.guards: list[tuple[int, bool]] = []
         self.guarded: dict[int, tuple[tuple[int, bool], ...]] = {}
         self.prepared: dict[Resource, None] = {}
+        self.groups: list[Group] = []
+        self.grouped: dict[int, GroupPath] = {}
+        self.outer_guards = 0
+
+    def latest_call(self, origin: object) -> int | None:
+        """Gives the last call of a task in the body that is being called now, or in a pipeline called there."""
+        calls = self.calls.get(origin)
+        if not calls:
+            return None
+        inside = bodies(self.groups)
+        return calls[-1] if not inside or inside[-1] in self.grouped.get(calls[-1], ()) else None
 
     def record(
         self, work: Work, args: tuple[object, ...], kwargs: Mapping[str, object], frame: FrameType | None
@@ -78,6 +95,8 @@ class Plan:
             self.touching.add(index)
         if self.guards:
             self.guarded[index] = tuple(self.guards)
+        if self.groups:
+            self.grouped[index] = tuple(self.groups)
         return Handle(node, self)
 
 
@@ -121,6 +140,14 @@ class _Arguments:
             )
         if isinstance(value, Unset):
             raise value.glacier_refusal()
+        if isinstance(value, CoroutineType):
+            name = value.__name__
+            value.close()  # this error says what Python's warning would
+            raise GraphError(
+                f"a coroutine of `{name}`, which nobody awaits, is passed to a task",
+                site=Site.of_caller(sys._getframe(1)),
+                fix=f"pass `await {name}(...)`, in an `async def` body",
+            )
         self.depth += 1
         taken = rebuilt(value, self.take)
         self.depth -= 1
@@ -330,6 +357,14 @@ class Handle:
     __call__ = _refusal("it is called as a function")
     __enter__ = __exit__ = _refusal("`with` needs its value")
     __next__ = _refusal("`next` needs its items")
+
+
+def calling(frame: FrameType) -> FrameType:
+    """Gives the frame of the user's call, from the one that called: `handle.pipe(f)` stands for `f(handle)`."""
+    return frame.f_back or frame if frame.f_code is _PIPE else frame
+
+
+_PIPE = Handle.pipe.__code__
 
 
 def foreign(handle: Handle, plan: Plan) -> GraphError:

@@ -22,6 +22,7 @@ class NodeRecord:
         seconds: how long it took. A task that returns a LazyFrame only plans; the work is in the node that collects.
         rows: rows of the frame it returned or wrote, where that is known without extra work.
         reason: why it was skipped, or what it failed with.
+        groups: the names of the groups it is in (pipelines called in the body), outermost first.
     """
 
     name: str
@@ -30,6 +31,7 @@ class NodeRecord:
     seconds: float | None = None
     rows: int | None = None
     reason: str | None = None
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

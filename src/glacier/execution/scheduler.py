@@ -278,12 +278,12 @@ class _Run:
 
     def _node_record(self, index: int) -> NodeRecord:
         name, state, reason = self.graph.names[index], self.agenda.states[index], self.agenda.reasons.get(index)
-        one = self.done.get(index)
+        one, groups = self.done.get(index), self.graph.path(index)
         if one is None:
-            return NodeRecord(name, state, reason=reason)
+            return NodeRecord(name, state, reason=reason, groups=groups)
         if one.error is not None:
             reason = summary(one.error.__cause__ or one.error)
-        return NodeRecord(name, state, one.began - self.begun, one.seconds, one.rows, reason)
+        return NodeRecord(name, state, one.began - self.begun, one.seconds, one.rows, reason, groups)
 
     def record(self) -> RunRecord:
         """Gives how every node went so far."""

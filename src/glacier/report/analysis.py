@@ -13,7 +13,7 @@ from glacier.report.analysis_html import html
 from glacier.report.analysis_text import text
 from glacier.report.findings import AnalysisDict, CallInfo, EdgeInfo, InputInfo, Key, ResourceInfo, TaskName
 from glacier.report.fitting import counted
-from glacier.task import Task
+from glacier.task import Task, given_by
 from glacier.work import Input
 
 if TYPE_CHECKING:
@@ -162,7 +162,6 @@ def _resources(visible: list[Node], names: list[TaskName]) -> list[ResourceInfo]
 def _call(node: Node, name: TaskName, level: int) -> CallInfo:
     work = node.work
     site = node.site
-    returns = work.signature.returns if isinstance(work, Task) else getattr(work, "annotation", UNKNOWN)
     return {
         "name": name,
         "task": work.name,
@@ -170,7 +169,7 @@ def _call(node: Node, name: TaskName, level: int) -> CallInfo:
         "file": site.path,
         "line": site.line,
         "level": level,
-        "returns": _type(returns),
+        "returns": _type(given_by(work)),
     }
 
 
