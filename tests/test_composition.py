@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from rich.console import Console
 
 from glacier import Bucket, Pipeline, pipeline, task
 from glacier.errors import GateClosed, GlacierError, GraphError, InputError
 from glacier.execution.record import Recorder
 from glacier.providers import LocalProvider
+from glacier.report.progress import summary_table
 
 FILE = Path(__file__).name
 
@@ -486,6 +490,74 @@ def test_arguments_left_out_come_from_the_same_body() -> None:
         return add(extract(20), inner())
 
     assert outer.run() == 22
+
+
+def test_analysis_tells_of_groups(line: Callable[[str], str]) -> None:
+    @pipeline
+    def twice(n: int) -> int:
+        raw = load(n)
+        one = ingest(raw)
+        two = ingest(one)
+        return two  # noqa: RET504  # the variable is its name
+
+    @pipeline
+    def outer() -> int:
+        three = twice(3)
+        return add(three, 1)
+
+    analysis = outer.run(mode="analyze")
+    file, _, called = line("three = ").rpartition(":")
+    first = twice.site.line + 2
+    assert analysis["groups"] == [
+        {
+            "name": "twice",
+            "kind": "pipeline",
+            "file": file,
+            "line": int(called),
+            "parent": None,
+            "tasks": ["twice/load"],
+            "groups": ["ingest[one]", "ingest[two]"],
+        },
+        *(
+            {
+                "name": f"ingest[{name}]",
+                "kind": "pipeline",
+                "file": file,
+                "line": first + offset,
+                "parent": "twice",
+                "tasks": [f"ingest[{name}]/load", f"ingest[{name}]/add"],
+                "groups": [],
+            }
+            for name, offset in (("one", 0), ("two", 1))
+        ),
+    ]
+    assert [call["group"] for call in analysis["calls"]] == ["twice", *["ingest[one]"] * 2, *["ingest[two]"] * 2, None]
+    told = analysis.text(200).splitlines()
+    assert told[told.index("groups") + 1 :][:3] == [
+        f"  twice           {file}:{called}   load",
+        f"    ingest[one]   {file}:{first}   load, add",
+        f"    ingest[two]   {file}:{first + 1}   load, add",
+    ]
+    assert "<td>ingest[one], ingest[two]</td>" in analysis._repr_html_()
+
+
+def test_records_tell_of_groups() -> None:
+    @pipeline
+    def outer() -> int:
+        first = ingest(1)
+        return add(first, load(2))
+
+    recorder = Recorder()
+    outer.run(progress=recorder)
+    assert recorder.record is not None
+    assert [(node.name, node.groups) for node in recorder.record.nodes] == [
+        ("ingest/load", ("ingest",)), ("ingest/add", ("ingest",)), ("load", ()), ("add", ()),
+    ]  # fmt: skip
+    console = Console(width=100, record=True, file=StringIO())
+    console.print(summary_table(recorder.record))
+    assert [row[:8].rstrip() for row in console.export_text().splitlines()[1:]] == [
+        "task", "ingest", "  load", "  add", "load", "add",
+    ]  # fmt: skip
 
 
 def test_many_calls_stay_linear() -> None:
