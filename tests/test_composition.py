@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import re
+import sys
+from collections.abc import Callable, Iterator
 from io import StringIO
+from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
 
 from glacier import Bucket, Pipeline, pipeline, task
 from glacier.errors import GateClosed, GlacierError, GraphError, InputError
 from glacier.execution.record import Recorder
+from glacier.loading import load_pipeline
 from glacier.providers import LocalProvider
 from glacier.report.progress import summary_table
 
 FILE = Path(__file__).name
+ROOT = Path(__file__).parent.parent
 
 
 @task
@@ -410,6 +417,67 @@ def test_the_innermost_pipeline_around_both_says_whether_resources_order(
     assert waits(outer) == expected
 
 
+Step = tuple[Literal["write", "read"], int]
+Around = tuple[tuple[object, bool], ...]
+Body = list[Any]  # of steps, and of (infer, body) for an inner pipeline
+
+bodies = st.recursive(
+    st.lists(st.tuples(st.sampled_from(["write", "read"]), st.integers(0, 1)), max_size=4),
+    lambda inner: st.lists(
+        st.one_of(
+            st.tuples(st.sampled_from(["write", "read"]), st.integers(0, 1)),
+            st.tuples(st.booleans(), inner),
+        ),
+        max_size=4,
+    ),
+    max_leaves=12,
+)
+
+
+def steps_of(
+    body: Body, infers: tuple[tuple[object, bool], ...]
+) -> Iterator[tuple[Step, tuple[tuple[object, bool], ...]]]:
+    """Gives each step with what the pipelines around it say of inference, outermost first."""
+    for item in body:
+        if isinstance(item[0], bool):
+            yield from steps_of(item[1], (*infers, (object(), item[0])))
+        else:
+            yield item, infers
+
+
+@given(bodies, st.booleans())
+def test_nested_bodies_are_ordered_as_the_rule_says(body: Body, infer: bool) -> None:
+    places = [LocalProvider("./nowhere").bucket("b", path=f"{n}.parquet") for n in range(2)]
+
+    def called(items: Body, infers: bool) -> Pipeline[[], None]:
+        @pipeline(infer=infers)
+        def one() -> None:
+            for what, item in items:
+                if isinstance(what, bool):
+                    called(item, what)()
+                elif what == "write":
+                    write(places[int(item)], 1)
+                else:
+                    read(places[int(item)])
+
+        return one
+
+    graph = called(body, infer).plan()
+    steps = list(steps_of(body, ((None, infer),)))
+    wanted: set[tuple[int, int]] = set()
+    for (one, (step, around)), (other, (later, about)) in combinations(enumerate(steps), 2):
+        common = [said for (group, said), (same, _) in zip(around, about, strict=False) if group is same]
+        if step[1] == later[1] and "write" in (step[0], later[0]) and common[-1]:
+            wanted.add((one, other))
+    edges = {(edge.source, edge.target) for edge in graph.edges()}
+    assert edges <= wanted
+    reached: dict[int, set[int]] = {}
+    for target in range(len(steps)):
+        direct = {source for source, to in edges if to == target}
+        reached[target] = direct.union(*(reached[source] for source in direct))
+    assert wanted <= {(source, target) for target, sources in reached.items() for source in sources}
+
+
 def test_depends_on_means_the_calls_of_the_same_body() -> None:
     @task
     def prepare(n: int) -> bool:
@@ -568,3 +636,14 @@ def test_many_calls_stay_linear() -> None:
     graph = outer.plan({"count": 2_000})
     assert len(graph.groups) == 2_000
     assert graph.names[-1] == "ingest[#2000]/add"
+
+
+def test_the_picture_of_the_docs(
+    in_tmp: Path, monkeypatch: pytest.MonkeyPatch, golden: Callable[[Path, str], None]
+) -> None:
+    page = ROOT / "docs" / "composition.md"
+    (block,) = re.findall(r"^```python\n(# file: regions.py\n.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    (in_tmp / "regions.py").write_text(block)
+    body = load_pipeline(f"{in_tmp / 'regions.py'}:sales")
+    monkeypatch.delitem(sys.modules, "regions")
+    golden(page.parent / "images" / "composition.svg", body.graph().svg().replace(f"{in_tmp}/", ""))
