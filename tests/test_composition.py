@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -337,6 +337,56 @@ def test_what_a_call_in_a_body_may_not_do(call: Any, error: type[GlacierError], 
     assert "lambda" in told[2]
 
 
+AS_PRINTED = """
+import polars as pl
+from glacier import Bucket, pipeline, task
+from glacier.providers import LocalProvider
+provider = LocalProvider(base_path="data")
+
+@task
+def extract_and_validate(source: Bucket) -> pl.LazyFrame:
+    return source.scan()
+
+@task
+def compute_metrics(df: pl.LazyFrame) -> pl.DataFrame:
+    return df.select(pl.col("n").sum()).collect()
+
+@pipeline
+def ingestion_pipeline() -> pl.LazyFrame:
+    source = provider.bucket("raw", path="data.parquet")
+    return extract_and_validate(source)
+
+@pipeline
+def analytics_pipeline(df: pl.LazyFrame) -> pl.DataFrame:
+    return compute_metrics(df)
+
+@pipeline
+def end_to_end():
+    \"\"\"Compose multiple pipelines.\"\"\"
+    df = ingestion_pipeline.run(mode="local")
+    result = analytics_pipeline.run(mode="local", inputs={"df": df})
+    return result
+"""
+
+
+def test_the_document_s_end_to_end(in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (in_tmp / "printed.py").write_text(AS_PRINTED)
+    LocalProvider("data").bucket("raw", path="data.parquet").write(pl.DataFrame({"n": [1, 2]}))
+    end_to_end = load_pipeline(f"{in_tmp / 'printed.py'}:end_to_end")
+    monkeypatch.delitem(sys.modules, "printed")
+    assert end_to_end.run(mode="local").rows() == end_to_end().rows() == [(3,)]
+    assert [(group["name"], group["line"]) for group in end_to_end.run(mode="analyze")["groups"]] == [
+        ("ingestion_pipeline", 27),
+        ("analytics_pipeline", 28),
+    ]
+    assert end_to_end.graph().text(80).splitlines()[2:] == [
+        "   ingestion_pipeline:",
+        "●    extract_and_validate  ← raw/data.parquet",
+        "│  analytics_pipeline:",
+        "●    compute_metrics",
+    ]
+
+
 def test_what_an_inner_body_raises_names_it() -> None:
     @pipeline
     def broken(n: int) -> int:
@@ -445,6 +495,7 @@ def steps_of(
             yield item, infers
 
 
+@settings(deadline=None)  # the first example reads the source of the tasks
 @given(bodies, st.booleans())
 def test_nested_bodies_are_ordered_as_the_rule_says(body: Body, infer: bool) -> None:
     places = [LocalProvider("./nowhere").bucket("b", path=f"{n}.parquet") for n in range(2)]

@@ -53,7 +53,7 @@ class Resource:
         raise NotImplementedError
 
     def part_of(self, group: tuple[str, ...]) -> Self:
-        """Gives the same resource as a part of composite resources."""
+        """Gives the same resource as a part of composite resources; what has slots declares one for `group`."""
         part = copy.copy(self)
         object.__setattr__(part, "group", group)
         return part
