@@ -15,6 +15,8 @@ def main() -> None:
 
     raw = pl.DataFrame({"id": range(500), "amount": [n % 23 - 4 for n in range(500)], "date": map(str, days)})
     provider.bucket("raw", path="data.csv").write(raw)
+    provider.bucket("raw", path="data.parquet").write(raw)
+    provider.bucket("sales-raw", path="data.parquet").write(raw)
 
     sales = pl.DataFrame(
         {

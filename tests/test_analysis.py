@@ -123,6 +123,7 @@ def test_content_is_json(made: Any) -> None:
         "name": "sales",
         "uri": "data/sales.parquet",
         "provider": "local",
+        "group": None,
         "read_by": ["load_sales"],
         "written_by": [],
         "uncertain": [],
@@ -131,11 +132,13 @@ def test_content_is_json(made: Any) -> None:
         "name": "enrich_sales",
         "task": "enrich_sales",
         "variable": "enriched",
+        "group": None,
         "file": "etl.py",
         "line": 32,
         "level": 1,
         "returns": "list",
     }
+    assert content["groups"] == []
     assert content["warnings"] == []
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glacier import Pipeline, pipeline, task
+from glacier import Pipeline, composite_resource, pipeline, task
 from glacier.errors import ConfigError, MissingExtra
 from glacier.graph import Graph, Resource
 from glacier.report.diagram import Diagram
@@ -23,6 +23,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 @dataclass(frozen=True)
 class Box(Resource):
     name: str
+    group: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def uri(self) -> str:
@@ -442,3 +443,191 @@ def test_without_graphlay_a_notebook_gets_text(monkeypatch: pytest.MonkeyPatch) 
     bundle: dict[str, Any] = diagram._repr_mimebundle_(exclude=["text/plain"])
     assert list(bundle) == ["text/html"]
     assert bundle["text/html"].startswith('<pre style="line-height:1.25">sales_analytics: 5 nodes')
+
+
+@task
+def clean_rows(rows: list[int]) -> list[int]:
+    return rows
+
+
+@pipeline
+def ingest(source: Box) -> list[int]:
+    check(source)
+    return clean_rows(load_sales(source))
+
+
+@composite_resource
+def lake(name: str) -> dict[str, Box]:
+    return {stage: Box(f"{name}-{stage}") for stage in ("raw", "out")}
+
+
+@pipeline
+def region(name: str) -> list[int]:
+    boxes = lake(name)
+    sales = ingest(boxes["raw"])
+    extra = ingest(Box("extra"))
+    save(sales, extra, boxes["out"])
+    return sales
+
+
+@pipeline
+def world() -> int:
+    east = region("east")
+    return total(clean_rows(east))
+
+
+def test_text_shows_groups_above_their_nodes() -> None:
+    assert (
+        world.graph().text(80)
+        == """\
+world: 9 nodes in 5 levels
+
+     region:
+       ingest[sales]:
+◆        check       ← east-raw
+┃
+●        load_sales  ← east-raw
+│
+●        clean_rows
+│      ingest[extra]:
+│ ◆      check       ← extra
+│ ┃
+│ ●      load_sales  ← extra
+│ │
+│ ●      clean_rows
+├─┤
+│ ●    save          → east-out
+│
+●    clean_rows
+│
+●    total
+
+┃ check: False skips what follows"""
+    )
+
+
+def test_mermaid_nests_groups_and_composites() -> None:
+    assert (
+        world.graph().mermaid()
+        == """\
+flowchart LR
+    subgraph g0["region"]
+        subgraph g1["ingest[sales]"]
+            n0{{"check"}}:::check
+            n1("load_sales"):::task
+            n2("clean_rows"):::task
+        end
+        subgraph g2["ingest[extra]"]
+            n3{{"check"}}:::check
+            n4("load_sales"):::task
+            n5("clean_rows"):::task
+        end
+        n6("save"):::task
+    end
+    n7("clean_rows"):::task
+    n8("total"):::task
+    subgraph c3["lake[east]"]
+        r0[("east-raw")]:::resource
+        r2[("east-out")]:::resource
+    end
+    r1[("extra")]:::resource
+    n0 ==>|if true| n1
+    n1 --> n2
+    n3 ==>|if true| n4
+    n4 --> n5
+    n2 --> n6
+    n5 --> n6
+    n2 --> n7
+    n7 --> n8
+    r0 --> n0
+    r0 --> n1
+    r1 --> n3
+    r1 --> n4
+    n6 --> r2
+    classDef task fill:#e8f0fe,stroke:#3367d6,color:#10254d
+    classDef check fill:#fdecd2,stroke:#b86e00,color:#4a2c00
+    classDef resource fill:#f4f5f7,stroke:#667085,color:#1d2433
+    classDef pipeline fill:#f7f9fe,stroke:#9db7ec,color:#10254d
+    class g0,g1,g2 pipeline
+    classDef composite fill:#fafbfc,stroke:#b8c0cc,color:#1d2433
+    class c3 composite
+    linkStyle 8,9,10,11 stroke:#8a94a6
+    linkStyle 12 stroke:#8a94a6
+"""
+    )
+
+
+def corners(element: ET.Element) -> tuple[float, float, float, float]:
+    left, top, width, height = (float(element.get(name, "")) for name in ("x", "y", "width", "height"))
+    return left, top, left + width, top + height
+
+
+def test_svg_boxes_hold_what_belongs_to_them_and_nothing_else() -> None:
+    drawn = world.graph().svg()
+    assert drawn == world.graph().svg()
+    boxes: dict[str, tuple[float, float, float, float]] = {}
+    shapes: dict[str, tuple[float, float, float, float]] = {}
+    for g in ET.fromstring(drawn).iter(SVG + "g"):
+        title, rect, label = g.find(SVG + "title"), g.find(SVG + "rect"), g.find(SVG + "text")
+        if title is None or rect is None or label is None:
+            continue
+        found = boxes if g.get("class", "").startswith("box") else shapes
+        found[(title.text or "").partition(",")[0]] = corners(rect)
+    inside = {
+        name: {shape for shape, (a, b, c, d) in shapes.items() if left <= a and top <= b and c <= right and d <= bottom}
+        for name, (left, top, right, bottom) in boxes.items()
+    }
+    touched = {
+        name: {shape for shape, (a, b, c, d) in shapes.items() if a < right and left < c and b < bottom and top < d}
+        for name, (left, top, right, bottom) in boxes.items()
+    }
+    sales, extra = "ingest[sales]", "ingest[extra]"
+    assert inside == touched
+    assert inside == {
+        "pipeline region": {f"{group}/{name}" for group in (sales, extra) for name in ("load_sales", "clean_rows")}
+        | {"save"},
+        f"pipeline {sales}": {f"{sales}/load_sales", f"{sales}/clean_rows"},
+        f"pipeline {extra}": {f"{extra}/load_sales", f"{extra}/clean_rows"},
+        "composite resource lake[east]": set(),  # cylinders, which are no rectangles
+    }
+
+
+def test_repeated_groups_fold_to_one_box() -> None:
+    @pipeline
+    def many() -> list[list[int]]:
+        return [ingest(Box(f"b{n}")) for n in range(1_000)]
+
+    drawn = many.graph().mermaid().splitlines()
+    assert drawn[1:6] == [
+        '    subgraph g0["ingest × 1,000"]',
+        '        n0{{"check × 1,000"}}:::check',
+        '        n1("load_sales × 1,000"):::task',
+        '        n2("clean_rows × 1,000"):::task',
+        "    end",
+    ]
+    assert "ingest × 1,000</text>" in many.graph().svg()
+    assert many.graph().text(80).splitlines()[2] == "level 1  ingest/check × 1,000"
+
+
+def test_groups_of_many_tasks_fold_to_one_shape_each() -> None:
+    tasks = [task(name=f"t{n}")(clean_rows.function) for n in range(400)]
+
+    @pipeline
+    def long(rows: list[int]) -> list[int]:
+        for one in tasks:
+            rows = one(rows)
+        return rows
+
+    @pipeline
+    def both() -> int:
+        return total(long(long(load_sales(Box("sales")))))
+
+    drawn = both.graph().mermaid(resources=False).splitlines()
+    assert drawn[1:6] == [
+        '    n0("load_sales"):::task',
+        '    n1[["long × 2"]]:::group',
+        '    n801("total"):::task',
+        "    n0 --> n1",
+        "    n1 --> n801",
+    ]
+    assert "long × 2</text>" in both.graph().svg()

@@ -33,8 +33,8 @@ def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             del sys.modules[name]
 
 
-def example(folder: Path, name: str) -> Pipeline[[], Any]:
-    return load_pipeline(str(folder / f"{name}.py"))
+def example(folder: Path, name: str, body: str = "") -> Pipeline[[], Any]:
+    return load_pipeline(str(folder / f"{name}.py") + (f":{body}" if body else ""))
 
 
 def frame(value: Any) -> pl.DataFrame:
@@ -48,6 +48,31 @@ def test_plain_call_equals_run(examples: Path, name: str, executor: Any) -> None
     planned = frame(body.run(executor=executor))
     assert planned.height > 0
     assert_frame_equal(planned, frame(body()), check_row_order=False)
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes", "sync"])
+def test_pipeline_composition(examples: Path, executor: Any) -> None:
+    body = example(examples, "pipeline_composition", "end_to_end")
+    amounts = pl.read_parquet(examples / "data" / "raw" / "data.parquet")["amount"]
+    direct = amounts.filter(amounts > 0)
+    assert body.run(executor=executor).rows() == body().rows() == [(direct.len(), direct.sum())]
+    analysis = body.run(mode="analyze")
+    assert analysis["execution_levels"] == [["extract_and_validate"], ["compute_metrics"]]
+    assert [(group["name"], group["tasks"]) for group in analysis["groups"]] == [
+        ("ingestion_pipeline", ["extract_and_validate"]),
+        ("analytics_pipeline", ["compute_metrics"]),
+    ]
+
+
+@pytest.mark.parametrize("run", [True, False])
+def test_data_lake(examples: Path, run: bool) -> None:
+    body = example(examples, "data_lake")
+    assert (body.run() if run else body()) is None
+    raw = pl.read_parquet(examples / "data" / "sales-raw" / "data.parquet").filter(pl.col("amount") > 0)
+    assert_frame_equal(pl.read_parquet(examples / "data" / "sales-processed" / "data.parquet"), raw)
+    summary = pl.read_parquet(examples / "data" / "sales-analytics" / "data.parquet")
+    assert summary.rows() == [(raw.height, raw["amount"].sum())]
+    assert {r["group"] for r in body.run(mode="analyze")["resources"]} == {"create_data_lake[sales]"}
 
 
 @pytest.mark.parametrize("run", [True, False])

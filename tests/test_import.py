@@ -33,5 +33,7 @@ def test_help_loads_no_polars() -> None:
 def test_every_public_name_is_there() -> None:
     import glacier
 
-    assert sorted(glacier.__all__) == ["Bucket", "ExecutionMode", "Pipeline", "Task", "pipeline", "task"]
+    assert sorted(glacier.__all__) == [
+        "Bucket", "ExecutionMode", "Pipeline", "Task", "composite_resource", "pipeline", "task"
+    ]  # fmt: skip
     assert all(hasattr(glacier, name) for name in glacier.__all__)

@@ -267,20 +267,33 @@ def test_processes_run_loops_too() -> None:
 
 def test_the_graph_knows_the_loop() -> None:
     analysis = kept_by_a_condition.run(mode="analyze", inputs={"n": 3})
-    assert analysis["tasks"] == [
-        "numbers[#1]",
-        "odd[#1]",
-        "square[#1]",
-        "numbers[#2]",
-        "odd[#2]",
-        "show[#1]",
-        "square[#2]",
-        "show[#2]",
+    one, other = "each numbers[#1]", "each numbers[#2]"
+    assert analysis["execution_levels"] == [
+        ["numbers[#1]", "numbers[#2]"],
+        [f"{one}/odd", f"{other}/odd"],
+        [f"{one}/square", f"{other}/show", f"{other}/square"],
+        ["show"],
     ]
     edges = {(str(edge["from"]), str(edge["to"])): edge["kind"] for edge in analysis["edges"]}
-    assert edges["numbers[#1]", "odd[#1]"] == "data"
-    assert edges["odd[#1]", "square[#1]"] == "branch"
-    assert edges["square[#1]", "show[#2]"] == "data"
+    assert edges["numbers[#1]", f"{one}/odd"] == "data"
+    assert edges[f"{one}/odd", f"{one}/square"] == "branch"
+    assert edges[f"{one}/square", "show"] == "data"
+    assert [(group["name"], group["kind"], group["tasks"]) for group in analysis["groups"]] == [
+        (one, "loop", [f"{one}/odd", f"{one}/square"]),
+        (other, "loop", [f"{other}/odd", f"{other}/show", f"{other}/square"]),
+    ]
+
+
+def test_what_needs_no_item_waits_for_the_items_too() -> None:
+    @pipeline
+    def body(n: int) -> list[int]:
+        return [total(numbers(x)) for x in numbers(n) if square(2)]
+
+    edges = [(e["from"], e["to"], e["kind"]) for e in body.run(mode="analyze", inputs={"n": 3})["edges"]]
+    assert ("numbers", "square", "loop") in edges
+    text = body.graph(inputs={"n": 3}).text()
+    assert "each numbers:" in text
+    assert "║ once for each item" in text
 
 
 def test_the_record_sums_up_the_turns() -> None:
@@ -290,13 +303,13 @@ def test_the_record_sums_up_the_turns() -> None:
     found = {node.name: (node.state, node.turns, node.reason) for node in recorder.record.nodes}
     assert found == {
         "numbers[#1]": ("succeeded", None, None),
-        "odd[#1]": ("succeeded", 5, None),
-        "square[#1]": ("succeeded", 2, None),
+        "each numbers[#1]/odd": ("succeeded", 5, None),
+        "each numbers[#1]/square": ("succeeded", 2, None),
         "numbers[#2]": ("succeeded", None, None),
-        "odd[#2]": ("succeeded", 5, None),
-        "show[#1]": ("succeeded", 2, None),
-        "square[#2]": ("succeeded", 3, None),
-        "show[#2]": ("succeeded", None, None),
+        "each numbers[#2]/odd": ("succeeded", 5, None),
+        "each numbers[#2]/show": ("succeeded", 2, None),
+        "each numbers[#2]/square": ("succeeded", 3, None),
+        "show": ("succeeded", None, None),
     }
 
 
@@ -305,9 +318,9 @@ def test_an_empty_sequence_gives_what_was_before_the_loop() -> None:
     assert appended.run(inputs={"n": 0}, progress=recorder) == [10_000]
     assert recorder.record is not None
     assert [(node.name, node.state, node.reason) for node in recorder.record.nodes] == [
-        ("square[#1]", "succeeded", None),
+        ("square", "succeeded", None),
         ("numbers", "succeeded", None),
-        ("square[#2]", "skipped", "the loop over `numbers` has no turn"),
+        ("each numbers/square", "skipped", "the loop over `numbers` has no turn"),
     ]
 
 
@@ -501,9 +514,12 @@ def test_turns_keep_the_order_of_what_they_write(tmp_path: Path) -> None:
     for _ in range(5):
         assert body.run(max_workers=6) == expected
     analysis = body.run(mode="analyze")
-    reasons = [edge["reason"] for edge in analysis["edges"] if edge["from"] == "save[#2]"]
-    assert "`load[#3]` waits for `save[#2]`: it writes `out/x.parquet`, read here" in reasons
-    assert "`save[#2]` waits for `save[#2]`: in the turn before, it writes `out/x.parquet`, overwritten here" in reasons
+    inside = "each numbers/save"
+    reasons = [edge["reason"] for edge in analysis["edges"] if edge["from"] == inside]
+    assert f"`each numbers/load` waits for `{inside}`: it writes `out/x.parquet`, read here" in reasons
+    assert (
+        f"`{inside}` waits for `{inside}`: in the turn before, it writes `out/x.parquet`, overwritten here" in reasons
+    )
 
 
 def test_a_check_in_a_loop_closes_the_turns_after_it(tmp_path: Path) -> None:

@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from heapq import heapify, heappop, heappush
 from types import CodeType
-from typing import Literal, Protocol
+from typing import Literal, Protocol, Self
 
 from glacier.errors import GraphError, Site
+from glacier.groups import Group, GroupPath, told_apart
 from glacier.nesting import Loop, Nesting
 from glacier.source import line_of, variable_of
 
 NodeKind = Literal["task", "storage", "expression", "input", "barrier"]
-EdgeKind = Literal["data", "explicit", "resource", "gate", "branch"]
+EdgeKind = Literal["data", "explicit", "resource", "gate", "branch", "loop"]
 
 
 class Resource:
-    """Something outside the pipeline that its nodes read or write: a bucket's objects, a function in a cloud."""
+    """Something outside the pipeline that its nodes read or write: a bucket's objects, a function in a cloud.
+
+    Attributes:
+        group: the names of the composite resources it is a part of, outermost first; not part of its equality.
+    """
 
     __slots__ = ()
+
+    group: tuple[str, ...] = ()
 
     @property
     def uri(self) -> str:
@@ -45,6 +52,12 @@ class Resource:
     def prepare(self) -> None:
         """Makes what must be there before others write to the URI; called before a run whose body asked for it."""
         raise NotImplementedError
+
+    def part_of(self, group: tuple[str, ...]) -> Self:
+        """Gives the same resource as a part of composite resources; what has slots declares one for `group`."""
+        part = copy.copy(self)
+        object.__setattr__(part, "group", group)
+        return part
 
 
 class Work(Protocol):
@@ -138,6 +151,7 @@ class Graph:
         ordering: the edges that no value flows along (explicit, resource, gate), by their target.
         unsettled: the nodes whose LazyFrame has still to read what a later node writes, so that it must stay a plan.
         prepared: the resources whose URI the body asked for.
+        grouped: for each node that is in groups (pipelines called in the body), those, outermost first.
         warnings: what a person should know before running.
         loops: the loops over results, outer ones before those in them.
         loop_of: for each node in a loop the innermost one.
@@ -150,6 +164,7 @@ class Graph:
     ordering: dict[int, list[Edge]] = field(default_factory=dict[int, list[Edge]])
     unsettled: set[int] = field(default_factory=set[int])
     prepared: tuple[Resource, ...] = ()
+    grouped: dict[int, GroupPath] = field(default_factory=dict[int, GroupPath])
     warnings: list[str] = field(default_factory=list[str])
     loops: list[Loop] = field(default_factory=list[Loop])
     loop_of: dict[int, Loop] = field(default_factory=dict[int, Loop])
@@ -157,21 +172,39 @@ class Graph:
 
     @cached_property
     def names(self) -> list[str]:
-        """A unique name for each node: the task's, with the variable in brackets where it is called more than once."""
-        calls: defaultdict[str, list[Node]] = defaultdict(list)
-        for node in self.nodes:
-            calls[node.work.name].append(node)
-        names = [node.work.name for node in self.nodes]
-        for name, nodes in calls.items():
-            if len(nodes) > 1:
-                seen: defaultdict[str, int] = defaultdict(int)
-                for node in nodes:
-                    variable = node.variable or _path_in(node)
-                    seen[variable] += 1
-                    count = seen[variable]
-                    label = variable if count == 1 and variable else f"{variable}#{count}"
-                    names[node.index] = f"{name}[{label}]"
-        return names
+        """A unique name for each node: the task's, with the variable in brackets where it is called more than once.
+
+        What is called in several groups has the group's name before it: `ingest[sales]/load`.
+        """
+        grouped, nodes = self.grouped, self.nodes
+        named = told_apart(
+            [node.work.name for node in nodes],
+            lambda index: grouped[index][-1] if index in grouped else None,
+            lambda index: nodes[index].variable or _path_in(nodes[index]),
+        )
+        return [name if group is None else f"{self.groups[group]}/{name}" for group, name in named]
+
+    @cached_property
+    def groups(self) -> dict[Group, str]:
+        """A unique name for each group that holds a node, made as those of nodes are; each after those around it."""
+        around: dict[Group, Group | None] = {}
+        for path in self.grouped.values():
+            for outer, group in zip((None, *path), path, strict=False):
+                around.setdefault(group, outer)
+        groups = list(around)
+        named: dict[Group, str] = {}
+        labels = told_apart(
+            [group.name for group in groups],
+            lambda number: around[groups[number]],
+            lambda number: groups[number].variable or "",
+        )
+        for group, (outer, name) in zip(groups, labels, strict=True):
+            named[group] = name if outer is None else f"{named[outer]}/{name}"
+        return named
+
+    def path(self, index: int) -> tuple[str, ...]:
+        """Gives the names of the groups that a node is in, outermost first."""
+        return tuple(self.groups[group] for group in self.grouped.get(index, ()))
 
     def edges(self) -> Iterator[Edge]:
         """Gives every edge, by target in body order; data edges first."""

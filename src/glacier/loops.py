@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from glacier.errors import GraphError, Site
 from glacier.graph import Node
+from glacier.groups import Group
 from glacier.growth import call, container_of, names_of, shared
 from glacier.nesting import Loop
 from glacier.trace import Containers, Handle, Plan, current_plan, handles_in
@@ -45,6 +46,7 @@ class Turns:
         within = plan.within[-1] if plan.within else None
         self._loop = Loop(len(plan.loops), items.glacier_node.index, len(plan.nodes), within)
         plan.loops.append(self._loop)
+        plan.groups.append(Group(_called(items.glacier_node, plan), "loop", self._frame.f_code, self._frame.f_lasti))
         plan.within.append(self._loop)
         plan.regions.append(Containers(self._before))
         yield plan.record(Item("item"), (items,), {}, self._frame)
@@ -79,6 +81,7 @@ class Turns:
         self._check_unchanged(plan.regions.pop(), frame)
         now = {name: variables.get(name, Unset(name, "loop")) for name in names}
         plan.within.pop()
+        plan.groups.pop()
         return tuple(Unset(name, "loop") if name in targets else self._outcome(name, now[name], plan) for name in names)
 
     def left(self, variables: Mapping[str, object], names: tuple[str, ...], targets: tuple[str, ...]) -> Any:
@@ -130,6 +133,15 @@ class Turns:
 
 
 turns = Turns
+
+
+def _called(items: Node, plan: Plan) -> str:
+    """Gives the name of the loop over a node's value: that of the task which gives it, or of the variable."""
+    sources = [items]
+    while any(node.hidden and node.data for node in sources):
+        sources = [plan.nodes[index] for node in sources for index in (node.data or (node.index,))]
+    names = dict.fromkeys(node.work.name for node in sources)
+    return f"each {' and '.join(names)}"
 
 
 def _growth(carry: Node, value: object) -> set[int] | None:

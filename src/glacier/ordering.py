@@ -7,7 +7,7 @@ only where nothing here orders them.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from itertools import groupby
@@ -17,6 +17,7 @@ from glacier.access import Touch, reaches_out, touches
 from glacier.annotations import UNKNOWN, may_be_lazy
 from glacier.errors import GraphError, listed
 from glacier.graph import Edge, EdgeKind, Graph, Node
+from glacier.groups import Group, Inference, bodies
 from glacier.nesting import Loop
 from glacier.task import Task
 from glacier.trace import Handle, Plan, handles_in
@@ -31,7 +32,8 @@ def ordered(plan: Plan, result: object, *, infer: bool) -> Graph:
     Args:
         plan: what the body recorded.
         result: what the body returned.
-        infer: whether resources and checks order nodes too (`@pipeline(infer=...)`).
+        infer: whether resources and checks order nodes too (`@pipeline(infer=...)`); pipelines called in the body say
+            it for theirs.
 
     Raises:
         GraphError: a `depends_on` names a task that the body never calls, or nodes wait for each other.
@@ -44,13 +46,16 @@ def ordered(plan: Plan, result: object, *, infer: bool) -> Graph:
         warnings=plan.warnings,
         loops=plan.loops,
         loop_of=plan.loop_of,
+        grouped=plan.grouped,
     )
     _add_branches(plan, graph)
+    _add_loops(graph)
     _Explicit(plan, graph).add()
     in_run_order = graph.order
     del graph.order  # the edges below agree with it, but it is found again with them
-    if infer:
-        _Inferred(graph).add(in_run_order, plan)
+    inference = Inference(plan.grouped, infer=infer)
+    if inference.anywhere:
+        _Inferred(graph, inference).add(in_run_order, plan)
     return graph
 
 
@@ -61,16 +66,29 @@ def _add_branches(plan: Plan, graph: Graph) -> None:
             graph.ordering.setdefault(index, []).append(edge)
 
 
+def _add_loops(graph: Graph) -> None:
+    """Lets what begins a turn of a loop wait for what the loop goes over."""
+    for index, loop in graph.loop_of.items():
+        node = graph.nodes[index]
+        inside = any(loop in at.around() for source in graph.upstream(index) if (at := graph.loop_of.get(source)))
+        if not node.hidden and not inside:
+            edge = Edge(loop.items, index, "loop", "it runs once for each item of it")
+            graph.ordering.setdefault(index, []).append(edge)
+
+
 def _exclude(one: tuple[tuple[int, bool], ...], other: tuple[tuple[int, bool], ...]) -> bool:
     """Whether two nodes stand on different sides of a branch, so that never both run."""
     return any((condition, not wanted) in other for condition, wanted in one)
 
 
 class _Explicit:
+    """Orders nodes as `depends_on` and `.after` say; both mean the calls of the pipeline whose body has the call."""
+
     def __init__(self, plan: Plan, graph: Graph) -> None:
         self.plan = plan
         self.graph = graph
-        self.barriers: dict[object, int] = {}
+        self.barriers: dict[tuple[Task[..., Any], Group | None], int] = {}
+        self.calls: dict[object, dict[Group | None, list[int]]] = {}
 
     def add(self) -> None:
         for task, calls in list(self.plan.calls.items()):
@@ -85,28 +103,49 @@ class _Explicit:
                     self._wait([index], value.origin, "`.after(...)` names it")
 
     def _wait(self, targets: list[int], upstream: Task[..., Any], reason: str) -> None:
-        sources = self.plan.calls.get(upstream.origin, [])
-        if not sources:
-            raise self._never_called(self.graph.nodes[targets[0]], upstream)
-        if len(sources) > 1 and len(sources) * len(targets) > _MOST_DIRECT_EDGES:
-            sources = [self._barrier(upstream, sources)]
+        for scope, same in self._by_scope(targets, upstream).items():
+            sources = self._called(upstream)[scope]
+            if len(sources) > 1 and len(sources) * len(same) > _MOST_DIRECT_EDGES:
+                sources = [self._barrier(upstream, scope, sources)]
+            for target in same:
+                for source in sources:
+                    if source != target:
+                        self._edge(source, target, reason)
+
+    def _by_scope(self, targets: list[int], upstream: Task[..., Any]) -> dict[Group | None, list[int]]:
+        """Gives the targets by the innermost pipeline around them that calls `upstream`; None is the whole."""
+        called = self._called(upstream)
+        scopes: dict[Group | None, list[int]] = {}
         for target in targets:
-            for source in sources:
-                if source != target:
-                    self._edge(source, target, reason)
+            around = (*reversed(bodies(self.plan.grouped.get(target, ()))), None)
+            scope = next((group for group in around if group in called), None)
+            if scope not in called:
+                raise self._never_called(self.graph.nodes[target], upstream)
+            scopes.setdefault(scope, []).append(target)
+        return scopes
+
+    def _called(self, task: Task[..., Any]) -> Mapping[Group | None, list[int]]:
+        """Gives the calls of a task by the pipelines that hold them."""
+        called = self.calls.get(task.origin)
+        if called is None:
+            called = self.calls[task.origin] = {}
+            for index in self.plan.calls.get(task.origin, ()):
+                for group in (None, *bodies(self.plan.grouped.get(index, ()))):
+                    called.setdefault(group, []).append(index)
+        return called
 
     def _edge(self, source: int, target: int, reason: str) -> None:
         work = self.graph.nodes[source].work
         gate = isinstance(work, Task) and work.is_gate
         self.graph.ordering.setdefault(target, []).append(Edge(source, target, "explicit", reason, gate=gate))
 
-    def _barrier(self, task: Task[..., Any], sources: list[int]) -> int:
-        if task.origin not in self.barriers:
-            barrier = add_barrier(self.graph, f"every {task.name}", sources)
-            self.barriers[task.origin] = barrier
+    def _barrier(self, task: Task[..., Any], scope: Group | None, sources: list[int]) -> int:
+        known = self.barriers.get((task.origin, scope))
+        if known is None:
+            known = self.barriers[task.origin, scope] = add_barrier(self.graph, f"every {task.name}", sources)
             for source in sources:
-                self._edge(source, barrier, f"every call of `{task.name}`")
-        return self.barriers[task.origin]
+                self._edge(source, known, f"every call of `{task.name}`")
+        return known
 
     def _never_called(self, node: Node, upstream: Task[..., Any]) -> GraphError:
         called = dict.fromkeys(task.name for task in self.plan.calls if isinstance(task, Task))
@@ -158,8 +197,9 @@ def _could_match(glob: str, path: str) -> bool:
 class _Inferred:
     """Orders nodes that touch overlapping URIs. The URIs form a tree by path, so that a node sees only its own."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, inference: Inference) -> None:
         self.graph = graph
+        self.inference = inference
         self.root = _Place("", [], None)
         self.unread: dict[int, dict[str, str]] = {}  # by node, the URIs and labels its LazyFrame has still to read
         self.guarded: dict[int, tuple[tuple[int, bool], ...]] = {}
@@ -231,7 +271,8 @@ class _Inferred:
                 for source in met.readers:
                     self._edge(source, now, "resource", f"it reads `{shown}`, overwritten here", needed=False)
         may_not_run = node.index in self.guarded or node.index in self.graph.loop_of
-        if access.writes and may_not_run:  # so what came before still counts
+        if access.writes and (may_not_run or not self.inference.supersedes(node.index)):
+            # it may not run, or not wait for what came before: that still counts
             place.writers.append(now)
         elif access.writes:
             _forget(place)
@@ -258,6 +299,8 @@ class _Inferred:
         if only_across or source == target or source in self.graph.nodes[target].data or source in self.extra[target]:
             return
         if _exclude(self.guarded.get(source, ()), self.guarded.get(target, ())):
+            return
+        if not self.inference.orders(source, target):
             return
         if not any(edge.source == source for edge in self.graph.ordering.get(target, ())):
             self.extra[target][source] = Edge(source, target, kind, reason, needed=needed, gate=kind == "gate")

@@ -7,14 +7,16 @@ import inspect
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from enum import StrEnum
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
-from glacier.annotations import Signature, can_be, shown, signature_of
-from glacier.errors import ConfigError, GlacierError, GraphError, InputError, Site, did_you_mean, in_package, listed
+from glacier.annotations import Signature, signature_of
+from glacier.errors import ConfigError, GlacierError, GraphError, Site, in_package, listed
 from glacier.graph import Graph
+from glacier.inlining import bound, checked, inlining, refuse_options
 from glacier.source import definition_line
 from glacier.task import Task
-from glacier.trace import Handle, Plan, current_plan, handles_in, planning
+from glacier.trace import Handle, Plan, calling, current_plan, handles_in, planning
 from glacier.work import Input
 
 if TYPE_CHECKING:
@@ -64,16 +66,27 @@ class Pipeline(Generic[P, R_co]):
         """The line of the body's `def`."""
         return Site(self.function.__code__.co_filename, definition_line(self.function))
 
-    @functools.cached_property
+    @property
     def signature(self) -> Signature:
         """The parameters, which a run takes as inputs, and the result, with resolved types."""
+        return self._signature
+
+    @functools.cached_property
+    def _signature(self) -> Signature:
         return signature_of(self.function)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Runs the body as ordinary Python; inside another pipeline's body its calls join that one's graph."""
-        if current_plan() is None:
+        """Runs the body as ordinary Python; in another pipeline's body its calls join that one's graph as a group."""
+        plan = current_plan()
+        if plan is None:
             return self.function(*args, **kwargs)
-        return cast("R_co", self._staged(*args, **kwargs))
+        frame = calling(sys._getframe(1))
+        positional, named = bound(self, args, kwargs, Site.of_frame(frame))
+        if not inspect.iscoroutinefunction(self.function):
+            return cast("R_co", self._inlined(plan, frame, positional, named))
+        coroutine: Any = self._awaited(plan, frame, positional, named)
+        coroutine.__name__ = coroutine.__qualname__ = self.__name__
+        return cast("R_co", coroutine)
 
     @overload
     def run(
@@ -114,6 +127,8 @@ class Pipeline(Generic[P, R_co]):
     ) -> Any:
         """Runs the pipeline here, or analyzes it.
 
+        Inside another pipeline's body, `run(inputs={...})` is a call: its calls join that one's graph as a group.
+
         Args:
             mode: `"local"` runs every task and gives the body's result; `"analyze"` runs none and gives an `Analysis`.
             inputs: values for the body's parameters, by name.
@@ -142,14 +157,23 @@ class Pipeline(Generic[P, R_co]):
         >>> doubled.run(inputs={"x": 21})
         42
         """
-        if current_plan() is not None and mode == "local":
-            body = cast("Callable[..., R_co]", self.function)  # `_given` checks the names
-            return body(**self._given(inputs or {}, partial=False))
         match mode:
             case "analyze":
                 from glacier.report.analysis import analyze
 
                 return analyze(self.plan(inputs, partial=True))
+            case "local" if (outer := current_plan()) is not None:
+                frame = sys._getframe(1)
+                site = Site.of_frame(frame)
+                own: dict[str, bool] = {
+                    "max_workers": max_workers is not None,
+                    "executor": executor != "threads",
+                    "on_failure": on_failure != "stop",
+                    "replace": replace is not None,
+                    "progress": progress is not False,
+                }
+                refuse_options(self, outer, [name for name, given in own.items() if given], site)
+                return self._inlined(outer, frame, (), checked(self, inputs or {}, site, partial=False))
             case "local":
                 from glacier.execution.scheduler import RunOptions, execute
 
@@ -189,13 +213,20 @@ class Pipeline(Generic[P, R_co]):
         """
         from glacier.ordering import ordered
 
-        given = self._given(inputs or {}, partial=partial)
-        plan = Plan(self.name)
+        outer = current_plan()
+        if outer is not None:
+            raise GraphError(
+                f"pipeline `{self.name}` is analyzed or drawn inside the body of pipeline `{outer.name}`",
+                site=Site.of_caller(sys._getframe(1)),
+                fix=f"do that outside of the body; to make it a part of `{outer.name}`, call it",
+            )
+        given = checked(self, inputs or {}, self.site, partial=partial)
+        plan = Plan(self.name, self)
         with planning(plan):
             for parameter in self.signature.parameters:
                 if parameter.required and not parameter.variadic and parameter.name not in given:
                     given[parameter.name] = plan.record(Input(parameter.name, parameter.type), (), {}, sys._getframe())
-            result = self._traced(given)
+            result = self._traced((), given)
             for index in handles_in(result):
                 plan.check_reached(Handle(plan.nodes[index], plan), None)
         return ordered(plan, result, infer=self.infer)
@@ -206,10 +237,17 @@ class Pipeline(Generic[P, R_co]):
 
         return staged(self.function)
 
-    def _traced(self, given: dict[str, object]) -> object:
+    def _inlined(self, plan: Plan, frame: FrameType, args: tuple[object, ...], kwargs: dict[str, Any]) -> object:
+        with inlining(plan, self, frame):
+            return self._traced(args, kwargs)
+
+    async def _awaited(self, plan: Plan, frame: FrameType, args: tuple[object, ...], kwargs: dict[str, Any]) -> Any:
+        """As in a plain call, nothing happens before the call of an `async def` body is awaited."""
+        return self._inlined(plan, frame, args, kwargs)
+
+    def _traced(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> object:
         try:
-            body = self._staged  # the names were checked against the signature
-            result = body(**given)
+            result = self._staged(*args, **kwargs)
             return _sent(result, self) if inspect.iscoroutine(result) else result
         except GlacierError:
             raise
@@ -219,32 +257,6 @@ class Pipeline(Generic[P, R_co]):
                 site=_innermost_site(error) or self.site,
                 fix="what depends on data belongs in a task; the body runs before there is any",
             ) from error
-
-    def _given(self, inputs: Inputs, *, partial: bool) -> dict[str, object]:
-        """Gives the inputs, checked against the parameters."""
-        parameters = {p.name: p for p in self.signature.parameters if not p.variadic}
-        for name in inputs:
-            if name not in parameters:
-                near = did_you_mean(name, parameters) or list(parameters)
-                takes = f"did you mean {listed(near)}?" if near else "it takes none"
-                raise InputError(f"pipeline `{self.name}` has no input `{name}`", site=self.site, fix=takes)
-        missing = [name for name, p in parameters.items() if p.required and name not in inputs]
-        if missing and not partial:
-            example = ", ".join(f"{name!r}: ..." for name in missing)
-            raise InputError(
-                f"pipeline `{self.name}` is missing {'input' if len(missing) == 1 else 'inputs'} {listed(missing)}",
-                site=self.site,
-                fix=f"pass inputs={{{example}}}",
-            )
-        for name, value in inputs.items():
-            wanted = parameters[name].type
-            if not can_be(type(value), wanted):
-                raise InputError(
-                    f"pipeline `{self.name}` takes input `{name}` as {shown(wanted)}, but got {shown(type(value))}",
-                    site=self.site,
-                    fix=f"pass a value of type {shown(wanted)}",
-                )
-        return dict(inputs)
 
     def __repr__(self) -> str:
         return f"<pipeline {self.name}>"

@@ -14,10 +14,10 @@ from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast,
 
 from glacier.annotations import UNKNOWN, Parameter, Signature, can_be, frame_kind, shown, signature_of
 from glacier.errors import ConfigError, GraphError, Site, listed
-from glacier.graph import Resource
+from glacier.graph import Resource, Work
 from glacier.loops import mapped
 from glacier.source import definition_line
-from glacier.trace import Handle, Plan, current_plan
+from glacier.trace import Handle, Plan, calling, current_plan
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -97,7 +97,7 @@ class Task(Generic[P, R_co]):
         plan = current_plan()
         if plan is None:
             return self.function(*args, **kwargs)
-        return cast("R_co", self.record(plan, args, kwargs, sys._getframe(1)))
+        return cast("R_co", self.record(plan, args, kwargs, calling(sys._getframe(1))))
 
     def after(self, *upstream: object) -> Callable[P, R_co]:
         """Gives this task for one call that also waits for `upstream`: results of calls, or tasks (every call of them).
@@ -172,13 +172,13 @@ class Task(Generic[P, R_co]):
     def _check_edge(self, place: int | str, value: Handle, frame: FrameType) -> None:
         source = value.glacier_node.work
         parameter = self._parameter(place)
-        produced = source.signature.returns if isinstance(source, Task) else getattr(source, "annotation", UNKNOWN)
+        produced = given_by(source)
         if parameter is not None and not can_be(produced, parameter.type):
             raise GraphError(
                 f"task `{self.name}` takes `{parameter.name}` as {shown(parameter.type)}, "
                 f"but `{source.name}` gives {shown(produced)}",
                 site=Site.of_frame(frame),
-                fix=_fitting_fix(self.name, parameter, source.name, produced),
+                fix=fitting_fix(self.name, parameter, source.name, produced),
             )
         self._fitting.add((place, value.glacier_node.work))
 
@@ -257,7 +257,7 @@ class _After(Generic[P, R]):
         plan = current_plan()
         if plan is None:
             return self._task.function(*args, **kwargs)
-        frame = sys._getframe(1)
+        frame = calling(sys._getframe(1))
         for value in self._upstream:
             if not isinstance(value, Handle | Task):
                 raise GraphError(
@@ -309,13 +309,19 @@ class _Missing:
 
     def _result_of(self, task: Task[..., Any]) -> object:
         """The latest call of `task` in this body, or a call made now where the body has none."""
-        calls = self.plan.calls.get(task.origin)
-        if calls:
-            return Handle(self.plan.nodes[calls[-1]], self.plan)
+        call = self.plan.latest_call(task.origin)
+        if call is not None:
+            return Handle(self.plan.nodes[call], self.plan)
         return task.record(self.plan, (), {}, self.frame)
 
 
-def _fitting_fix(task: str, parameter: Parameter, source: str, produced: object) -> str:
+def given_by(work: Work) -> object:
+    """Gives the annotated type of what a node's work gives; `UNKNOWN` where there is none."""
+    return work.signature.returns if isinstance(work, Task) else getattr(work, "annotation", UNKNOWN)
+
+
+def fitting_fix(task: str, parameter: Parameter, source: str, produced: object) -> str:
+    """Gives the edit that makes a result fit a parameter of a task or pipeline."""
     match frame_kind(produced), frame_kind(parameter.type):
         case "LazyFrame", "DataFrame":
             lazily = f"annotate `{parameter.name}` as pl.LazyFrame and collect in `{task}`"

@@ -11,12 +11,13 @@ from collections.abc import Callable, Generator, Iterator, Mapping, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import fields, is_dataclass
-from types import FrameType, GeneratorType, NoneType
-from typing import Any, NoReturn, TypeVar, cast
+from types import CoroutineType, FrameType, GeneratorType, NoneType
+from typing import Any, NamedTuple, NoReturn, TypeVar, cast
 
 from glacier.annotations import UNKNOWN
 from glacier.errors import GraphError, Site
 from glacier.graph import Node, Resource, Work
+from glacier.groups import Group, GroupPath, bodies
 from glacier.nesting import Loop
 from glacier.work import Expression, Located, StorageCall, Unset
 
@@ -25,6 +26,15 @@ M = TypeVar("M", bound=Callable[..., Any])
 _DEEPEST = 100
 _USED_UP = (GeneratorType, map, filter, zip)
 _PLAIN = frozenset({NoneType, bool, int, float, complex, str, bytes})
+
+
+class Depth(NamedTuple):
+    """How many guards, loops, regions and groups are open at a moment of planning."""
+
+    guards: int
+    within: int
+    regions: int
+    groups: int
 
 
 class Plan:
@@ -46,10 +56,14 @@ class Plan:
         given: the containers that tasks were given, by identity, with the node that got each last.
         warnings: what a person should know before running.
         prepared: resources whose place must be made ready before the run, because the body asked for their URI.
+        body: the pipeline that is planned.
+        groups: what is being called in it now (another pipeline, and one in that), outermost first.
+        grouped: for each node recorded in groups, those.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, body: object = None) -> None:
         self.name = name
+        self.body = body
         self.nodes: list[Node] = []
         self.calls: defaultdict[object, list[int]] = defaultdict(list)
         self.after: dict[int, tuple[object, ...]] = {}
@@ -64,6 +78,25 @@ class Plan:
         self.given: dict[int, tuple[object, Node]] = {}
         self.warnings: list[str] = []
         self.prepared: dict[Resource, None] = {}
+        self.groups: list[Group] = []
+        self.grouped: dict[int, GroupPath] = {}
+
+    def open(self) -> Depth:
+        """Gives how many branches, loops and pipelines are being planned now."""
+        return Depth(len(self.guards), len(self.within), len(self.regions), len(self.groups))
+
+    def close(self, depth: Depth) -> None:
+        """Leaves the branches, loops and pipelines that were opened since, as an exception that is caught does."""
+        del self.guards[depth.guards :], self.within[depth.within :]
+        del self.regions[depth.regions :], self.groups[depth.groups :]
+
+    def latest_call(self, origin: object) -> int | None:
+        """Gives the last call of a task in the body that is being called now, or in a pipeline called there."""
+        calls = self.calls.get(origin)
+        if not calls:
+            return None
+        inside = bodies(self.groups)
+        return calls[-1] if not inside or inside[-1] in self.grouped.get(calls[-1], ()) else None
 
     def record(
         self, work: Work, args: tuple[object, ...], kwargs: Mapping[str, object], frame: FrameType | None
@@ -95,6 +128,8 @@ class Plan:
             self.loop_of[index] = self.within[-1]
         for container in taking.containers:
             self.given[id(container)] = container, node
+        if self.groups:
+            self.grouped[index] = tuple(self.groups)
         return Handle(node, self)
 
     def check_reached(self, handle: Handle, frame: FrameType | None) -> None:
@@ -194,6 +229,14 @@ class _Arguments:
             raise value.glacier_refusal()
         if type(value) in (list, dict, set):
             self.containers.append(value)
+        if isinstance(value, CoroutineType):
+            name = value.__name__
+            value.close()  # this error says what Python's warning would
+            raise GraphError(
+                f"a coroutine of `{name}`, which nobody awaits, is passed to a task",
+                site=Site.of_caller(sys._getframe(1)),
+                fix=f"pass `await {name}(...)`, in an `async def` body",
+            )
         self.depth += 1
         taken = rebuilt(value, self.take)
         self.depth -= 1
@@ -417,6 +460,14 @@ class Handle:
     __call__ = _refusal("it is called as a function")
     __enter__ = __exit__ = _refusal("`with` needs its value")
     __next__ = _refusal("`next` needs its items")
+
+
+def calling(frame: FrameType) -> FrameType:
+    """Gives the frame of the user's call, from the one that called: `handle.pipe(f)` stands for `f(handle)`."""
+    return frame.f_back or frame if frame.f_code is _PIPE else frame
+
+
+_PIPE = Handle.pipe.__code__
 
 
 def foreign(handle: Handle, plan: Plan) -> GraphError:

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from glacier import Bucket, pipeline, task
+from glacier import Bucket, composite_resource, pipeline, task
 from glacier.providers import LocalProvider
 
 provider = LocalProvider()
@@ -24,6 +24,11 @@ class Model:
         return float(df.height)
 
 
+@composite_resource
+def lake(provider: LocalProvider, name: str) -> dict[str, Bucket]:
+    return {"raw": provider.bucket(name, path="data.parquet")}
+
+
 @pipeline
 def report() -> int:
     df = load("sales")  # refused
@@ -36,6 +41,8 @@ def report() -> int:
     return len(wrong)
 
 
+lake("sales")  # refused
+member: int = lake(provider, "sales")["raw"]  # refused
 report.run(mode="locla")  # refused
 report.run(executor="thread")  # refused
 report.run(mode="analyze", max_workers=2)  # refused

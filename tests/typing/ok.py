@@ -1,14 +1,16 @@
 """What the type checkers must see through: arguments, results, overloads. Checked, never run."""
 
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from typing import Any, assert_type
 
 import polars as pl
 
-from glacier import Bucket, ExecutionMode, pipeline, task
+from glacier import Bucket, ExecutionMode, composite_resource, pipeline, task
 from glacier.providers import LocalProvider
 from glacier.report.analysis import Analysis
 from glacier.report.diagram import Diagram
+from glacier.report.findings import GroupInfo
 
 provider = LocalProvider()
 
@@ -71,3 +73,36 @@ assert_type(other.run(), bytes)
 analysis = report.run(mode="analyze")
 assert_type(len(analysis["tasks"]), int)
 names: list[str] = [str(name) for level in analysis["execution_levels"] for name in level]
+
+
+@dataclass(frozen=True)
+class Zone:
+    landing: Bucket
+    days: int
+
+
+@composite_resource
+def lake(provider: LocalProvider, name: str, *, stages: int = 2) -> dict[str, Bucket]:
+    return {"raw": provider.bucket(f"{name}-raw", path="data.parquet")}
+
+
+@composite_resource(name="area")
+def zone(provider: LocalProvider) -> Zone:
+    return Zone(provider.bucket("landing", path="data.parquet"), 30)
+
+
+assert_type(lake(provider, "sales", stages=3), dict[str, Bucket])
+assert_type(zone(provider), Zone)
+assert_type(zone(provider).landing, Bucket)
+
+
+@pipeline
+def composed(df: pl.LazyFrame) -> pl.DataFrame:
+    whole = report(1.0)
+    assert_type(whole, pl.DataFrame)
+    assert_type(report.run(mode="local", inputs={"limit": 2.0}), pl.DataFrame)
+    return above(df, column="amount")
+
+
+assert_type(analysis["groups"], list[GroupInfo])
+assert_type(analysis["resources"][0]["group"], str | None)

@@ -23,6 +23,7 @@ class NodeRecord:
         rows: rows of the frame it returned or wrote, where that is known without extra work.
         reason: why it was skipped, or what it failed with.
         turns: in a loop over a result how many times it ran; its seconds and rows are then sums over these.
+        groups: the names of the groups it is in (pipelines called in the body), outermost first.
     """
 
     name: str
@@ -32,6 +33,7 @@ class NodeRecord:
     rows: int | None = None
     reason: str | None = None
     turns: int | None = None
+    groups: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

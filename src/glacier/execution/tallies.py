@@ -84,12 +84,12 @@ class Tallies:
             reason: why it was skipped.
             begun: the clock when the run began.
         """
-        name, done = self._graph.names[index], self._done.get(index)
+        name, done, groups = self._graph.names[index], self._done.get(index), self._graph.path(index)
         if done is None:
-            return NodeRecord(name, state, reason=reason)
+            return NodeRecord(name, state, reason=reason, groups=groups)
         if done.error is not None:
             reason = _summary(done.error)
-        return NodeRecord(name, state, done.began - begun, done.seconds, done.rows, reason)
+        return NodeRecord(name, state, done.began - begun, done.seconds, done.rows, reason, groups=groups)
 
     def of_turns(self, index: int, begun: float) -> NodeRecord:
         """Gives the record of a node in a loop, over all its turns."""
@@ -100,7 +100,8 @@ class Tallies:
         reason = turns.reason if turns.state != "succeeded" else None
         if turns.failed and reason is not None and ran > 1:
             reason = f"{turns.failed:,} of {ran:,} turns failed, one with {reason}"
-        return NodeRecord(self._graph.names[index], turns.state, started, seconds, turns.rows, reason, ran)
+        name, groups = self._graph.names[index], self._graph.path(index)
+        return NodeRecord(name, turns.state, started, seconds, turns.rows, reason, ran, groups)
 
     def _of(self, index: int) -> _Turns:
         return self._turns.setdefault(index, _Turns())

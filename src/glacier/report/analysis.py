@@ -10,9 +10,18 @@ from glacier.access import touches
 from glacier.annotations import UNKNOWN, shown
 from glacier.report.analysis_html import html
 from glacier.report.analysis_text import text
-from glacier.report.findings import AnalysisDict, CallInfo, EdgeInfo, InputInfo, Key, ResourceInfo, TaskName
+from glacier.report.findings import (
+    AnalysisDict,
+    CallInfo,
+    EdgeInfo,
+    GroupInfo,
+    InputInfo,
+    Key,
+    ResourceInfo,
+    TaskName,
+)
 from glacier.report.fitting import counted
-from glacier.task import Task
+from glacier.task import Task, given_by
 from glacier.trace import handles_in
 from glacier.work import Input
 
@@ -55,6 +64,8 @@ class Analysis(Mapping[Key, object]):
     def __getitem__(self, key: Literal["resources"]) -> list[ResourceInfo]: ...
     @overload
     def __getitem__(self, key: Literal["calls"]) -> list[CallInfo]: ...
+    @overload
+    def __getitem__(self, key: Literal["groups"]) -> list[GroupInfo]: ...
     @overload
     def __getitem__(self, key: Literal["inputs"]) -> list[InputInfo]: ...
     @overload
@@ -110,7 +121,8 @@ def analyze(graph: Graph) -> Analysis:
             "execution_levels": [[names[index] for index in level] for level in levels],
             "edges": _edges(graph, names),
             "resources": _resources(visible, names),
-            "calls": [_call(node, names[node.index], level_of[node.index]) for node in visible],
+            "calls": [_call(graph, node, names[node.index], level_of[node.index]) for node in visible],
+            "groups": _groups(graph, visible, names),
             "inputs": [
                 {"name": node.work.name, "type": _type(node.work.annotation)}
                 for node in graph.nodes
@@ -163,10 +175,13 @@ def _resources(visible: list[Node], names: list[TaskName]) -> list[ResourceInfo]
                     "name": resource.label,
                     "uri": resource.uri,
                     "provider": resource.provider_name,
+                    "group": None,
                     "read_by": [],
                     "written_by": [],
                     "uncertain": [],
                 }
+            if resource.group and info["group"] is None:
+                info["group"] = "/".join(resource.group)
             noted = {
                 "read_by": touch.access.reads,
                 "written_by": touch.access.writes,
@@ -178,18 +193,44 @@ def _resources(visible: list[Node], names: list[TaskName]) -> list[ResourceInfo]
     return list(found.values())
 
 
-def _call(node: Node, name: TaskName, level: int) -> CallInfo:
+def _groups(graph: Graph, visible: list[Node], names: list[TaskName]) -> list[GroupInfo]:
+    """Gives the groups that hold a task, directly or in a group inside them, in the order of their calls."""
+    found: dict[str, GroupInfo] = {}
+    for node in visible:
+        path = graph.grouped.get(node.index, ())
+        parent: str | None = None
+        for group in path:
+            name, site = graph.groups[group], group.site
+            if name not in found:
+                found[name] = {
+                    "name": name,
+                    "kind": group.kind,
+                    "file": site.path,
+                    "line": site.line,
+                    "parent": parent,
+                    "tasks": [],
+                    "groups": [],
+                }
+                if parent is not None:
+                    found[parent]["groups"].append(name)
+            parent = name
+        if parent is not None:
+            found[parent]["tasks"].append(names[node.index])
+    return list(found.values())
+
+
+def _call(graph: Graph, node: Node, name: TaskName, level: int) -> CallInfo:
     work = node.work
     site = node.site
-    returns = work.signature.returns if isinstance(work, Task) else getattr(work, "annotation", UNKNOWN)
     return {
         "name": name,
         "task": work.name,
         "variable": node.variable,
+        "group": next(reversed(graph.path(node.index)), None),
         "file": site.path,
         "line": site.line,
         "level": level,
-        "returns": _type(returns),
+        "returns": _type(given_by(work)),
     }
 
 

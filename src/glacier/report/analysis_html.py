@@ -26,7 +26,7 @@ def html(content: AnalysisDict) -> str:
 
     >>> content: AnalysisDict = {
     ...     "name": "a<b", "tasks": [], "execution_levels": [], "edges": [],
-    ...     "resources": [], "calls": [], "inputs": [], "warnings": [],
+    ...     "resources": [], "calls": [], "groups": [], "inputs": [], "warnings": [],
     ... }
     >>> "<strong>a&lt;b</strong>" in html(content)
     True
@@ -35,9 +35,11 @@ def html(content: AnalysisDict) -> str:
     of = f"{counted(tasks, 'task')} in {counted(levels, 'level')}"
     inputs = [(i["name"], i["type"] or "") for i in content["inputs"]]
     reasons = [(edge["kind"], edge["reason"]) for edge in content["edges"] if edge["kind"] != "data"]
+    groups = [(g["name"], ", ".join(g["groups"]), _names(g["tasks"])) for g in content["groups"][: _MOST + 1]]
     resources = [
         (
             r["name"],
+            r["group"] or "",
             r["provider"],
             r["uri"],
             _names(r["read_by"], r["uncertain"]),
@@ -53,8 +55,11 @@ def html(content: AnalysisDict) -> str:
         f'<div><strong>{escape(content["name"])}</strong> <span class="quiet">{of}</span></div>'
         + _table(("input", "type"), inputs, len(inputs))
         + _table(("level", "tasks"), numbered, levels)
+        + _table(("group", "groups in it", "tasks"), groups, len(content["groups"]))
         + _table(("order", "why"), reasons, len(reasons))
-        + _table(("resource", "provider", "uri", "read by", "written by"), resources, len(content["resources"]))
+        + _table(
+            ("resource", "group", "provider", "uri", "read by", "written by"), resources, len(content["resources"])
+        )
         + _table(("warnings",), [(warning,) for warning in content["warnings"]], len(content["warnings"]))
         + "</div>"
     )

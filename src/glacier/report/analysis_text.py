@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from glacier.report.fitting import columns, counted, cut, padded, printable, shortened
 
 if TYPE_CHECKING:
-    from glacier.report.findings import AnalysisDict, CallInfo, ResourceInfo, TaskName
+    from glacier.report.findings import AnalysisDict, CallInfo, GroupInfo, ResourceInfo, TaskName
 
 _MOST_TASKS = 100
 """A text or page of more tasks than these shows calls of one task in a level as one line."""
@@ -40,6 +40,7 @@ class _Report:
             typed = [f"{i['name']}: {i['type']}" if i["type"] else i["name"] for i in content["inputs"]]
             self._add("inputs   " + ", ".join(typed))
         self._add_levels()
+        self._add_groups()
         reasons = [edge["reason"] for edge in content["edges"] if edge["kind"] != "data"]
         self._section("order that no value explains", reasons)
         self._add_resources()
@@ -67,9 +68,25 @@ class _Report:
         if len(levels) > _MOST_LINES:
             self._add(f"... and {counted(len(levels) - _MOST_LINES, 'more level')}")
 
+    def _add_groups(self) -> None:
+        groups = self.content["groups"]
+        depths: dict[str | None, int] = {None: -1}
+        rows: list[tuple[str, ...]] = []
+        for group in groups[:_MOST_LINES]:
+            depth = depths[group["name"]] = depths[group["parent"]] + 1
+            name = group["name"].removeprefix(f"{group['parent']}/")
+            tasks = [task.removeprefix(f"{group['name']}/") for task in group["tasks"]]
+            rows.append(("  " * depth + name, _site(group), _some(tasks)))
+        if rows:
+            self.lines += ["", "groups"]
+        for line in _columns(rows, self.width - 2):
+            self._add("  " + line)
+        if len(groups) > _MOST_LINES:
+            self._add(f"  ... and {len(groups) - _MOST_LINES:,} more")
+
     def _add_resources(self) -> None:
         resources = self.content["resources"]
-        rows = [(r["name"], r["provider"], r["uri"], _touched(r)) for r in resources[:_MOST_LINES]]
+        rows = list(_resource_lines(resources[:_MOST_LINES]))
         if rows:
             self.lines += ["", "resources"]
         for line in _columns(rows, self.width - 2):
@@ -115,7 +132,20 @@ def _call_lines(calls: list[CallInfo], total: int, waits: Mapping[str, list[str]
         yield f"... and {len(by_task) - _MOST_LINES:,} more", "", ""
 
 
-def _site(call: CallInfo) -> str:
+def _resource_lines(resources: list[ResourceInfo]) -> Iterator[tuple[str, ...]]:
+    """Gives name, provider, URI and use of each resource; those of a composite together, below its name."""
+    by_group: dict[str | None, list[ResourceInfo]] = {}
+    for place, info in enumerate(resources):
+        by_group.setdefault(info["group"] or f" {place}", []).append(info)
+    for group, same in by_group.items():
+        grouped = same[0]["group"] is not None
+        if grouped:
+            yield str(group), "", "", ""
+        for info in same:
+            yield f"{'  ' if grouped else ''}{info['name']}", info["provider"], info["uri"], _touched(info)
+
+
+def _site(call: CallInfo | GroupInfo) -> str:
     return f"{call['file']}:{call['line']}"
 
 

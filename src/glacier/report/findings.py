@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal, TypedDict
 
 from glacier.graph import EdgeKind
+from glacier.groups import GroupKind
 
 
 class TaskName(str):
@@ -28,12 +29,14 @@ class ResourceInfo(TypedDict):
     """A resource and the nodes that touch it.
 
     Attributes:
+        group: the composite resource it is a part of; of nested ones all, `platform/create_data_lake[sales]`.
         uncertain: nodes whose code does not tell what they do; each is in `read_by` and `written_by` too.
     """
 
     name: str
     uri: str
     provider: str
+    group: str | None
     read_by: list[TaskName]
     written_by: list[TaskName]
     uncertain: list[TaskName]
@@ -45,6 +48,7 @@ class CallInfo(TypedDict):
     Attributes:
         task: the task's name, or `bucket.verb`; many calls may share it.
         variable: what the call is assigned to.
+        group: the name of the innermost group it is in; None for those in the pipeline's own body.
         level: its index in `execution_levels`.
         returns: the annotated result; None where it is not annotated.
     """
@@ -52,10 +56,29 @@ class CallInfo(TypedDict):
     name: TaskName
     task: str
     variable: str | None
+    group: str | None
     file: str
     line: int
     level: int
     returns: str | None
+
+
+class GroupInfo(TypedDict):
+    """A pipeline called in the body: where, and what it calls itself.
+
+    Attributes:
+        parent: the group in which it is called; None for the pipeline's own body.
+        tasks: the calls of its body.
+        groups: the pipelines called in its body, each an entry of its own.
+    """
+
+    name: str
+    kind: GroupKind
+    file: str
+    line: int
+    parent: str | None
+    tasks: list[TaskName]
+    groups: list[str]
 
 
 class InputInfo(TypedDict):
@@ -65,7 +88,7 @@ class InputInfo(TypedDict):
     type: str | None
 
 
-Key = Literal["name", "tasks", "execution_levels", "edges", "resources", "calls", "inputs", "warnings"]
+Key = Literal["name", "tasks", "execution_levels", "edges", "resources", "calls", "groups", "inputs", "warnings"]
 
 
 class AnalysisDict(TypedDict):
@@ -77,5 +100,6 @@ class AnalysisDict(TypedDict):
     edges: list[EdgeInfo]
     resources: list[ResourceInfo]
     calls: list[CallInfo]
+    groups: list[GroupInfo]
     inputs: list[InputInfo]
     warnings: list[str]

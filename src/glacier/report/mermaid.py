@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from glacier.report.fitting import shortened
 
 if TYPE_CHECKING:
-    from glacier.report.picture import Arrow, ArrowKind, Picture, Shape, ShapeKind
+    from glacier.report.picture import Arrow, ArrowKind, Box, BoxKind, Picture, Shape, ShapeKind
 
 _SHAPES: dict[ShapeKind, tuple[str, str]] = {
     "task": ("(", ")"),
@@ -16,6 +17,7 @@ _SHAPES: dict[ShapeKind, tuple[str, str]] = {
     "barrier": ("[/", "/]"),
     "input": ("((", "))"),
     "resource": ("[(", ")]"),
+    "group": ("[[", "]]"),
 }
 _CLASSES: dict[ShapeKind, str] = {
     "task": "fill:#e8f0fe,stroke:#3367d6,color:#10254d",
@@ -24,6 +26,12 @@ _CLASSES: dict[ShapeKind, str] = {
     "barrier": "fill:#eceff3,stroke:#667085,color:#1d2433",
     "input": "fill:#f3e8fd,stroke:#7b3fb8,color:#2f1450",
     "resource": "fill:#f4f5f7,stroke:#667085,color:#1d2433",
+    "group": "fill:#e8f0fe,stroke:#3367d6,stroke-width:3px,color:#10254d",
+}
+_BOXES: dict[BoxKind, str] = {
+    "pipeline": "fill:#f7f9fe,stroke:#9db7ec,color:#10254d",
+    "loop": "fill:#f7f9fe,stroke:#9db7ec,color:#10254d,stroke-dasharray:6 4",
+    "composite": "fill:#fafbfc,stroke:#b8c0cc,color:#1d2433",
 }
 _LINES: dict[ArrowKind, str] = {
     "data": "-->",
@@ -31,6 +39,7 @@ _LINES: dict[ArrowKind, str] = {
     "resource": "-.->",
     "gate": "==>",
     "branch": "-.->",
+    "loop": "-->",
     "read": "-->",
     "write": "-->",
     "both": "<-->",
@@ -39,6 +48,7 @@ _STYLES: dict[ArrowKind, str] = {
     "explicit": "stroke-dasharray:7 4",
     "resource": "stroke-dasharray:2 4",
     "branch": "stroke:#7b3fb8",
+    "loop": "stroke:#3367d6,stroke-dasharray:12 3",
     "read": "stroke:#8a94a6",
     "write": "stroke:#8a94a6",
     "both": "stroke:#8a94a6",
@@ -51,10 +61,14 @@ _ESCAPES = {
 def mermaid(picture: Picture) -> str:
     """Gives a `flowchart LR` whose node ids stay the same as long as the body does."""
     lines = ["flowchart LR"]
-    lines += [f"    {_node(shape)}" for shape in picture.shapes]
+    lines += _inside(picture, None, "    ")
     lines += [f"    {_arrow(arrow, picture)}" for arrow in picture.arrows]
     used = {shape.kind for shape in picture.shapes}
     lines += [f"    classDef {kind} {style}" for kind, style in _CLASSES.items() if kind in used]
+    for kind, style in _BOXES.items():
+        keys = [box.key for box in picture.boxes if box.kind == kind]
+        if keys:
+            lines += [f"    classDef {kind} {style}", f"    class {','.join(keys)} {kind}"]
     for drawn, style in _STYLES.items():
         places = [str(place) for place, arrow in enumerate(picture.arrows) if arrow.kind == drawn]
         if places:
@@ -62,12 +76,35 @@ def mermaid(picture: Picture) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _inside(picture: Picture, box: int | None, indent: str) -> Iterator[str]:
+    """Gives the shapes of a box, or of the page, in order; a box inside it where its first shape comes."""
+    drawn: set[int] = set()
+    for shape in picture.shapes:
+        inner, around = None, shape.box
+        while around != box and around is not None:
+            inner, around = around, picture.boxes[around].parent
+        if around != box:
+            continue
+        if inner is None:
+            yield indent + _node(shape)
+        elif inner not in drawn:
+            drawn.add(inner)
+            label = _label(picture.boxes[inner])
+            yield f'{indent}subgraph {picture.boxes[inner].key}["{label}"]'
+            yield from _inside(picture, inner, indent + "    ")
+            yield f"{indent}end"
+
+
+def _label(drawn: Shape | Box) -> str:
+    label = shortened(drawn.label, 60)
+    if drawn.count > 1:
+        label += f" × {drawn.count:,}"  # the sign for "times"
+    return escaped(label)
+
+
 def _node(shape: Shape) -> str:
     opening, closing = _SHAPES[shape.kind]
-    label = shortened(shape.label, 60)
-    if shape.count > 1:
-        label += f" × {shape.count:,}"  # the sign for "times"
-    return f'{shape.key}{opening}"{escaped(label)}"{closing}:::{shape.kind}'
+    return f'{shape.key}{opening}"{_label(shape)}"{closing}:::{shape.kind}'
 
 
 def _arrow(arrow: Arrow, picture: Picture) -> str:

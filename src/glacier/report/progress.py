@@ -292,6 +292,8 @@ def _summed_up(record: RunRecord) -> str:
 def summary_table(record: RunRecord) -> Table:
     """Gives a rich table of how each task went: state, start, seconds, rows, and a bar for its part of the run's time.
 
+    Tasks of pipelines called in the body stand below those pipelines' names.
+
     Rows are shown where they are known; a task that returns a LazyFrame only builds a plan, and has a dash. Of more
     than 60 tasks the failed and the slowest are shown.
 
@@ -306,7 +308,12 @@ def summary_table(record: RunRecord) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("when")
     shown = list(_worth_showing(record))
+    open_groups: tuple[str, ...] = ()
     for node in shown:
+        for depth, group in enumerate(node.groups):
+            if node.groups[: depth + 1] != open_groups[: depth + 1]:
+                table.add_row(Text("  " * depth + _within(group, node.groups[:depth]), style="dim"))
+        open_groups = node.groups
         table.add_row(*_cells(node, record.seconds))
     if len(shown) < len(record.nodes):
         table.caption = f"... and {counted(len(record.nodes) - len(shown), 'quicker task')}"
@@ -322,13 +329,18 @@ def _worth_showing(record: RunRecord) -> Iterator[NodeRecord]:
     yield from nodes
 
 
+def _within(name: str, groups: tuple[str, ...]) -> str:
+    """Gives a name without that of the group it stands below."""
+    return name.removeprefix(f"{groups[-1]}/") if groups else name
+
+
 def _cells(node: NodeRecord, whole: float) -> tuple[RenderableType, ...]:
     started, seconds = node.started, node.seconds
     bar: RenderableType = ""
     if started is not None and seconds is not None and whole > 0:
         bar = Bar(size=whole, begin=started, end=min(started + max(seconds, whole / 80), whole), width=20, color="cyan")
     return (
-        Text(node.name),
+        Text("  " * len(node.groups) + _within(node.name, node.groups)),
         Text(node.state, style=_MARKS[node.state][1]),
         "–" if started is None else f"{started:.2f}",  # noqa: RUF001  # a dash: not known
         "–" if seconds is None else f"{seconds:.2f}",  # noqa: RUF001  # a dash: not known

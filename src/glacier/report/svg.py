@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast
 from xml.sax.saxutils import escape, quoteattr
 
@@ -11,15 +11,17 @@ from glacier.errors import MissingExtra
 from glacier.report.fitting import columns, counted, printable, shortened
 
 if TYPE_CHECKING:
-    from glacier.report.picture import Arrow, ArrowKind, Picture, Shape, ShapeKind
+    from glacier.report.picture import Arrow, ArrowKind, Box, Picture, Shape, ShapeKind
 
 Point = tuple[float, float]
 
 _COLUMN = 7.3  # px, of a character in the font below
 _HEIGHTS: dict[ShapeKind, float] = {
-    "task": 34, "check": 34, "storage": 34, "barrier": 26, "input": 26, "resource": 44,
+    "task": 34, "check": 34, "storage": 34, "barrier": 26, "input": 26, "resource": 44, "group": 40,
 }  # fmt: skip
-_PADDING: dict[ShapeKind, float] = {"task": 28, "check": 34, "storage": 28, "barrier": 28, "input": 26, "resource": 28}
+_PADDING: dict[ShapeKind, float] = {
+    "task": 28, "check": 34, "storage": 28, "barrier": 28, "input": 26, "resource": 28, "group": 34,
+}  # fmt: skip
 _INSET = 7.0
 """px at the top and bottom of a shape where no arrow ends; graphlay uses a whole side, so it is told of less height."""
 _MOST_ARROWS = 20
@@ -33,16 +35,20 @@ _LEGEND: dict[ArrowKind, str] = {
     "resource": "same resource",
     "gate": "runs if the check is true",
     "branch": "one side of a branch",
+    "loop": "once for each item",
     "read": "reads or writes",
 }
+_BOX = 16.0
+"""px between a box and what stands in it, and the height of its name."""
 _STYLE = """
 .glacier-graph { --page: #ffffff; --ink: #1d2433; --quiet: #667085; --line: #475467; --faint: #98a2b3;
   --task: #eef4ff; --task-edge: #3367d6; --check: #fff3df; --check-edge: #b86e00; --storage: #e8f7ee;
-  --storage-edge: #1e7f4b; --resource: #f5f6f8; --input: #f6eefe; --input-edge: #7b3fb8;
+  --storage-edge: #1e7f4b; --box: #7a93c4; --resource: #f5f6f8; --input: #f6eefe; --input-edge: #7b3fb8;
   font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 @media (prefers-color-scheme: dark) { .glacier-graph { --page: #14181f; --ink: #e6eaf2; --quiet: #98a2b3;
   --line: #a5b0c2; --faint: #667085; --task: #1b2a47; --task-edge: #7ea6ff; --check: #3a2a10; --check-edge: #f0b45a;
-  --storage: #15311f; --storage-edge: #5fc98d; --resource: #222831; --input: #2d1f42; --input-edge: #c39af0; } }
+  --storage: #15311f; --storage-edge: #5fc98d; --box: #5f7db8; --resource: #222831;
+  --input: #2d1f42; --input-edge: #c39af0; } }
 .glacier-graph .page { fill: var(--page); }
 .glacier-graph text { fill: var(--ink); text-anchor: middle; dominant-baseline: central; }
 .glacier-graph .head { text-anchor: start; font-size: 14px; font-weight: 600; }
@@ -54,10 +60,16 @@ _STYLE = """
 .glacier-graph .storage .shape { fill: var(--storage); stroke: var(--storage-edge); }
 .glacier-graph .barrier .shape, .glacier-graph .resource .shape { fill: var(--resource); stroke: var(--quiet); }
 .glacier-graph .input .shape { fill: var(--input); stroke: var(--input-edge); }
+.glacier-graph .group .shape { fill: var(--task); stroke: var(--task-edge); stroke-width: 2.6; }
+.glacier-graph .box rect { fill: var(--box); fill-opacity: 0.09; stroke: var(--box); stroke-opacity: 0.6; }
+.glacier-graph .box text { fill: var(--quiet); text-anchor: start; font-size: 11px; font-weight: 600; }
+.glacier-graph .loop rect { stroke-dasharray: 6 4; }
+.glacier-graph .composite rect { fill: var(--faint); stroke: var(--faint); }
 .glacier-graph .edge { fill: none; stroke: var(--line); stroke-width: 1.4; }
 .glacier-graph .explicit { stroke-dasharray: 7 4; }
 .glacier-graph .resource-order { stroke-dasharray: 1.5 4; stroke-linecap: round; stroke-width: 1.8; }
 .glacier-graph .branch { stroke: var(--input-edge); stroke-dasharray: 9 3 2 3; }
+.glacier-graph .edge.loop { stroke: var(--task-edge); stroke-dasharray: 12 3; }
 .glacier-graph .gate { stroke: var(--check-edge); stroke-width: 1.8; }
 .glacier-graph .read, .glacier-graph .write, .glacier-graph .both { stroke: var(--faint); stroke-width: 1.1; }
 .glacier-graph .tip { fill: var(--line); }
@@ -92,8 +104,9 @@ def svg(picture: Picture) -> str:
     Raises:
         MissingExtra: graphlay is not installed.
     """
-    sizes = _sizes(picture)
-    layout = _laid_out(picture, sizes)
+    turned = list(_turned(picture))
+    sizes = _sizes(picture, turned)
+    layout = _laid_out(picture, sizes, turned)
     (left, top), (right, bottom) = _point(layout.bounds["min"]), _point(layout.bounds["max"])
     low, high = (left, top - _INSET), (right, bottom + _INSET)
     shift = (_MARGIN - low[0], _MARGIN + _TITLE - low[1])
@@ -105,11 +118,11 @@ def svg(picture: Picture) -> str:
     width = wanted + 2 * _MARGIN
     bottom = _TITLE + _MARGIN + (high[1] - low[1])
     height = bottom + (14 + 20 * len(rows) if rows else 0) + _MARGIN
-    body = [
-        _edge(a, [_moved(_point(p), shift) for p in e["points"]])
-        for a, e in zip(picture.arrows, layout.edges, strict=True)
-    ]
-    placed = [_moved(_point(node["center"]), shift) for node in layout.nodes]
+    placed = [_moved(_point(node["center"]), shift) for node in layout.nodes[: len(sizes)]]
+    body = [_box(*each) for each in zip(picture.boxes, _frames(picture, layout, placed, sizes, shift), strict=True)]
+    for arrow, edge, backwards in zip(picture.arrows, layout.edges, turned, strict=True):
+        points = [_moved(_point(point), shift) for point in edge["points"]]
+        body.append(_edge(arrow, points[::-1] if backwards else points))
     body += [_shape(*each) for each in zip(picture.shapes, placed, sizes, strict=True)]
     name = escape(printable(picture.name))
     return "\n".join(
@@ -131,7 +144,7 @@ def svg(picture: Picture) -> str:
     )
 
 
-def _laid_out(picture: Picture, sizes: list[Point]) -> _Layout:
+def _laid_out(picture: Picture, sizes: list[Point], turned: list[bool]) -> _Layout:
     try:
         import graphlay
     except ImportError:
@@ -139,11 +152,16 @@ def _laid_out(picture: Picture, sizes: list[Point]) -> _Layout:
             "a diagram as SVG needs graphlay, which is not installed", fix="pip install 'glacier-pipelines[svg]'"
         ) from None
     graph = graphlay.Graph()
+    first_box = len(picture.shapes)  # the engine counts boxes after the shapes
     for shape, (width, height) in zip(picture.shapes, sizes, strict=True):
-        graph.node(shape.key, width=width, height=height - 2 * _INSET)
-    for arrow in picture.arrows:
-        graph.edge(picture.shapes[arrow.source].key, picture.shapes[arrow.target].key)
+        graph.node(shape.key, width=width, height=height - 2 * _INSET, **_parent(shape.box, first_box))
+    for box in picture.boxes:
+        graph.node(box.key, width=_box_width(box), height=_BOX, **_parent(box.parent, first_box))
+    for arrow, backwards in zip(picture.arrows, turned, strict=True):
+        ends = picture.shapes[arrow.source].key, picture.shapes[arrow.target].key
+        graph.edge(*(ends[::-1] if backwards else ends))
     spacing = {"layer_gap": 64.0, "node_gap": 32.0, "dummy_gap": 20.0, "port_gap": 9.0, "isolated_gap": 32.0}
+    spacing |= {"compound_padding": _BOX + _INSET, "compound_header": _BOX}
     options = {"direction": "leftright", "spacing": spacing, "routing": {"port_sides": "facing_only"}}
     return cast("_Layout", graphlay.layout(graph, options=options))
 
@@ -152,15 +170,78 @@ def _summary(picture: Picture) -> str:
     return f"{counted(picture.nodes, 'node')}, {counted(picture.levels, 'level')}"
 
 
-def _label(shape: Shape) -> str:
-    label = shortened(shape.label, 32)
-    return label if shape.count == 1 else f"{label} × {shape.count:,}"  # the sign for "times"
+def _label(drawn: Shape | Box) -> str:
+    label = shortened(drawn.label, 32)
+    return label if drawn.count == 1 else f"{label} × {drawn.count:,}"  # the sign for "times"
 
 
-def _sizes(picture: Picture) -> list[Point]:
+def _box_width(box: Box) -> float:
+    return columns(_label(box)) * 6.7 + 24
+
+
+def _parent(box: int | None, first_box: int) -> dict[str, Any]:
+    return {} if box is None else {"parent": first_box + box}
+
+
+def _outermost(picture: Picture, shape: Shape) -> int | None:
+    box = shape.box
+    while box is not None and picture.boxes[box].parent is not None:
+        box = picture.boxes[box].parent
+    return box
+
+
+def _turned(picture: Picture) -> Iterator[bool]:
+    """Tells of each arrow whether it leads back: to a resource in a box that tasks also read from.
+
+    Such a box stands left of all its tasks. To the layout, arrows into it point the other way, or it would tear apart
+    what lies between a read and a write.
+    """
+    shapes = picture.shapes
+    read = {_outermost(picture, shapes[arrow.source]) for arrow in picture.arrows if arrow.kind in ("read", "both")}
+    for arrow in picture.arrows:
+        box = _outermost(picture, shapes[arrow.target])
+        yield arrow.kind == "write" and box is not None and box in read
+
+
+def _frames(
+    picture: Picture, layout: _Layout, placed: list[Point], sizes: list[Point], shift: Point
+) -> list[tuple[Point, Point]]:
+    """Gives the corners of each box: close around what stands in it, and within the room that the layout gave it."""
+    inside: list[list[tuple[Point, Point]]] = [[] for _ in picture.boxes]
+    for shape, (x, y), (width, height) in zip(picture.shapes, placed, sizes, strict=True):
+        if shape.box is not None:
+            inside[shape.box].append(((x - width / 2, y - height / 2), (x + width / 2, y + height / 2)))
+    frames: list[tuple[Point, Point]] = []
+    for place in reversed(range(len(picture.boxes))):  # boxes come after those around them
+        box, node = picture.boxes[place], layout.nodes[len(sizes) + place]
+        x, y = _moved(_point(node["center"]), shift)
+        width, height = node["size"]["width"], node["size"]["height"]
+        left = min(corner[0] for corner, _ in inside[place]) - _BOX
+        right = max(max(corner[0] for _, corner in inside[place]) + _BOX, left + _box_width(box))
+        top, bottom = y - height / 2, y + height / 2
+        frame = (max(left, x - width / 2), top), (min(right, x + width / 2), bottom)
+        frames.append(frame)
+        if box.parent is not None:
+            inside[box.parent].append(frame)
+    return frames[::-1]
+
+
+def _box(box: Box, frame: tuple[Point, Point]) -> str:
+    """Draws a frame with its name at the top left."""
+    (left, top), (right, bottom) = frame
+    return (
+        f'<g class="box {box.kind}"><title>{escape(printable(box.title))}</title>'
+        f'<rect x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" height="{bottom - top:.1f}" rx="10"/>'
+        f'<text x="{left + 12:.1f}" y="{top + 15:.1f}">{escape(_label(box))}</text></g>'
+    )
+
+
+def _sizes(picture: Picture, turned: list[bool]) -> list[Point]:
     """Gives each shape's width and height: as wide as its label, and higher the more arrows meet on a side."""
-    sides = Counter((arrow.source, "right") for arrow in picture.arrows)
-    sides.update((arrow.target, "left") for arrow in picture.arrows)
+    sides = Counter[tuple[int, str]]()
+    for arrow, backwards in zip(picture.arrows, turned, strict=True):
+        left, right = (arrow.source, arrow.target) if backwards else (arrow.target, arrow.source)
+        sides.update([(left, "left"), (right, "right")])
     sizes: list[Point] = []
     for place, shape in enumerate(picture.shapes):
         width = round(columns(_label(shape)) * _COLUMN + _PADDING[shape.kind])
@@ -195,7 +276,7 @@ def _shape(shape: Shape, center: Point, size: Point) -> str:
             )
             y += 5
         case kind:
-            round_by = {"task": 8.0, "storage": 1.0, "barrier": 1.0}.get(kind, height / 2)
+            round_by = {"task": 8.0, "group": 10.0, "storage": 1.0, "barrier": 1.0}.get(kind, height / 2)
             size_and_place = f'x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}"'
             outline = f'<rect class="shape" {size_and_place} rx="{round_by:.0f}"/>'
     title = escape(printable(shape.title))

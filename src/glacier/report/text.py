@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Literal
 from glacier.report.fitting import columns, counted, cut, padded, shortened
 
 if TYPE_CHECKING:
-    from glacier.report.picture import Picture, Shape, ShapeKind
+    from glacier.report.picture import Box, Picture, Shape, ShapeKind
 
-Style = Literal["data", "explicit", "resource", "gate", "branch"]
+Style = Literal["data", "explicit", "resource", "gate", "branch", "loop"]
 
 _MARKS: dict[ShapeKind, str] = {
     "task": "●",
@@ -21,15 +21,17 @@ _MARKS: dict[ShapeKind, str] = {
     "barrier": "◇",
     "input": "○",
     "resource": "▤",
+    "group": "▣",
 }
-_STYLES: tuple[Style, ...] = ("data", "explicit", "resource", "gate", "branch")
-_VERTICAL: dict[Style, str] = {"data": "│", "explicit": "╎", "resource": "┊", "gate": "┃", "branch": "┆"}
-_HORIZONTAL: dict[Style, str] = {"data": "─", "explicit": "╌", "resource": "┈", "gate": "━", "branch": "┄"}
+_STYLES: tuple[Style, ...] = ("data", "explicit", "resource", "gate", "branch", "loop")
+_VERTICAL: dict[Style, str] = {"data": "│", "explicit": "╎", "resource": "┊", "gate": "┃", "branch": "┆", "loop": "║"}
+_HORIZONTAL: dict[Style, str] = {"data": "─", "explicit": "╌", "resource": "┈", "gate": "━", "branch": "┄", "loop": "═"}
 _LEGEND: tuple[tuple[Style, str], ...] = (
     ("explicit", "depends_on or .after"),
     ("resource", "same resource"),
     ("gate", "check: False skips what follows"),
     ("branch", "one side of a branch"),
+    ("loop", "once for each item"),
 )
 _JOINTS = {
     "ud": "│", "lr": "─", "ur": "╰", "ul": "╯", "dr": "╭", "dl": "╮",
@@ -67,13 +69,18 @@ def _title(picture: Picture) -> str:
 
 
 class _Lanes:
-    """Draws shapes in running order. A lane carries one source's edges of one style; free lanes are used again."""
+    """Draws shapes in running order. A lane carries one source's edges of one style; free lanes are used again.
+
+    Where a shape stands in another box than the one before it, the names of its boxes come first, on lines of their
+    own; what stands in a box is indented.
+    """
 
     def __init__(self, picture: Picture, width: int) -> None:
         self.picture = picture
         self.width = width
         self.lanes: list[_Lane | None] = []
         self.rows: list[tuple[str, str]] = []
+        self.open: tuple[int, ...] = ()
         self.leaving: defaultdict[int, dict[Style, set[int]]] = defaultdict(dict)
         self.touching: defaultdict[int, list[str]] = defaultdict(list)
         for arrow in picture.arrows:
@@ -87,7 +94,9 @@ class _Lanes:
                     self.leaving[arrow.source].setdefault(style, set()).add(arrow.target)
 
         shapes = picture.shapes
-        self.names = min(28, max([columns(shortened(shapes[place].label, 48)) for place in self.touching], default=0))
+        indents = {place: 2 * len(_boxes_around(picture, shapes[place])) for place in self.touching}
+        wide = [columns(shortened(shapes[place].label, 48)) + indent for place, indent in indents.items()]
+        self.names = min(28, max(wide, default=0))
 
     def lines(self) -> list[str] | None:
         """Gives the drawing and its legend, or None if the lanes leave too little room for names."""
@@ -116,6 +125,7 @@ class _Lanes:
         self.touching[node].append(f"{_TOUCHES[kind]} {shortened(self.picture.shapes[resource].label, 30)}")
 
     def _draw(self, place: int) -> None:
+        heading = self._open_boxes(place)
         arriving = [c for c, lane in enumerate(self.lanes) if lane is not None and place in lane.targets]
         ended: list[int] = []
         for column in arriving:
@@ -127,10 +137,22 @@ class _Lanes:
         column = ended[0] if ended else self._free(after=arriving[0] if arriving else -1)
         if arriving:
             self._connect(arriving, ended, column)
+            self.rows[-1] = (self.rows[-1][0], heading)
+        elif heading:
+            self.rows.append((self._verticals({}), heading))
         for end in ended:
             self.lanes[end] = None
         self.rows.append((self._verticals({column: _MARKS[self.picture.shapes[place].kind]}), self._label(place)))
         self._leave(place, column)
+
+    def _open_boxes(self, place: int) -> str:
+        """Adds the names of boxes that a shape stands in and the one before did not; gives the last, to be added."""
+        path = _boxes_around(self.picture, self.picture.shapes[place])
+        opened = [depth for depth in range(len(path)) if path[: depth + 1] != self.open[: depth + 1]]
+        headings = [f"{'  ' * depth}{_counted(self.picture.boxes[path[depth]])}:" for depth in opened]
+        self.rows += [(self._verticals({}), heading) for heading in headings[:-1]]
+        self.open = path
+        return headings[-1] if headings else ""
 
     def _leave(self, place: int, column: int) -> None:
         """Starts the lanes of a node just drawn: the first below it, those of other styles beside it."""
@@ -196,10 +218,20 @@ class _Lanes:
     def _label(self, place: int) -> str:
         touched = self.touching[place]
         more = f" and {len(touched) - _MOST_RESOURCES} more" if len(touched) > _MOST_RESOURCES else ""
-        name = shortened(self.picture.shapes[place].label, 48)
+        name = "  " * len(self.open) + shortened(self.picture.shapes[place].label, 48)
         if not touched:
             return name
         return "  ".join([padded(name, self.names), *touched[:_MOST_RESOURCES]]) + more
+
+
+def _boxes_around(picture: Picture, shape: Shape) -> tuple[int, ...]:
+    """Gives the places of the boxes that a shape stands in, outermost first."""
+    path: list[int] = []
+    box = shape.box
+    while box is not None:
+        path.append(box)
+        box = picture.boxes[box].parent
+    return tuple(reversed(path))
 
 
 def _summary(picture: Picture, width: int) -> Iterator[str]:
@@ -211,7 +243,7 @@ def _summary(picture: Picture, width: int) -> Iterator[str]:
     heads = {(low, high): _span(low + 1, high + 1) for low, high in sorted(spans)[:_MOST_LEVELS]}
     margin = max(map(len, heads.values())) + 2
     for span, head in heads.items():
-        names = [_counted(shape) for shape in sorted(spans[span], key=lambda shape: -shape.count)]
+        names = [_full_name(picture, shape) for shape in sorted(spans[span], key=lambda shape: -shape.count)]
         yield f"{head:<{margin}}{_listed(names, width - margin)}"
     if len(spans) > _MOST_LEVELS:
         yield f"... and {len(spans) - _MOST_LEVELS:,} more"
@@ -221,9 +253,14 @@ def _span(low: int, high: int) -> str:
     return f"level {low:,}" if low == high else f"levels {low:,} to {high:,}"
 
 
-def _counted(shape: Shape) -> str:
-    name = shortened(shape.label, 40)
-    return name if shape.count == 1 else f"{name} × {shape.count:,}"  # the sign for "times"
+def _full_name(picture: Picture, shape: Shape) -> str:
+    boxes = [shortened(picture.boxes[box].label, 40) for box in _boxes_around(picture, shape)]
+    return "/".join([*boxes, _counted(shape)])
+
+
+def _counted(drawn: Shape | Box) -> str:
+    name = shortened(drawn.label, 40)
+    return name if drawn.count == 1 else f"{name} × {drawn.count:,}"  # the sign for "times"
 
 
 def _listed(names: list[str], width: int) -> str:

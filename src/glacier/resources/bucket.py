@@ -125,6 +125,7 @@ class Bucket(Resource):
         format: of the data.
         store: where it lies.
         site: where the bucket was declared; not part of its equality.
+        group: the names of the composites it is a part of, outermost first; not part of its equality.
 
     >>> import polars as pl
     >>> from tempfile import mkdtemp
@@ -140,6 +141,7 @@ class Bucket(Resource):
     format: Format
     store: Store
     site: Site | None = field(default=None, compare=False, repr=False)
+    group: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def uri(self) -> str:
@@ -169,7 +171,7 @@ class Bucket(Resource):
         site = Site.of_caller(sys._getframe(1))
         same = formats.extension(path) == formats.extension(self.path)
         kept = self.format if same else formats.format_of(path) or self.format
-        moved = declare(self.store, self.name, path, format=format or kept, site=site)
+        moved = declare(self.store, self.name, path, format=format or kept, site=site).part_of(self.group)
         if format is None and not formats.extension(moved.path) and not paths.is_glob(moved.path):
             return replace(moved, path=moved.path.rstrip("/") + "/")
         return moved
