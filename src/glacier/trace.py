@@ -128,7 +128,7 @@ class _Arguments:
 
 
 def rebuilt(value: object, change: Callable[[object], object]) -> object:
-    """Gives a list, tuple, set, dict or dataclass anew, each member changed by `change`; other values as they are."""
+    """Gives a list, tuple, set, dict, dataclass or slice anew, each member changed by `change`; others as they are."""
     if isinstance(value, list | set | frozenset | deque):
         return _regrouped(cast("list[object] | set[object] | frozenset[object] | deque[object]", value), change)
     if isinstance(value, tuple):
@@ -140,6 +140,9 @@ def rebuilt(value: object, change: Callable[[object], object]) -> object:
         for key, item in fresh.items():
             fresh[key] = change(item)
         return fresh
+    if isinstance(value, slice):
+        piece = cast("slice[object, object, object]", value)
+        return slice(change(piece.start), change(piece.stop), change(piece.step))
     if is_dataclass(value) and not isinstance(value, type | Resource):
         names = [field.name for field in fields(value) if hasattr(value, field.name)]
         changes = {name: change(getattr(value, name)) for name in names}
@@ -299,6 +302,9 @@ class Handle:
     __floordiv__ = _operator("floordiv", "//")
     __mod__ = _operator("mod", "%")
     __pow__ = _operator("pow", "**")
+    __matmul__ = _operator("matmul", "@")
+    __lshift__ = _operator("lshift", "<<")
+    __rshift__ = _operator("rshift", ">>")
     __and__ = _operator("and_", "&")
     __or__ = _operator("or_", "|")
     __xor__ = _operator("xor", "^")
@@ -309,10 +315,14 @@ class Handle:
     __rfloordiv__ = _swapped("floordiv", "//")
     __rmod__ = _swapped("mod", "%")
     __rpow__ = _swapped("pow", "**")
+    __rmatmul__ = _swapped("matmul", "@")
+    __rlshift__ = _swapped("lshift", "<<")
+    __rrshift__ = _swapped("rshift", ">>")
     __rand__ = _swapped("and_", "&")
     __ror__ = _swapped("or_", "|")
     __rxor__ = _swapped("xor", "^")
     __neg__ = _operator("neg", "-")
+    __pos__ = _operator("pos", "+")
     __invert__ = _operator("invert", "~")
     __abs__ = _operator("abs", "abs")
 
