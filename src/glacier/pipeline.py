@@ -10,9 +10,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from glacier.annotations import Signature, can_be, shown, signature_of
-from glacier.errors import ConfigError, GlacierError, GraphError, InputError, Site, did_you_mean, in_package, listed
+from glacier.errors import ConfigError, GlacierError, GraphError, InputError, Site, did_you_mean, listed
 from glacier.graph import Graph
-from glacier.source import definition_line
+from glacier.source import definition_line, is_users
 from glacier.task import Task
 from glacier.trace import Plan, current_plan, planning
 from glacier.work import Input
@@ -143,8 +143,7 @@ class Pipeline(Generic[P, R_co]):
         42
         """
         if current_plan() is not None and mode == "local":
-            body = cast("Callable[..., R_co]", self.function)  # `_given` checks the names
-            return body(**self._given(inputs or {}, partial=False))
+            return cast("R_co", self._called(self._staged, self._given(inputs or {}, partial=False)))
         match mode:
             case "analyze":
                 from glacier.report.analysis import analyze
@@ -206,8 +205,7 @@ class Pipeline(Generic[P, R_co]):
 
     def _traced(self, given: dict[str, object]) -> object:
         try:
-            body = self._staged  # the names were checked against the signature
-            result = body(**given)
+            result = self._called(self._staged, given)
             return _sent(result, self) if inspect.iscoroutine(result) else result
         except GlacierError:
             raise
@@ -217,6 +215,14 @@ class Pipeline(Generic[P, R_co]):
                 site=_innermost_site(error) or self.site,
                 fix="what depends on data belongs in a task; the body runs before there is any",
             ) from error
+
+    def _called(self, body: Callable[..., object], given: Inputs) -> object:
+        """Calls the body with inputs by name, whose names were checked; some of its parameters may take none."""
+        named = dict(given)
+        parameters = self.signature.binding.parameters.values()
+        nameless = [parameter for parameter in parameters if parameter.kind is parameter.POSITIONAL_ONLY]
+        values = [named.pop(parameter.name, parameter.default) for parameter in nameless]
+        return body(*values, **named)
 
     def _given(self, inputs: Inputs, *, partial: bool) -> dict[str, object]:
         """Gives the inputs, checked against the parameters."""
@@ -275,7 +281,7 @@ def _sent(coroutine: Any, pipeline: Pipeline[..., Any]) -> object:
 def _innermost_site(error: BaseException) -> Site | None:
     site, traceback = None, error.__traceback__
     while traceback is not None:
-        if not in_package(traceback.tb_frame.f_code.co_filename):
+        if is_users(traceback.tb_frame.f_code.co_filename):
             site = Site(traceback.tb_frame.f_code.co_filename, traceback.tb_lineno)
         traceback = traceback.tb_next
     return site
