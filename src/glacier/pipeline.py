@@ -195,6 +195,8 @@ class Pipeline(Generic[P, R_co]):
                 if parameter.required and not parameter.variadic and parameter.name not in given:
                     given[parameter.name] = plan.record(Input(parameter.name, parameter.type), (), {}, sys._getframe())
             result = self._traced(given)
+        if plan.refused is not None:
+            raise plan.refused  # the body caught it, as `except Exception` does
         return ordered(plan, result, infer=self.infer)
 
     @property

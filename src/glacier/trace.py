@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TypeVar, cast
 from glacier.annotations import UNKNOWN
 from glacier.errors import GraphError, Site
 from glacier.graph import Node, Resource, Work
+from glacier.source import is_users
 from glacier.work import Expression, Located, StorageCall, Unset
 
 M = TypeVar("M", bound=Callable[..., Any])
@@ -39,6 +40,7 @@ class Plan:
         guards: the conditions under which what is recorded now runs, as (node, wanted truth), outermost first.
         guarded: for each node recorded under guards, those.
         prepared: resources whose place must be made ready before the run, because the body asked for their URI.
+        refused: the first use of a result that was refused; it stays one though the body may catch the error.
     """
 
     def __init__(self, name: str) -> None:
@@ -51,6 +53,7 @@ class Plan:
         self.guards: list[tuple[int, bool]] = []
         self.guarded: dict[int, tuple[tuple[int, bool], ...]] = {}
         self.prepared: dict[Resource, None] = {}
+        self.refused: GraphError | None = None
 
     def record(
         self, work: Work, args: tuple[object, ...], kwargs: Mapping[str, object], frame: FrameType | None
@@ -269,11 +272,14 @@ class Handle:
         elif node.work.kind == "expression":
             whose = "made from results of tasks"
         name = node.variable or node.work.name
-        return GraphError(
-            f"`{name}` is {whose} and is not known until the run; {use}",
+        subject = f"`{name}` is {whose} and" if name else "a choice between results"  # a conditional expression's
+        error = GraphError(
+            f"{subject} is not known until the run; {use}",
             site=Site.of_caller(sys._getframe(1)),
             fix=fix or "do it in a task that takes it, and call that task here",
         )
+        self.glacier_plan.refused = self.glacier_plan.refused or error
+        return error
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_"):
@@ -281,7 +287,20 @@ class Handle:
         fix = f"do it in a task: `@task def step(value): return value.{name}...`, and call that task here"
         raise self.glacier_refusal(f"`.{name}` uses it as a plain value", fix)
 
+    @property  # type: ignore[misc]  # `object` lets it be assigned; here it can only be asked for
+    def __class__(self) -> type[Handle]:  # pyright: ignore[reportIncompatibleMethodOverride]  # as above
+        """Refuses `isinstance` in a user's code, which would take every result for something else than it will be.
+
+        A method such as `__eq__` may ask: it gives NotImplemented, and the operator becomes a node.
+        """
+        code = sys._getframe(1).f_code
+        if is_users(code.co_filename) and not code.co_name.startswith("__"):
+            raise self.glacier_refusal("`isinstance`, or a class pattern of a `match`, needs its value")
+        return Handle
+
     def __repr__(self) -> str:
+        if is_users(sys._getframe(1).f_code.co_filename):
+            raise self.glacier_refusal("`repr`, or the text of a container that holds it, needs its value")
         return f"<result of {self.glacier_node.work.name}, not known until the run>"
 
     def __await__(self) -> Generator[None, None, Handle]:
