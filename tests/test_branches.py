@@ -389,9 +389,7 @@ def test_leaving_a_loop_on_a_result_is_refused() -> None:
             if check(n)["valid"]:
                 break
 
-    with pytest.raises(
-        GraphError, match=r"a branch that leaves a loop \(`break`, `continue`, `return`\) needs its value"
-    ):
+    with pytest.raises(GraphError, match=r"a branch that leaves a loop \(`break`, `return`\) needs its value"):
         body.run(inputs={"n": 1})
 
 

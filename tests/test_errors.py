@@ -173,6 +173,11 @@ USES: dict[str, tuple[Callable[[Any], object], str]] = {
     "len": (len, "`len` needs its value"),
     "print": (print, "`str` or `print` needs its value"),
     "f-string": (lambda h: f"{h}", "an f-string or `format` needs its value"),
+    "repr": (lambda h: f"{[h]}", "`repr`, or the text of a container that holds it, needs its value"),
+    "isinstance": (
+        lambda h: isinstance(h, pl.LazyFrame),
+        "`isinstance`, or a class pattern of a `match`, needs its value",
+    ),
     "int": (int, "a number is made of its value"),
     "dict key": (lambda h: {h: 1}, "a set member or dict key needs its value"),
     "in": (lambda h: 1 in h, "`in` needs its items"),
@@ -196,6 +201,38 @@ def test_handle_as_a_plain_value(use: str) -> None:
     assert error.value.site is not None
     assert error.value.site.file == __file__
     assert error.value.fix
+
+
+def test_a_refusal_stays_one_though_the_body_catches_it(line: Line) -> None:
+    @pipeline
+    def careless() -> object:
+        frame = load()
+        try:
+            rows = len(frame)  # type: ignore[arg-type]  # what is tested
+        except Exception:  # noqa: BLE001  # what is tested
+            rows = 0
+        return [frame, rows]
+
+    with pytest.raises(GraphError) as error:
+        careless.run()
+    assert message(error) == (
+        "`frame` is the result of `load` and is not known until the run; `len` needs its value\n"
+        f"  at {line('rows = len(frame)')}\n"
+        "     rows = len(frame)  # type: ignore[arg-type]  # what is tested\n"
+        "  Fix: do it in a task that takes it, and call that task here"
+    )
+
+
+def test_an_operator_of_a_users_class_may_ask_for_the_type_of_a_result() -> None:
+    class Money(int):
+        def __add__(self, other: object) -> Any:
+            return Money(int(self) + int(other)) if isinstance(other, int) else NotImplemented
+
+    @pipeline
+    def paid() -> object:
+        return Money(2) + count()
+
+    assert paid.run() == paid() == 3
 
 
 def test_handle_used_as_a_frame_names_the_line_and_the_edit(line: Line) -> None:

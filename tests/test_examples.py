@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,20 +15,6 @@ from glacier import Pipeline
 from glacier.loading import load_pipeline
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-
-
-@pytest.fixture
-def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The examples and their data in a folder of the test's own."""
-    for file in EXAMPLES.glob("*.py"):
-        shutil.copy(file, tmp_path)
-    subprocess.run([sys.executable, str(tmp_path / "make_data.py")], check=True)
-    modules = set(sys.modules)
-    monkeypatch.setattr(sys, "path", [*sys.path])
-    yield tmp_path
-    for name in set(sys.modules) - modules:
-        if getattr(sys.modules[name], "__file__", "") and str(tmp_path) in str(sys.modules[name].__file__):
-            del sys.modules[name]
 
 
 def example(folder: Path, name: str, body: str = "") -> Pipeline[[], Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 import polars as pl
 import pytest
 
@@ -58,6 +61,43 @@ def test_pipelines_in_pipelines_share_one_graph() -> None:
 
     assert outer.run() == outer() == 9
     assert len(outer.plan().nodes) == 9
+
+
+def test_parameters_without_a_name_are_inputs_too() -> None:
+    @pipeline
+    def nameless(n: int, times: int = 2, /, *, more: int = 0) -> int:
+        return total([adding(n, times), more])
+
+    assert nameless.run(inputs={"n": 1}) == nameless(1)
+    assert nameless.run(inputs={"times": 3, "n": 1, "more": 5}) == nameless(1, 3, more=5)
+
+
+def test_a_pipeline_run_in_a_body_plans_its_branches() -> None:
+    @pipeline
+    def signed(n: int) -> int:
+        if rows(n):
+            return rows(n)
+        return rows(-1)
+
+    @pipeline
+    def outer(n: int) -> int:
+        return total([signed(n), signed.run(inputs={"n": n})])
+
+    for n in (0, 3):
+        assert outer.run(inputs={"n": n}) == outer(n)
+
+
+def test_what_a_library_raises_is_told_at_the_line_of_the_body(line: Callable[[str], str]) -> None:
+    @pipeline
+    async def started() -> object:
+        return await asyncio.create_task(rows(1))  # type: ignore[arg-type]  # what is tested
+
+    with pytest.raises(GraphError) as error:
+        started.run()
+    assert error.value.message == (
+        "the body of pipeline `started` raised RuntimeError while it was planned: no running event loop"
+    )
+    assert str(error.value.site) == line("return await asyncio.create_task")
 
 
 def test_results_of_every_shape() -> None:

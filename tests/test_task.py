@@ -246,6 +246,23 @@ def test_expressions_of_handles() -> None:
     assert body.run(mode="analyze")["tasks"] == ["stats", "share"]
 
 
+def test_every_operator_and_slices_of_results() -> None:
+    @task
+    def row(n: int) -> list[int]:
+        return list(range(n))
+
+    @task
+    def number(n: int) -> int:
+        return n
+
+    @pipeline
+    def body() -> list[object]:
+        n = number(3)
+        return [n << 1, n >> 1, 1 << n, 900 >> n, +n, row(9)[number(2) : n + 2], row(9)[: -n : number(2)]]
+
+    assert body.run() == body() == [6, 1, 8, 112, 3, [2, 3, 4], [0, 2, 4]]
+
+
 def test_pipe_reads_the_same_in_a_plain_call() -> None:
     @task
     def load() -> pl.LazyFrame:

@@ -10,12 +10,13 @@ from types import FrameType
 from typing import Any, cast
 
 from glacier.errors import GraphError, Site
-from glacier.trace import Containers, Handle, Plan, current_plan
+from glacier.trace import Containers, Handle, Plan, calling, current_plan
 from glacier.work import Absent, Expression, Select, Unset
 
 _NOT = Expression(operator.not_, "not")
 _SAME = Expression(operator.is_, "is")
 _NOT_SAME = Expression(operator.is_not, "is not")
+lt, le, gt, ge = operator.lt, operator.le, operator.gt, operator.ge
 _COMPARABLE = (type(None), bool, int, float, str, bytes)
 
 
@@ -27,6 +28,8 @@ def _is_not_within(item: object, items: Any) -> bool:
     return item not in items
 
 
+_EQUAL = Expression(operator.eq, "==")
+_UNEQUAL = Expression(operator.ne, "!=")
 _WITHIN = Expression(_is_within, "in")
 _NOT_WITHIN = Expression(_is_not_within, "not in")
 _IS_INSTANCE = Expression(isinstance, "isinstance")
@@ -45,7 +48,7 @@ class Branch:
         self._test = test
         if self.planned:
             self._before = dict(variables)
-            self._containers = Containers(variables)
+            self._containers = Containers(variables, Site.of_frame(sys._getframe(1)))
             self._then: dict[str, object] | None = None
 
     def __iter__(self) -> Iterator[bool]:
@@ -128,12 +131,63 @@ def not_same(left: object, right: object) -> object:
 
 def within(item: Any, items: Any) -> object:
     """`item in items`; a plain container of handles is looked through during the run."""
-    return _recorded(_WITHIN, item, items) if Handle in (type(item), type(items)) else item in items
+    return _recorded(_WITHIN, item, items) if _holds_handle(item) or _holds_handle(items) else item in items
 
 
 def not_within(item: Any, items: Any) -> object:
     """`item not in items`."""
-    return _recorded(_NOT_WITHIN, item, items) if Handle in (type(item), type(items)) else item not in items
+    return _recorded(_NOT_WITHIN, item, items) if _holds_handle(item) or _holds_handle(items) else item not in items
+
+
+def equal(left: Any, right: Any) -> object:
+    """`left == right`; plain containers of handles are compared during the run."""
+    return _recorded(_EQUAL, left, right) if _holds_handle(left) or _holds_handle(right) else left == right
+
+
+def unequal(left: Any, right: Any) -> object:
+    """`left != right`."""
+    return _recorded(_UNEQUAL, left, right) if _holds_handle(left) or _holds_handle(right) else left != right
+
+
+def _holds_handle(value: object) -> bool:
+    """Whether a value is a handle, or a list or tuple with one among its members."""
+    if type(value) in (list, tuple):
+        return any(_holds_handle(member) for member in cast("list[object]", value))
+    return type(value) is Handle
+
+
+def chained(left: object, *links: Any) -> object:
+    """`a < b < c`: links are, in turn, a comparison and a function that gives what is compared next."""
+    compared, following, *rest = links
+    right = following()
+    found = compared(left, right)
+    return both(found, lambda: chained(right, *rest)) if rest else found
+
+
+def asked(function: Callable[[object], object], value: object) -> object:
+    """`type(value)`, `callable(value)`.
+
+    Raises:
+        GraphError: it is a handle, of which the answer would be Glacier's.
+    """
+    if type(value) is Handle:
+        raise value.glacier_refusal(f"`{function.__name__}` needs its value")
+    return function(value)
+
+
+def awaited(value: Any) -> object:
+    """`await value` where no `await` can stand: gives a handle at once, and what a pipeline in the body gives."""
+    if type(value) is Handle:
+        return value
+    try:
+        value.send(None)
+    except StopIteration as stop:
+        return cast("object", stop.value)
+    raise GraphError(
+        "something that is not a task is awaited in a branch",
+        site=Site.of_caller(sys._getframe(1)),
+        fix="await it inside an `async def` task",
+    )
 
 
 def is_instance(value: object, kinds: Any) -> object:
@@ -141,14 +195,14 @@ def is_instance(value: object, kinds: Any) -> object:
     return _recorded(_IS_INSTANCE, value, kinds) if type(value) is Handle else isinstance(value, kinds)
 
 
-def plain(test: object) -> object:
-    """Gives a condition whose side leaves a loop.
+def plain(test: object, why: str) -> object:
+    """Gives a condition whose side does what only one side may do: leave a loop, or assign a global.
 
     Raises:
         GraphError: it is a handle.
     """
     if type(test) is Handle:
-        raise test.glacier_refusal("a branch that leaves a loop (`break`, `continue`, `return`) needs its value")
+        raise test.glacier_refusal(f"a branch that {why} needs its value")
     return test
 
 
@@ -172,4 +226,4 @@ def _merged(test: Handle, name: str, then: object, other: object, frame: FrameTy
 
 def _recorded(expression: Expression, *operands: object) -> Handle:
     plan = cast("Plan", current_plan())
-    return plan.record(expression, operands, {}, sys._getframe(2))
+    return plan.record(expression, operands, {}, calling(sys._getframe(2)))

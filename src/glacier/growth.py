@@ -7,15 +7,15 @@ Everywhere else the container itself is changed, as Python would.
 
 from __future__ import annotations
 
-import operator
 import sys
 from collections.abc import Callable
+from copy import copy
 from types import FrameType
 from typing import Any, cast
 
 from glacier.errors import GraphError, Site
 from glacier.trace import Handle, Plan, current_plan
-from glacier.work import Growth, Outcome, Select
+from glacier.work import Carried, Growth, Outcome, Select
 
 
 def _appended(items: list[object], item: object) -> list[object]:
@@ -35,10 +35,10 @@ def _updated(whole: Any, more: Any) -> object:
     return {**kept, **dict(more)} if isinstance(kept, dict) else {*kept, *more}
 
 
-def _with_item(items: dict[object, object], key: object, value: object) -> dict[object, object]:
-    if not isinstance(cast("object", items), dict):
-        raise TypeError(f"an item of a {type(items).__name__} cannot be assigned in a branch or loop over a result")
-    return {**items, key: value}
+def _with_item(items: Any, key: Any, value: object) -> object:
+    changed = copy(items)
+    changed[key] = value
+    return cast("object", changed)
 
 
 def _increased(value: Any, more: Any) -> object:
@@ -53,7 +53,7 @@ _METHODS: dict[str, Growth] = {
     "update": Growth(_updated, "update", (dict, set)),
 }
 _WITH_ITEM = Growth(_with_item, "[]=", (dict,))
-_INCREASED = Growth(_increased, "+=", (list,))
+_INCREASED = Growth(_increased, "+", (list,))
 
 
 def call(value: Any, method: str, /, *args: Any, **kwargs: Any) -> object:
@@ -74,7 +74,9 @@ def call(value: Any, method: str, /, *args: Any, **kwargs: Any) -> object:
 
 def put(value: Any, key: object, item: object) -> object:
     """`value[key] = item`: gives what the variable is after it."""
-    return _changed(_WITH_ITEM, value, (key, item), lambda: operator.setitem(value, key, item))
+    if type(value) is Handle and container_of(value) is None:
+        raise value.glacier_refusal("an item of it is assigned or deleted")
+    return _changed(_WITH_ITEM, value, (key, item), lambda: cast("Any", value).__setitem__(key, item))
 
 
 def increased(value: Any, more: Any) -> object:
@@ -85,6 +87,24 @@ def increased(value: Any, more: Any) -> object:
     return cast("object", value)
 
 
+def assign_attribute(owner: Any, name: str, value: object) -> None:
+    """`owner.name = value`.
+
+    Raises:
+        GraphError: the object is older than a branch or loop over a result that is being planned.
+    """
+    plan = current_plan()
+    if plan is not None and any(region.knows(owner) for region in plan.regions):
+        frame = sys._getframe(1)
+        whole = f"{next(iter(names_of(owner, frame)), type(owner).__name__)}.{name}"
+        raise GraphError(
+            f"`{whole}` is assigned in a branch or loop over a result, where it may happen never or many times",
+            site=Site.of_frame(frame),
+            fix="assign a variable there instead, which may be an object made there",
+        )
+    setattr(owner, name, value)
+
+
 def _changed(growth: Growth, value: Any, args: tuple[object, ...], really: Callable[[], object]) -> object:
     frame = sys._getframe(2)
     if type(value) is Handle or (growth is _INCREASED and type(args[0]) is Handle):
@@ -93,7 +113,7 @@ def _changed(growth: Growth, value: Any, args: tuple[object, ...], really: Calla
         _note_given(value, frame)
         really()
         return value
-    if type(value) not in growth.containers:
+    if type(value) not in (*growth.containers, list):
         raise _refused(value, f"`{growth.name}`", frame)
     other = names_of(value, frame)[1:]
     if other:
@@ -155,7 +175,7 @@ def container_of(value: object) -> type | None:
         return None
     node = value.glacier_node
     match node.work:
-        case Growth():
+        case Growth() | Carried():
             return container_of(node.args[0])
         case Outcome(container=container):
             return container

@@ -11,10 +11,10 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from glacier.annotations import Signature, signature_of
-from glacier.errors import ConfigError, GlacierError, GraphError, Site, in_package, listed
+from glacier.errors import ConfigError, GlacierError, GraphError, Site, listed
 from glacier.graph import Graph
 from glacier.inlining import bound, checked, inlining, refuse_options
-from glacier.source import definition_line
+from glacier.source import definition_line, is_users
 from glacier.task import Task
 from glacier.trace import Handle, Plan, calling, current_plan, handles_in, planning
 from glacier.work import Input
@@ -173,7 +173,7 @@ class Pipeline(Generic[P, R_co]):
                     "progress": progress is not False,
                 }
                 refuse_options(self, outer, [name for name, given in own.items() if given], site)
-                return self._inlined(outer, frame, (), checked(self, inputs or {}, site, partial=False))
+                return self._inlined(outer, frame, *self._split(checked(self, inputs or {}, site, partial=False)))
             case "local":
                 from glacier.execution.scheduler import RunOptions, execute
 
@@ -226,9 +226,11 @@ class Pipeline(Generic[P, R_co]):
             for parameter in self.signature.parameters:
                 if parameter.required and not parameter.variadic and parameter.name not in given:
                     given[parameter.name] = plan.record(Input(parameter.name, parameter.type), (), {}, sys._getframe())
-            result = self._traced((), given)
+            result = self._traced(*self._split(given))
             for index in handles_in(result):
                 plan.check_reached(Handle(plan.nodes[index], plan), None)
+        if plan.refused is not None:
+            raise plan.refused  # the body caught it, as `except Exception` does
         return ordered(plan, result, infer=self.infer)
 
     @property
@@ -236,6 +238,13 @@ class Pipeline(Generic[P, R_co]):
         from glacier.staging import staged
 
         return staged(self.function)
+
+    def _split(self, given: Mapping[str, object]) -> tuple[tuple[object, ...], dict[str, Any]]:
+        """Gives inputs as arguments: by position where the body takes them only so, else by name."""
+        named = dict(given)
+        parameters = self.signature.binding.parameters.values()
+        nameless = [parameter for parameter in parameters if parameter.kind is parameter.POSITIONAL_ONLY]
+        return tuple(named.pop(parameter.name, parameter.default) for parameter in nameless), named
 
     def _inlined(self, plan: Plan, frame: FrameType, args: tuple[object, ...], kwargs: dict[str, Any]) -> object:
         with inlining(plan, self, frame):
@@ -289,7 +298,7 @@ def _sent(coroutine: Any, pipeline: Pipeline[..., Any]) -> object:
 def _innermost_site(error: BaseException) -> Site | None:
     site, traceback = None, error.__traceback__
     while traceback is not None:
-        if not in_package(traceback.tb_frame.f_code.co_filename):
+        if is_users(traceback.tb_frame.f_code.co_filename):
             site = Site(traceback.tb_frame.f_code.co_filename, traceback.tb_lineno)
         traceback = traceback.tb_next
     return site

@@ -19,6 +19,7 @@ from glacier.errors import GraphError, Site
 from glacier.graph import Node, Resource, Work
 from glacier.groups import Group, GroupPath, bodies
 from glacier.nesting import Loop
+from glacier.source import is_users
 from glacier.work import Expression, Located, StorageCall, Unset
 
 M = TypeVar("M", bound=Callable[..., Any])
@@ -59,6 +60,7 @@ class Plan:
         body: the pipeline that is planned.
         groups: what is being called in it now (another pipeline, and one in that), outermost first.
         grouped: for each node recorded in groups, those.
+        refused: the first use of a result that was refused; it stays one though the body may catch the error.
     """
 
     def __init__(self, name: str, body: object = None) -> None:
@@ -80,6 +82,7 @@ class Plan:
         self.prepared: dict[Resource, None] = {}
         self.groups: list[Group] = []
         self.grouped: dict[int, GroupPath] = {}
+        self.refused: GraphError | None = None
 
     def open(self) -> Depth:
         """Gives how many branches, loops and pipelines are being planned now."""
@@ -148,17 +151,22 @@ class Containers:
     Such a part must not change them: it is planned once, and what it makes of them is known only in the run.
     """
 
-    def __init__(self, variables: Mapping[str, object]) -> None:
+    def __init__(self, variables: Mapping[str, object], site: Site) -> None:
+        """Takes the variables of the body, and the line of what is to be planned."""
+        self.site = site
         self._names: dict[int, str] = {}
+        self._known = {id(value): value for value in variables.values() if type(value) not in _PLAIN}
         self._before: list[tuple[str, Sized, int, list[object]]] = []
         for name, value in variables.items():
             self._add(name, value)
 
     def _add(self, name: str, value: object) -> None:
-        if type(value) not in (list, dict, set) or id(value) in self._names:
+        if not isinstance(value, list | dict | set | deque):
             return
-        self._names[id(value)] = name
         container = cast("Sized", value)
+        if id(container) in self._names:
+            return
+        self._names[id(container)] = name
         members = _members(container) if len(container) <= _LOOKED_AT else []
         self._before.append((name, container, len(container), members))
         for member in members:
@@ -166,6 +174,10 @@ class Containers:
 
     def __contains__(self, value: object) -> bool:
         return id(value) in self._names
+
+    def knows(self, value: object) -> bool:
+        """Says whether a variable held this very object."""
+        return id(value) in self._known
 
     def changed(self) -> str | None:
         """Gives the name of a container that is not as it was; of one with many members only their number counts."""
@@ -244,7 +256,7 @@ class _Arguments:
 
 
 def rebuilt(value: object, change: Callable[[object], object]) -> object:
-    """Gives a list, tuple, set, dict or dataclass anew, each member changed by `change`; other values as they are."""
+    """Gives a list, tuple, set, dict, dataclass or slice anew, each member changed by `change`; others as they are."""
     if isinstance(value, list | set | frozenset | deque):
         return _regrouped(cast("list[object] | set[object] | frozenset[object] | deque[object]", value), change)
     if isinstance(value, tuple):
@@ -256,6 +268,9 @@ def rebuilt(value: object, change: Callable[[object], object]) -> object:
         for key, item in fresh.items():
             fresh[key] = change(item)
         return fresh
+    if isinstance(value, slice):
+        piece = cast("slice[object, object, object]", value)
+        return slice(change(piece.start), change(piece.stop), change(piece.step))
     if is_dataclass(value) and not isinstance(value, type | Resource):
         names = [field.name for field in fields(value) if hasattr(value, field.name)]
         changes = {name: change(getattr(value, name)) for name in names}
@@ -354,7 +369,7 @@ def _swapped(name: str, symbol: str) -> Callable[..., Any]:
 
 def _recorded(expression: Expression) -> Callable[..., Any]:
     def record(self: Handle, *operands: object) -> Handle:
-        return self.glacier_plan.record(expression, (self, *operands), _NO_KWARGS, sys._getframe(1))
+        return self.glacier_plan.record(expression, (self, *operands), _NO_KWARGS, calling(sys._getframe(1)))
 
     return record
 
@@ -396,11 +411,14 @@ class Handle:
         elif node.work.kind == "expression":
             whose = "made from results of tasks"
         name = node.variable or node.work.name
-        return GraphError(
-            f"`{name}` is {whose} and is not known until the run; {use}",
+        subject = f"`{name}` is {whose} and" if name else "a choice between results"  # a conditional expression's
+        error = GraphError(
+            f"{subject} is not known until the run; {use}",
             site=Site.of_caller(sys._getframe(1)),
             fix=fix or "do it in a task that takes it, and call that task here",
         )
+        self.glacier_plan.refused = self.glacier_plan.refused or error
+        return error
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_"):
@@ -408,7 +426,20 @@ class Handle:
         fix = f"do it in a task: `@task def step(value): return value.{name}...`, and call that task here"
         raise self.glacier_refusal(f"`.{name}` uses it as a plain value", fix)
 
+    @property  # type: ignore[misc]  # `object` lets it be assigned; here it can only be asked for
+    def __class__(self) -> type[Handle]:  # pyright: ignore[reportIncompatibleMethodOverride]  # as above
+        """Refuses `isinstance` in a user's code, which would take every result for something else than it will be.
+
+        A method such as `__eq__` may ask: it gives NotImplemented, and the operator becomes a node.
+        """
+        code = sys._getframe(1).f_code
+        if is_users(code.co_filename) and not code.co_name.startswith("__"):
+            raise self.glacier_refusal("`isinstance`, or a class pattern of a `match`, needs its value")
+        return Handle
+
     def __repr__(self) -> str:
+        if is_users(sys._getframe(1).f_code.co_filename):
+            raise self.glacier_refusal("`repr`, or the text of a container that holds it, needs its value")
         return f"<result of {self.glacier_node.work.name}, not known until the run>"
 
     def __await__(self) -> Generator[None, None, Handle]:
@@ -429,6 +460,9 @@ class Handle:
     __floordiv__ = _operator("floordiv", "//")
     __mod__ = _operator("mod", "%")
     __pow__ = _operator("pow", "**")
+    __matmul__ = _operator("matmul", "@")
+    __lshift__ = _operator("lshift", "<<")
+    __rshift__ = _operator("rshift", ">>")
     __and__ = _operator("and_", "&")
     __or__ = _operator("or_", "|")
     __xor__ = _operator("xor", "^")
@@ -439,10 +473,14 @@ class Handle:
     __rfloordiv__ = _swapped("floordiv", "//")
     __rmod__ = _swapped("mod", "%")
     __rpow__ = _swapped("pow", "**")
+    __rmatmul__ = _swapped("matmul", "@")
+    __rlshift__ = _swapped("lshift", "<<")
+    __rrshift__ = _swapped("rshift", ">>")
     __rand__ = _swapped("and_", "&")
     __ror__ = _swapped("or_", "|")
     __rxor__ = _swapped("xor", "^")
     __neg__ = _operator("neg", "-")
+    __pos__ = _operator("pos", "+")
     __invert__ = _operator("invert", "~")
     __abs__ = _operator("abs", "abs")
 

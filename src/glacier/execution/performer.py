@@ -224,7 +224,7 @@ class Performer:
         if isinstance(work, Outcome):
             before = self._filled(node.args[0], values, loaded=True)
             return work.body(before, self._left(work, values).outcomes[node.index]), None
-        if isinstance(work, Carried) and turn is not None and turn.before is not None:
+        if turn is not None and turn.before is not None and node.index in turn.loop.carried:
             return self._filled(turn.loop.carried[node.index], turn.before, loaded=False), None
         args, kwargs = self._arguments(node, values, loaded=True)
         if is_write(node):

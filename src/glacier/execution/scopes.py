@@ -93,6 +93,7 @@ class _Scopes:
         self.graph = graph
         self.nesting = graph.nesting
         self.scopes: dict[Loop | None, Scope] = {}
+        self.taken = {source for node in graph.nodes for source in node.data}
         self.added = dict(found for loop in graph.loops for found in self._added(loop))
         self.adding = {node.index for nodes in self.added.values() for node in nodes}
         for scope in (None, *graph.loops):
@@ -120,7 +121,8 @@ class _Scopes:
         if loop is None or key >= len(self.graph.nodes):
             return False
         work = self.graph.nodes[key].work
-        return isinstance(work, Item) or (isinstance(work, Carried) and key not in loop.carried) or key in self.adding
+        started_anew = isinstance(work, Carried) and (work.container is not None or key not in self.taken)
+        return isinstance(work, Item) or started_anew or key in self.adding
 
     def _added(self, loop: Loop) -> Iterator[tuple[int, list[Node]]]:
         """Gives the variables that every turn makes longer, by their `Outcome`, with the nodes that do so in order."""

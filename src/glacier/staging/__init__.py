@@ -10,6 +10,7 @@ Lines and columns survive, so nodes are named as in the body as written.
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
 import copy
@@ -18,12 +19,14 @@ from functools import lru_cache
 from types import CellType, CodeType, FunctionType
 from typing import Any, cast
 
-from glacier.source import FunctionNode, function_ast
-from glacier.staging.expressions import ASKED, IDENTITY, ITERABLES
+from glacier.errors import GraphError, Site
+from glacier.source import FunctionNode, definition_line, function_ast
+from glacier.staging.expressions import ASKED, BUILTIN
 from glacier.staging.statements import Statements
 from glacier.staging.syntax import COMPREHENSIONS, changed_by, is_type_check, named, own
 
-_STAGED = ast.If | ast.IfExp | ast.BoolOp | ast.For | ast.While | ast.Try | ast.TryStar | ast.Match | COMPREHENSIONS
+_STATEMENTS = ast.If | ast.For | ast.While | ast.Try | ast.TryStar | ast.With | ast.Match
+_STAGED = _STATEMENTS | ast.IfExp | ast.BoolOp | COMPREHENSIONS
 
 
 @lru_cache(maxsize=1024)
@@ -36,8 +39,9 @@ def staged(function: Callable[..., Any]) -> Callable[..., Any]:
     if tree is None or "__class__" in function.__code__.co_freevars or not any(_to_stage(tree, variables)):
         return function
     known = variables | function.__globals__.keys() | set(function.__code__.co_freevars)
-    staging = Statements(variables, iterables=ITERABLES - known)
-    code = _compiled(staging.body(copy.deepcopy(tree)), function)
+    _mangle(tree := copy.deepcopy(tree), function)
+    staging = Statements(variables, builtin=BUILTIN - known)
+    code = _compiled(staging.body(tree), function)
     cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
     cells |= {name: CellType(module) for name, module in ASKED.items()}
     closure = tuple(cells[name] for name in code.co_freevars)
@@ -49,8 +53,9 @@ def staged(function: Callable[..., Any]) -> Callable[..., Any]:
 def _to_stage(tree: FunctionNode, variables: frozenset[str]) -> Iterator[ast.AST]:
     for node in own(tree.body):
         negated = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
-        asked = isinstance(node, ast.Compare) and type(node.ops[0]) in IDENTITY
-        unpacks = isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Tuple | ast.List)
+        asked = isinstance(node, ast.Compare)
+        targets = ast.Tuple | ast.List | ast.Attribute
+        unpacks = isinstance(node, ast.Assign) and isinstance(node.targets[0], targets)
         if (
             isinstance(node, _STAGED)
             or negated
@@ -69,6 +74,36 @@ def _compiled(tree: FunctionNode, function: FunctionType) -> CodeType:
     definition = cast("ast.FunctionDef", outer.body[0])
     used = ast.Expr(ast.Tuple([named(name) for name in names], ast.Load()))
     definition.body = [used, tree]
-    module = compile(ast.fix_missing_locations(outer), function.__code__.co_filename, "exec", dont_inherit=True)
+    module = _module_code(ast.fix_missing_locations(outer), function)
     wrapper = next(const for const in module.co_consts if isinstance(const, CodeType))
     return next(c for c in wrapper.co_consts if isinstance(c, CodeType) and c.co_name == function.__code__.co_name)
+
+
+def _module_code(outer: ast.Module, function: FunctionType) -> CodeType:
+    flags = function.__code__.co_flags & __future__.annotations.compiler_flag
+    try:
+        code: CodeType = compile(outer, function.__code__.co_filename, "exec", flags=flags, dont_inherit=True)
+    except SyntaxError as error:  # the body was compiled before, so this is about what staging made of it
+        raise GraphError(
+            f"the branches and loops of `{function.__name__}` are too many, one in another, to be planned: {error.msg}",
+            site=Site(function.__code__.co_filename, definition_line(function)),
+            fix="put some into a task, or write them one after another: `if`s that return need no `elif`",
+        ) from None
+    return code
+
+
+def _mangle(tree: FunctionNode, function: FunctionType) -> None:
+    """Writes private names (`__secret`) as Python does in a function that stands in a class."""
+    owner = function.__qualname__.split(".")[-2:-1]
+    if not owner or owner == ["<locals>"]:
+        return
+    prefix = "_" + owner[0].lstrip("_")
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and _is_private(node.id):
+            node.id = prefix + node.id
+        elif isinstance(node, ast.Attribute) and _is_private(node.attr):
+            node.attr = prefix + node.attr
+
+
+def _is_private(name: str) -> bool:
+    return name.startswith("__") and not name.endswith("__")

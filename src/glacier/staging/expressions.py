@@ -27,14 +27,23 @@ from glacier.staging.syntax import (
 ASKED = {f"{OWN}branches": branches, f"{OWN}loops": loops, f"{OWN}growth": growth}
 """The modules that a staged body calls, by the names it has for them."""
 BRANCHES, LOOPS, GROWTH = ASKED
-IDENTITY: dict[type[ast.cmpop], str] = {
+_ITERABLES = frozenset({"enumerate", "zip", "reversed", "sorted", "range", "list", "tuple", "set", "dict"})
+"""Python's own functions that may stand around what a loop goes over."""
+_ASKING = frozenset({"type", "callable"})
+"""Python's own functions that would tell of a handle in place of what it stands for."""
+BUILTIN = _ITERABLES | _ASKING
+_COMPARED: dict[type[ast.cmpop], str] = {
+    ast.Eq: "equal",
+    ast.NotEq: "unequal",
     ast.Is: "same",
     ast.IsNot: "not_same",
     ast.In: "within",
     ast.NotIn: "not_within",
+    ast.Lt: "lt",
+    ast.LtE: "le",
+    ast.Gt: "gt",
+    ast.GtE: "ge",
 }
-ITERABLES = frozenset({"enumerate", "zip", "reversed", "sorted", "range", "list", "tuple", "set", "dict"})
-"""Python's own functions that may stand around what a loop goes over."""
 _OUT = f"{OWN}out"
 
 
@@ -43,23 +52,34 @@ class Expressions(ABC):
 
     Attributes:
         variables: the names that are variables of the body's frame.
-        iterables: those of `ITERABLES` that have no other meaning there.
+        builtin: those of `BUILTIN` that have no other meaning there.
         count: how many names have been made.
         hoisted: the functions to define before the statement that is being staged.
     """
 
-    def __init__(self, variables: frozenset[str], iterables: frozenset[str], count: int = 0) -> None:
+    def __init__(self, variables: frozenset[str], builtin: frozenset[str], count: int = 0) -> None:
         self.variables = variables
-        self.iterables = iterables
+        self.builtin = builtin
         self.count = count
         self.hoisted: list[ast.stmt] = []
 
     def visit(self, node: ast.AST) -> Any:
-        """Leaves nested scopes as they are, and stages the blocks of every statement."""
+        """Leaves the bodies of nested scopes as they are, and stages the blocks of every statement."""
         if isinstance(node, SCOPES):
-            return node
+            return self._definition(node)
         visitor = getattr(self, f"visit_{type(node).__name__}", None)
         return visitor(node) if visitor is not None else self._inside(node)
+
+    def _definition(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda) -> ast.AST:
+        """Stages what of a nested scope runs in the body's frame: decorators, default values, base classes."""
+        if not isinstance(node, ast.Lambda):
+            node.decorator_list = [self.visit(decorator) for decorator in node.decorator_list]
+        if isinstance(node, ast.ClassDef):
+            node.bases = [self.visit(base) for base in node.bases]
+            return node
+        node.args.defaults = [self.visit(default) for default in node.args.defaults]
+        node.args.kw_defaults = [default and self.visit(default) for default in node.args.kw_defaults]
+        return node
 
     @abstractmethod
     def block(self, statements: Sequence[ast.stmt]) -> list[ast.stmt]:
@@ -78,20 +98,20 @@ class Expressions(ABC):
 
     def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
         """`a if test else b`."""
-        if binds(node):
-            return node
-        sides = [later(self.visit(side)) for side in (node.body, node.orelse)]
+        if binds(node.body) or binds(node.orelse):
+            return cast("ast.expr", self._inside(node))
+        sides = [self._later(self.visit(side)) for side in (node.body, node.orelse)]
         return call(f"{BRANCHES}.choose", self.visit(node.test), *sides, at=node)
 
     def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
         """`a and b`, `a or b`: the right side is looked at only if the left one asks for it."""
-        if binds(node):
-            return node
+        if any(map(binds, node.values[1:])):
+            return cast("ast.expr", self._inside(node))
         function = "both" if isinstance(node.op, ast.And) else "either"
         values: list[ast.expr] = [self.visit(value) for value in node.values]
         joined: ast.expr = values[-1]
         for value in reversed(values[:-1]):
-            joined = call(f"{BRANCHES}.{function}", value, later(joined), at=node)
+            joined = call(f"{BRANCHES}.{function}", value, self._later(joined), at=node)
         return joined
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
@@ -100,14 +120,30 @@ class Expressions(ABC):
         return call(f"{BRANCHES}.negated", node.operand, at=node) if isinstance(node.op, ast.Not) else node
 
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        """`a is b`, `a in b` and their negations, which Python decides without asking a handle."""
+        """`a is b`, `a in b`, which Python decides without asking a handle; `a < b < c`, which asks for a truth."""
         node.left = self.visit(node.left)
         node.comparators = [self.visit(value) for value in node.comparators]
-        function = IDENTITY.get(type(node.ops[0])) if len(node.ops) == 1 else None
-        return call(f"{BRANCHES}.{function}", node.left, node.comparators[0], at=node) if function else node
+        functions = [_COMPARED[type(operation)] for operation in node.ops]
+        if len(functions) == 1:
+            plain = isinstance(node.ops[0], ast.Lt | ast.LtE | ast.Gt | ast.GtE)
+            return node if plain else call(f"{BRANCHES}.{functions[0]}", node.left, node.comparators[0], at=node)
+        if any(map(binds, node.comparators)):
+            return node
+        links: list[ast.expr] = []
+        for function, compared in zip(functions, node.comparators, strict=True):
+            links += [ast.Attribute(named(BRANCHES), function, ast.Load()), self._later(compared)]
+        return call(f"{BRANCHES}.chained", node.left, *links, at=node)
+
+    def _later(self, value: ast.expr, *parameters: str) -> ast.expr:
+        return later(value, *parameters, awaited=f"{BRANCHES}.awaited")
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        """`isinstance(a, T)`."""
+        """`isinstance(a, T)`, `type(a)`, `callable(a)`."""
+        match node:
+            case ast.Call(func=ast.Name(id=name), args=[value], keywords=[]) if name in self.builtin & _ASKING:
+                return call(f"{BRANCHES}.asked", node.func, self.visit(value), at=node)
+            case _:
+                pass
         if is_type_check(node) and len(node.args) == 2:
             return call(f"{BRANCHES}.is_instance", *(self.visit(value) for value in node.args), at=node)
         return cast("ast.expr", self._inside(node))
@@ -129,7 +165,8 @@ class Expressions(ABC):
     def _comprehension(
         self, node: ast.ListComp | ast.SetComp | ast.DictComp, nothing: ast.expr, adding: ast.stmt
     ) -> ast.expr:
-        if binds(node) or any(generator.is_async for generator in node.generators):
+        awaits = any(isinstance(inner, ast.Await) for inner in ast.walk(node))
+        if binds(node) or awaits or any(generator.is_async for generator in node.generators):
             return node
         plain, first = copy.deepcopy(node), node.generators[0]
         name, items = f"{OWN}comprehension{self._number()}", f"{OWN}items"
@@ -143,7 +180,7 @@ class Expressions(ABC):
         made = ast.FunctionDef(name, parameters_of(items), body, [])
         locate(made, node)
         own_variables = frozenset({_OUT, *assigned([generator.target for generator in node.generators])})
-        inner = type(self)(own_variables, self.iterables, self.count)
+        inner = type(self)(own_variables, self.builtin, self.count)
         made.body = inner.block(made.body)
         self.count = inner.count
         self.hoisted.append(made)
@@ -151,7 +188,7 @@ class Expressions(ABC):
         if len(node.generators) > 1 or first.ifs:
             return ast.copy_location(ast.Call(named(name), [over], []), node)
         plain.generators[0].iter = named(items)
-        here = later(cast("ast.expr", self._elements(plain)), items)
+        here = self._later(cast("ast.expr", self._elements(plain)), items)
         return call(f"{LOOPS}.collected", over, named(name), here, at=node)
 
     def _elements(self, node: ast.ListComp | ast.SetComp | ast.DictComp) -> ast.AST:
@@ -165,8 +202,8 @@ class Expressions(ABC):
     def _iterable(self, node: ast.expr) -> ast.expr:
         """What a loop goes over: Python's own functions of iterables take handles there."""
         match node:
-            case ast.Call(func=ast.Name(id=name), args=[_, *_], keywords=keywords) if name in self.iterables:
-                given = [named(name), *(self.visit(value) for value in node.args)]
+            case ast.Call(func=ast.Name(id=name), args=[_, *_], keywords=keywords) if name in self.builtin & _ITERABLES:
+                given = [named(name), *map(self._iterable, node.args)]
                 return call(f"{LOOPS}.over", *given, keywords=[self.visit(k) for k in keywords], at=node)
             case ast.Call(func=ast.Attribute(value=value, attr="items" | "keys" | "values" as attr), args=[]):
                 return call(f"{LOOPS}.over_method", self.visit(value), ast.Constant(attr), at=node)

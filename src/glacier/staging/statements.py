@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from glacier.source import FunctionNode
@@ -18,7 +18,9 @@ from glacier.staging.syntax import (
     call,
     changed,
     changed_by,
+    elsewhere,
     first_word,
+    is_deep,
     leaves_loop,
     locate,
     named,
@@ -41,14 +43,16 @@ class _For:
         names: the variables that a turn assigns, without those that stand for the item.
         targets: the variables that stand for the item.
         changed: those of `names` whose containers are changed and that are not assigned.
+        skipped: the variable that says whether `continue` was met in this turn; None where there is none.
     """
 
-    def __init__(self, node: ast.For, number: int, variables: frozenset[str]) -> None:
+    def __init__(self, node: ast.For, number: int, variables: frozenset[str], shared: Sequence[str]) -> None:
+        self.skipped = f"{OWN}skipped{number}" if leaves_loop(node.body, ast.Continue) else None
         self.turns = f"{OWN}turns{number}"
         self.targets = assigned([node.target])
-        every = assigned(node.body)
+        every = [*assigned(node.body), *shared]
         self.changed = [name for name in changed(node.body, variables) if name not in every]
-        self.names = [name for name in (*every, *self.changed) if name not in self.targets]
+        self.names = [name for name in dict.fromkeys((*every, *self.changed)) if name not in self.targets]
 
     def planned(self, *statements: ast.stmt) -> ast.stmt:
         """Gives statements that run only where one turn is planned for all."""
@@ -71,8 +75,10 @@ class _For:
 class Statements(Expressions):
     """The rewriting of one body."""
 
-    def __init__(self, variables: frozenset[str], iterables: frozenset[str], count: int = 0) -> None:
-        super().__init__(variables, iterables, count)
+    def __init__(self, variables: frozenset[str], builtin: frozenset[str], count: int = 0) -> None:
+        super().__init__(variables, builtin, count)
+        self.elsewhere: list[str] = []
+        self.shared: list[str] = []
         self.loops: list[_For | None] = []
         self.flags = False
 
@@ -85,6 +91,7 @@ class Statements(Expressions):
         for argument in ast.walk(arguments):
             if isinstance(argument, ast.arg):
                 argument.annotation = None
+        self.elsewhere, self.shared = elsewhere(tree)
         first, last = tree.body[0], tree.body[-1]
         self.flags = any(returns(s) for s in tree.body if not isinstance(s, ast.Return | REPEATS | SCOPES))
         in_loops = any(returns(node) for node in own(tree.body) if isinstance(node, REPEATS))
@@ -99,19 +106,43 @@ class Statements(Expressions):
     def block(self, statements: Sequence[ast.stmt]) -> list[ast.stmt]:
         """Stages statements; what follows one that may have returned runs only if it has not."""
         made: list[ast.stmt] = []
-        for place, statement in enumerate(statements):
-            may_return = self.flags and not self.loops and not isinstance(statement, SCOPES) and returns(statement)
-            rest = statements[place + 1 :]
-            around, self.hoisted = self.hoisted, []
-            visited: ast.stmt | list[ast.stmt] = self.visit(statement)
-            made += self.hoisted
-            self.hoisted = around
-            made += visited if isinstance(visited, list) else [visited]
-            if may_return and not isinstance(statement, ast.Return | REPEATS) and rest:
-                undone = ast.UnaryOp(ast.Not(), named(_DONE))
-                following = ast.copy_location(ast.If(undone, list(rest), []), rest[0])
-                made += self.visit_If(ast.fix_missing_locations(following))
-                break
+        parts = list(self._parts_by_leaving(statements))
+        for flag, part in parts:
+            if flag is None:
+                for statement in part:
+                    made += self._statement(statement)
+            else:
+                made += self.visit_If(_unless(flag, part))
+        return made
+
+    def _parts_by_leaving(self, statements: Sequence[ast.stmt]) -> Iterator[tuple[str | None, list[ast.stmt]]]:
+        """Gives statements in parts, each with the variable that says whether what came before left them out."""
+        flag: str | None = None
+        part: list[ast.stmt] = []
+        for statement in statements:
+            part.append(statement)
+            leaving = self._left_by(statement)
+            if leaving is not None:
+                yield flag, part
+                flag, part = leaving, []
+        if part:
+            yield flag, part
+
+    def _left_by(self, statement: ast.stmt) -> str | None:
+        """Gives the variable that a statement may set so that the rest of its block does not run."""
+        if isinstance(statement, SCOPES | REPEATS | ast.Return | ast.Continue):
+            return None
+        if not self.loops:
+            return _DONE if self.flags and returns(statement) else None
+        loop = self.loops[-1]
+        return loop.skipped if loop is not None and leaves_loop([statement], ast.Continue) else None
+
+    def _statement(self, statement: ast.stmt) -> list[ast.stmt]:
+        """Stages one statement, with the functions that it needs before it."""
+        around, self.hoisted = self.hoisted, []
+        visited: ast.stmt | list[ast.stmt] = self.visit(statement)
+        made = [*self.hoisted, *(visited if isinstance(visited, list) else [visited])]
+        self.hoisted = around
         return made
 
     def visit_Return(self, node: ast.Return) -> Any:
@@ -126,14 +157,20 @@ class Statements(Expressions):
         """Plans both sides where the condition is a handle."""
         inside = [*node.body, *node.orelse]
         returned = any(returns(statement) for statement in inside)
-        if leaves_loop(inside) or (self.loops and returned):
-            node.test = call(f"{BRANCHES}.plain", self.visit(node.test), at=node.test)
+        around = self.loops[-1] if self.loops else None
+        skipped = around.skipped if around is not None and leaves_loop(inside, ast.Continue) else None
+        breaks = leaves_loop(inside, ast.Break) if around is not None else leaves_loop(inside)
+        names = list(dict.fromkeys([*assigned(inside), *changed(inside, self.variables), *self.shared]))
+        outside = [name for name in names if name in self.elsewhere]
+        if breaks or (self.loops and returned) or outside:
+            why = f"assigns `{outside[0]}` of another scope" if outside else "leaves a loop (`break`, `return`)"
+            node.test = call(f"{BRANCHES}.plain", self.visit(node.test), ast.Constant(why), at=node.test)
             node.body, node.orelse = self.block(node.body), self.block(node.orelse)
             return [node]
         number = self._number()
         branch, side = f"{OWN}branch{number}", f"{OWN}side{number}"
-        names = list(dict.fromkeys([*assigned(inside), *changed(inside, self.variables)]))
         names += [_RETURNED, _DONE] if self.flags and returned else []
+        names += [skipped] if skipped is not None else []
         test = call(f"{BRANCHES}.branch", self.visit(node.test), variables_now(), at=node.test)
         then, other = self.block(node.body), self.block(node.orelse)
         turn = ast.Call(ast.Attribute(named(branch), "turn", ast.Load()), [variables_now(), strings(names)], [])
@@ -147,14 +184,17 @@ class Statements(Expressions):
     def visit_For(self, node: ast.For) -> list[ast.stmt]:
         """Plans one turn where what it goes over is a handle."""
         node.body = without_continue(node.body) or [ast.copy_location(ast.Pass(), node)]
-        loop = _For(node, self._number(), self.variables)
+        loop = _For(node, self._number(), self.variables, self.shared)
         turns = call(f"{LOOPS}.turns", self._iterable(node.iter), variables_now(), at=node.iter)
         self.loops.append(loop)
         body = self.block(node.body)
         self.loops.pop()
         target, unpacking = self._unpacking(node.target)
         orelse = self.block(node.orelse) if node.orelse else []
-        made = ast.For(target, named(loop.turns), [loop.begin(), *unpacking, *body, loop.end("turn")], orelse)
+        begin = [loop.begin()]
+        if loop.skipped is not None:
+            begin.append(assign(loop.skipped, ast.Constant(value=False), node))
+        made = ast.For(target, named(loop.turns), [*begin, *unpacking, *body, loop.end("turn")], orelse)
         locate(made, first_word(node))
         return [assign(loop.turns, turns, node), made]
 
@@ -177,19 +217,18 @@ class Statements(Expressions):
 
     def visit_Break(self, node: ast.Break) -> list[ast.stmt]:
         """Ends the turn that is planned for all, and says that it is the only one."""
-        return self._ended(node, "left")
-
-    def visit_Continue(self, node: ast.Continue) -> list[ast.stmt]:
-        """Ends the turn that is planned for all."""
-        return self._ended(node, "turn")
-
-    def _ended(self, node: ast.stmt, method: str) -> list[ast.stmt]:
         loop = self.loops[-1] if self.loops else None
         if loop is None:
             return [node]
-        end = loop.end(method)
+        end = loop.end("left")
         locate(end, node)
         return [end, node]
+
+    def visit_Continue(self, node: ast.Continue) -> ast.stmt:
+        """Notes that the rest of the turn does not run."""
+        loop = self.loops[-1] if self.loops else None
+        skipped = loop.skipped if loop is not None else None
+        return node if skipped is None else assign(skipped, ast.Constant(value=True), node)
 
     def visit_Assign(self, node: ast.Assign) -> Any:
         """`a, b = result`; `sizes[name] = n`."""
@@ -197,6 +236,10 @@ class Statements(Expressions):
         if name is not None and isinstance(target, ast.Subscript):
             value, key = self.visit(node.value), self.visit(target.slice)
             return assign(name, call(f"{GROWTH}.put", named(name), key, value, at=node), node)
+        if len(node.targets) == 1 and isinstance(target, ast.Attribute):
+            owner, value = self.visit(target.value), self.visit(node.value)
+            assigning = call(f"{GROWTH}.assign_attribute", owner, ast.Constant(target.attr), value, at=node)
+            return ast.copy_location(ast.Expr(assigning), node)
         if len(node.targets) == 1:
             displayed = isinstance(node.value, ast.Tuple | ast.List)  # its members are there to assign one by one
             value = self.visit(node.value)
@@ -237,14 +280,16 @@ class Statements(Expressions):
         number = self._number()
         since, finally_since = f"{OWN}try{number}", f"{OWN}finally{number}"
         recorded = call(f"{LOOPS}.recorded", at=node)
-        tried = ast.copy_location(ast.Expr(call(f"{LOOPS}.tried", named(since), at=node)), node)
+        tried = ast.copy_location(ast.Expr(call(f"{LOOPS}.tried", named(since), at=first_word(node))), node)
+        if self.flags and not self.loops and node.orelse and any(map(returns, node.body)):
+            node.orelse = [_unless(_DONE, node.orelse)]
         self._inside(node)
         for handler in node.handlers:
             handler.body = [copy.deepcopy(tried), *handler.body]
         if node.handlers:
             node.orelse = [tried, *node.orelse]
-        if node.finalbody:
-            finished = call(f"{LOOPS}.finished", named(since), named(finally_since), at=node)
+        if node.finalbody and not node.handlers:
+            finished = call(f"{LOOPS}.finished", named(since), named(finally_since), at=first_word(node))
             ended = ast.copy_location(ast.Expr(finished), node)
             node.finalbody = [assign(finally_since, copy.deepcopy(recorded), node), *node.finalbody, ended]
         return [assign(since, recorded, node), node]
@@ -253,10 +298,20 @@ class Statements(Expressions):
         """The same for `except*`."""
         return self.visit_Try(node)
 
-    def visit_Match(self, node: ast.Match) -> ast.stmt:
-        """Asks that the subject be plain."""
+    def visit_With(self, node: ast.With) -> list[ast.stmt]:
+        """Asks that nothing suppress what a task raises, or what leaves a branch."""
+        since = f"{OWN}with{self._number()}"
         self._inside(node)
-        node.subject = call(f"{LOOPS}.matched", node.subject, at=node.subject)
+        for item in node.items:
+            item.context_expr = call(f"{LOOPS}.entered", item.context_expr, named(since), at=item.context_expr)
+        whole = ast.copy_location(ast.Expr(call(f"{LOOPS}.whole", named(since), at=node)), node)
+        return [assign(since, call(f"{LOOPS}.recorded", at=node), node), node, whole]
+
+    def visit_Match(self, node: ast.Match) -> ast.stmt:
+        """Asks that what the patterns ask for be plain."""
+        self._inside(node)
+        deep = ast.Constant(any(is_deep(case.pattern) for case in node.cases))
+        node.subject = call(f"{LOOPS}.matched", node.subject, deep, at=node.subject)
         return node
 
     def _unpacking(self, target: ast.expr) -> tuple[ast.expr, list[ast.stmt]]:
@@ -291,3 +346,9 @@ class Statements(Expressions):
             return value
         star = next((i for i, element in enumerate(target.elts) if isinstance(element, ast.Starred)), None)
         return call(f"{LOOPS}.unpacked", value, ast.Constant(len(target.elts)), ast.Constant(star), at=value)
+
+
+def _unless(flag: str, statements: Sequence[ast.stmt]) -> ast.If:
+    """Gives `if not flag: ...`, at the place of the first statement."""
+    made = ast.copy_location(ast.If(ast.UnaryOp(ast.Not(), named(flag)), list(statements), []), statements[0])
+    return ast.fix_missing_locations(made)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
+from types import UnionType
 from typing import TypeGuard, cast
+
+from glacier.source import FunctionNode
 
 OWN = "__glacier_"
 """What every variable that staging adds begins with."""
@@ -29,20 +32,49 @@ def own(nodes: Sequence[ast.AST]) -> Iterator[ast.AST]:
         yield node
         if isinstance(node, ast.comprehension):  # its targets are variables of its own
             pending.extend([*node.ifs, node.iter])
-        elif not isinstance(node, SCOPES):
+        elif isinstance(node, SCOPES):
+            pending.extend(reversed(defined_with(node)))
+        else:
             pending.extend(reversed(list(ast.iter_child_nodes(node))))
 
 
-def leaves_loop(nodes: Sequence[ast.AST]) -> bool:
+def defined_with(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda) -> list[ast.expr]:
+    """Gives what of a nested scope is worked out where it is defined: decorators, default values, base classes."""
+    decorators = [] if isinstance(node, ast.Lambda) else node.decorator_list
+    if isinstance(node, ast.ClassDef):
+        return [*decorators, *node.bases]
+    return [*decorators, *node.args.defaults, *(default for default in node.args.kw_defaults if default)]
+
+
+def leaves_loop(nodes: Sequence[ast.AST], kinds: type | UnionType = ast.Break | ast.Continue) -> bool:
     """Says whether a `break` or `continue` among `nodes` belongs to a loop around them."""
     pending = list(nodes)
     while pending:
         node = pending.pop()
-        if isinstance(node, ast.Break | ast.Continue):
+        if isinstance(node, kinds):
             return True
         if not isinstance(node, SCOPES | REPEATS):
             pending.extend(ast.iter_child_nodes(node))
     return False
+
+
+def elsewhere(tree: FunctionNode) -> tuple[list[str], list[str]]:
+    """Gives the names that a body assigns outside of its frame, and those of its own that functions in it assign."""
+    names: list[str] = [
+        name for node in own(tree.body) if isinstance(node, ast.Global | ast.Nonlocal) for name in node.names
+    ]
+    inner = [node for node in ast.walk(tree) if isinstance(node, ast.Nonlocal)]
+    return names, [name for node in inner for name in node.names if name not in names]
+
+
+def is_deep(pattern: ast.pattern) -> bool:
+    """Says whether a pattern asks for the structure of what the subject holds: a sequence, mapping or None inside."""
+    if isinstance(pattern, ast.MatchOr):
+        return any(is_deep(inner) for inner in pattern.patterns)
+    if isinstance(pattern, ast.MatchAs):
+        return pattern.pattern is not None and is_deep(pattern.pattern)
+    structures = ast.MatchSequence | ast.MatchMapping | ast.MatchSingleton
+    return any(isinstance(inner, structures) for inner in ast.walk(pattern) if inner is not pattern)
 
 
 def returns(node: ast.stmt) -> bool:
@@ -55,7 +87,7 @@ def assigned(nodes: Sequence[ast.AST]) -> list[str]:
     names: dict[str, None] = {}
     for node in own(nodes):
         match node:
-            case ast.Name(id=name, ctx=ast.Store()):
+            case ast.Name(id=name, ctx=ast.Store() | ast.Del()) | ast.ExceptHandler(name=str(name)):
                 names[name] = None
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 names[name] = None
@@ -95,8 +127,18 @@ def changed_by(node: ast.AST, variables: frozenset[str]) -> str | None:
 
 
 def binds(node: ast.expr) -> bool:
-    """Says whether an expression cannot move into a function of its own: it assigns, awaits or yields."""
-    return any(isinstance(inner, ast.NamedExpr | ast.Await | ast.Yield | ast.YieldFrom) for inner in ast.walk(node))
+    """Says whether an expression cannot move into a function of its own: it assigns or yields."""
+    return any(isinstance(inner, ast.NamedExpr | ast.Yield | ast.YieldFrom) for inner in ast.walk(node))
+
+
+class _Awaited(ast.NodeTransformer):
+    """Puts a call in place of each `await`, which cannot stand in a lambda."""
+
+    def __init__(self, function: str) -> None:
+        self.function = function
+
+    def visit_Await(self, node: ast.Await) -> ast.expr:
+        return call(self.function, self.visit(node.value), at=node)
 
 
 def is_block(value: object) -> TypeGuard[list[ast.stmt]]:
@@ -165,9 +207,16 @@ def assign(name: str, value: ast.expr, at: ast.AST) -> ast.stmt:
     return statement
 
 
-def later(value: ast.expr, *parameters: str) -> ast.expr:
-    """Gives a lambda around an expression."""
-    return ast.copy_location(ast.Lambda(parameters_of(*parameters), value), value)
+def later(value: ast.expr, *parameters: str, awaited: str) -> ast.expr:
+    """Gives a lambda around an expression.
+
+    Args:
+        value: the expression.
+        parameters: of the lambda.
+        awaited: the function that stands for `await` in it.
+    """
+    inner: ast.expr = _Awaited(awaited).visit(value)
+    return ast.copy_location(ast.Lambda(parameters_of(*parameters), inner), value)
 
 
 def parameters_of(*names: str) -> ast.arguments:

@@ -1,0 +1,193 @@
+"""What a side of a branch on a result does besides assigning variables."""
+
+# pyright: basic
+from __future__ import annotations
+
+import contextlib
+from collections import defaultdict, deque
+from types import SimpleNamespace
+from typing import Any
+
+from bodies.corpus import refused, staged
+from bodies.tasks import add, double, gathered, items, odd, same, text
+from glacier import pipeline
+
+setting: Any = 0
+
+
+@staged(n=[2, 3])
+@pipeline
+def captures(n: int) -> Any:
+    """Names that patterns bind: `as`, starred, the rest of a mapping, in cases on a side of a branch."""
+    a: Any = "none"
+    b: Any = "none"
+    c: Any = "none"
+    if odd(n):
+        match [7, 8, 9]:
+            case [int() as a, *b]:
+                pass
+        match {"k": 1, "l": 2}:
+            case {"k": 1, **c}:
+                pass
+    return gathered(a, b, c)
+
+
+@staged(n=[2, 3])
+@pipeline
+def else_after_a_return(n: int) -> Any:
+    """The `else` of a `try` whose body may have returned."""
+    found, x = odd(n), double(n)
+    try:
+        if found:
+            return x
+    except ValueError:
+        return 1
+    else:
+        return text("else")
+
+
+@refused("a loop inside a branch on a result, or below one, is left by `return`", n=[2])
+@pipeline
+def loop_after_a_return(n: int) -> Any:
+    """A plain loop that returns, below an early return on a result."""
+    if odd(n):
+        return text(1)
+    for k in range(3):
+        if k == n:
+            return double(k)  # here
+    return text(2)
+
+
+@refused("a branch that assigns `setting` of another scope needs its value", n=[2])
+@pipeline
+def globals_of_the_module(n: int) -> Any:
+    """A global that a side assigns."""
+    global setting
+    setting = 5
+    if odd(n):  # here
+        setting = double(n)
+    found, setting = setting, 0
+    return text(found)
+
+
+@staged(n=[2, 3])
+@pipeline
+def deleted(n: int) -> Any:
+    """A variable that a side deletes, used on the other and no more."""
+    x = same(n)
+    if odd(n):
+        y = double(x)
+        del x
+    else:
+        y = text(x)
+    return y
+
+
+@refused("branch", n=[2])
+@pipeline
+def exception_that_leaves_a_branch(n: int) -> Any:
+    """A plain exception raised on a side and caught outside of the branch: today all that follows is guarded."""
+    x = same(n)
+    try:
+        if odd(n):  # here
+            int("no number")
+    except ValueError:
+        x = text("handled")
+    return text(x)
+
+
+@refused("branch", n=[2])
+@pipeline
+def exception_that_is_suppressed(n: int) -> Any:
+    """The same with `suppress`."""
+    with contextlib.suppress(ValueError):
+        if odd(n):  # here
+            int("no number")
+    return text(n)
+
+
+@refused("`box.value`", n=[2])
+@pipeline
+def attribute_assigned(n: int) -> Any:
+    """An attribute of an object that is older than the branch."""
+    box = SimpleNamespace(value=0)
+    if odd(n):
+        box.value = double(n)  # here
+    return text(box.value)
+
+
+@staged(n=[2, 3])
+@pipeline
+def attribute_of_a_side(n: int) -> Any:
+    """An object that lives on one side may be changed there."""
+    x = same(n)
+    if odd(n):
+        box = SimpleNamespace(value=0)
+        box.value = double(n)
+        x = text(box.value)
+    return x
+
+
+@refused("changed inside a branch", n=[2])
+@pipeline
+def nested_container(n: int) -> Any:
+    """A dict inside a dict that is older than the branch."""
+    table: dict[str, dict[str, Any]] = {"a": {"b": 0}}
+    if odd(n):  # here
+        table["a"]["b"] = double(n)
+    return text(table)
+
+
+@refused("changed inside a branch", n=[2])
+@pipeline
+def default_dict(n: int) -> Any:
+    """A `defaultdict` that is older than the branch."""
+    groups: defaultdict[str, list[Any]] = defaultdict(list)
+    if odd(n):  # here
+        groups["a"].append(double(n))
+    return text(dict(groups))
+
+
+@refused("`append` changes `waiting` in a branch or loop over a result", n=[2])
+@pipeline
+def queue(n: int) -> Any:
+    """A `deque` that is older than the branch."""
+    waiting: deque[Any] = deque()
+    if odd(n):
+        waiting.append(double(n))  # here
+    return gathered(waiting)
+
+
+@staged(n=[2, 3])
+@pipeline
+def nonlocals(n: int) -> Any:
+    """A nested function that assigns a variable of the body, called on a side."""
+    x = same(n)
+
+    def more() -> None:
+        nonlocal x
+        x = add(x)
+
+    if odd(n):
+        more()
+    return text(x)
+
+
+@staged(n=[2, 3])
+@pipeline
+def both_sides_in_a_plain_list(n: int) -> Any:
+    """A plain value looked for among results, and containers that hold results compared."""
+    rows = [same(n), same(5)]
+    label = text("two") if 2 in rows else text("none")
+    if [same(n), 1] == [2, 1]:
+        label = add(label, "!")
+    return [label, 9 not in rows, items(n) == [0, 1]]
+
+
+@refused("`type`|needs its value", n=[2])
+@pipeline
+def type_of_a_result(n: int) -> Any:
+    """`type` of a result, which today is Glacier's own."""
+    if type(same(n)) is int:  # here
+        return text("int")
+    return text("other")
