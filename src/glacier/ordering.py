@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any, cast
 
-from glacier.access import Touch, reaches_out, touches
+from glacier.access import Touch, handed_on, reached, reaches_out
 from glacier.annotations import UNKNOWN, may_be_lazy
 from glacier.errors import GraphError, listed
 from glacier.graph import Edge, EdgeKind, Graph, Node
@@ -162,9 +162,10 @@ class _Inferred:
         for node in nodes:
             if isinstance(node.work, Task) and node.work not in reaching:
                 reaching[node.work] = reaches_out(cast("Task[..., Any]", node.work))
+        touching = plan.touching | handed_on(nodes, plan.touching)
         for index in in_run_order:
             node = nodes[index]
-            direct = touches(node) if index in plan.touching or reaching.get(node.work) else []
+            direct = reached(node) if index in touching or reaching.get(node.work) else []
             for touch in direct:
                 self._visit(node, touch)
             self._carry(node, direct)
@@ -191,6 +192,8 @@ class _Inferred:
     def _visit(self, node: Node, touch: Touch) -> None:
         index, access = node.index, touch.access
         check = isinstance(node.work, Task) and node.work.is_gate
+        if not (touch.matters or check):
+            return
         place = self._place(touch.resource.uri)
         if not access.certain:
             self._warn(node, touch)
@@ -200,8 +203,9 @@ class _Inferred:
                 for source in met.checks:
                     self._edge(source, index, "gate", f"it checks the same `{shown}`")
             for source in met.writers:
-                here = "read" if access.reads else "overwritten"
-                self._edge(source, index, "resource", f"it writes `{shown}`, {here} here", needed=access.reads)
+                here = "read" if access.reads else "overwritten" if access.writes else "checked"
+                needed = access.reads or not access.writes
+                self._edge(source, index, "resource", f"it writes `{shown}`, {here} here", needed=needed)
             if access.writes:
                 self.graph.unsettled.update(met.pending)
                 for source in met.readers:

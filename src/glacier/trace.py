@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TypeVar, cast
 from glacier.annotations import UNKNOWN
 from glacier.errors import GraphError, Site
 from glacier.graph import Node, Resource, Work
+from glacier.reaching import is_users_class
 from glacier.work import Expression, Located, StorageCall, Unset
 
 M = TypeVar("M", bound=Callable[..., Any])
@@ -124,6 +125,8 @@ class _Arguments:
         self.depth += 1
         taken = rebuilt(value, self.take)
         self.depth -= 1
+        if taken is value and is_users_class(type(value)):  # an object that may hold one
+            self.touches = True
         return taken
 
 
@@ -197,9 +200,9 @@ def storage_node(*, reads: bool = False, writes: bool = False, gives: str | None
         @functools.wraps(method)
         def call(self: object, *args: object, **kwargs: object) -> object:
             plan = current_plan()
+            verb = method.__name__
             if plan is None:
                 return method(self, *args, **kwargs)
-            verb = method.__name__
             annotation = getattr(sys.modules.get("polars"), gives, UNKNOWN) if gives else UNKNOWN
             work = StorageCall(method, f"{getattr(self, 'name', 'resource')}.{verb}", verb, reads, writes, annotation)
             return plan.record(work, (self, *args), kwargs, sys._getframe(1))
