@@ -9,11 +9,14 @@ from functools import partial
 from types import ModuleType
 from typing import Any, cast
 
+from glacier.annotations import UNKNOWN as UNTYPED
 from glacier.annotations import Signature
-from glacier.graph import Node, Resource
+from glacier.graph import Graph, Node, Resource
 from glacier.holding import gives_resource, resources_at, resources_in
+from glacier.names import ANYWHERE
+from glacier.permits import Allowed, Permit, act
 from glacier.reaching import helpers, is_users_class, outer_names, python_function
-from glacier.source import is_users
+from glacier.source import function_ast, is_users
 from glacier.task import Task, TaskOptions
 from glacier.usage import NONE, READ, UNKNOWN, WRITE, Access, Accesses, Kind, Kinds, Place, usage_of
 from glacier.work import Located, StorageCall
@@ -100,6 +103,36 @@ def handed_on(nodes: Sequence[Node], touching: set[int]) -> set[int]:
         if (node.index in touching or node.index in handed) and gives_resource(node):
             giving.add(node.index)
     return handed
+
+
+def act_for(graph: Graph, node: Node | None) -> None:
+    """Holds what this context runs from now on to what the task of `node` may do; to nothing where there is none."""
+    act(partial(permit_of, graph, node) if node is not None and graph.inferred else None)
+
+
+def permit_of(graph: Graph, node: Node) -> Permit:
+    """Gives what the task of `node` may do, as its code was seen to do it."""
+    task = cast("Task[..., Any]", node.work)
+    found = reached(node)
+    allowed = [
+        Allowed(touch.resource.uri, touch.access.reads, touch.access.writes, touch.name)
+        for touch in found
+        if touch.access.certain
+    ]
+    allowed += [  # unknown code may move to any path of the bucket
+        Allowed(touch.resource.at(ANYWHERE).uri, reads=True, writes=True, name=touch.name)
+        for touch in found
+        if not touch.access.certain
+    ]
+    for source in node.data:
+        giver = graph.nodes[source].work
+        if isinstance(giver, Task) and giver.signature.returns is UNTYPED:  # it may return a resource it was given
+            allowed += permit_of(graph, graph.nodes[source]).allowed
+    function, _ = _unbound(task.origin.function)
+    inner = python_function(function)
+    unread = inner is None or function_ast(inner) is None
+    stated = task.options.states_access
+    return Permit(graph.names[node.index], tuple(allowed), stated=stated, unlimited=unread and not stated)
 
 
 def _unbound(function: Callable[..., object]) -> tuple[Callable[..., object], list[tuple[str, object]]]:

@@ -135,6 +135,7 @@ class Graph:
         ordering: the edges that no value flows along (explicit, resource, gate), by their target.
         unsettled: the nodes whose LazyFrame has still to read what a later node writes, so that it must stay a plan.
         prepared: the resources whose URI the body asked for.
+        inferred: whether what tasks touch was inferred, so that a run holds them to it.
         warnings: what a person should know before running.
     """
 
@@ -144,6 +145,7 @@ class Graph:
     ordering: dict[int, list[Edge]] = field(default_factory=dict[int, list[Edge]])
     unsettled: set[int] = field(default_factory=set[int])
     prepared: tuple[Resource, ...] = ()
+    inferred: bool = False
     warnings: list[str] = field(default_factory=list[str])
 
     @cached_property

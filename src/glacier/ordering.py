@@ -34,7 +34,7 @@ def ordered(plan: Plan, result: object, *, infer: bool) -> Graph:
     Raises:
         GraphError: a `depends_on` names a task that the body never calls, or nodes wait for each other.
     """
-    graph = Graph(plan.name, plan.nodes, result, prepared=tuple(plan.prepared))
+    graph = Graph(plan.name, plan.nodes, result, prepared=tuple(plan.prepared), inferred=infer)
     _add_branches(plan, graph)
     _Explicit(plan, graph).add()
     in_run_order = graph.order

@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TypeVar, cast
 from glacier.annotations import UNKNOWN
 from glacier.errors import GraphError, Site
 from glacier.graph import Node, Resource, Work
+from glacier.permits import require
 from glacier.reaching import is_users_class
 from glacier.work import Expression, Located, StorageCall, Unset
 
@@ -202,6 +203,7 @@ def storage_node(*, reads: bool = False, writes: bool = False, gives: str | None
             plan = current_plan()
             verb = method.__name__
             if plan is None:
+                require(cast("Resource", self), verb, reads=reads, writes=writes)
                 return method(self, *args, **kwargs)
             annotation = getattr(sys.modules.get("polars"), gives, UNKNOWN) if gives else UNKNOWN
             work = StorageCall(method, f"{getattr(self, 'name', 'resource')}.{verb}", verb, reads, writes, annotation)

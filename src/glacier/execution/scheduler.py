@@ -21,6 +21,7 @@ from glacier.execution.performer import Done, Here, Performer, Workplace, handle
 from glacier.execution.record import NodeRecord, NodeState, Observer, RunRecord
 from glacier.execution.sinks import shared_sinks
 from glacier.graph import Graph
+from glacier.permits import act
 from glacier.task import Task
 
 Executor = Literal["threads", "processes", "sync"]
@@ -145,6 +146,7 @@ class _Run:
         self.over = threading.Event()
         self.crash: BaseException | None = None
         self.context = copy_context()  # what the caller has set in context variables holds in its tasks too
+        self.context.run(act, None)  # but a task that starts a run does not limit that run's tasks
         self.begun = perf_counter()
         for unit in self.agenda.first():
             heappush(self.queue, (unit[0], unit))
