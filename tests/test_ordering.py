@@ -96,6 +96,10 @@ def test_write_then_read_then_write(provider: LocalProvider) -> None:
         ("**/*.parquet", "x/y/a.parquet", True),
         ("x/*/a.parquet", "x/y/a.parquet", True),
         ("2024-*.parquet", "2025-01.parquet", False),
+        ("x/*.parquet", "x/y/a.parquet", False),
+        ("x*/a.parquet", "xy/", True),
+        ("xy/", "x*/a.parquet", True),
+        ("x/a.parquet", "x/*/b.parquet", False),
     ],
 )
 def test_overlap_of_paths_folders_and_globs(provider: LocalProvider, first: str, second: str, meet: bool) -> None:

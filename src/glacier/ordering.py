@@ -124,7 +124,8 @@ class _Place:
 
     uri: str
     parts: list[str]
-    glob: str | None
+    glob: list[str] | None
+    folder: bool = False
     inner: dict[str, _Place] = field(default_factory=dict[str, "_Place"])
     writers: list[int] = field(default_factory=list[int])
     readers: list[int] = field(default_factory=list[int])
@@ -135,14 +136,21 @@ class _Place:
     def meets(self, other: _Place) -> bool:
         """Whether an object could lie in both; globs are compared with paths, and with each other count as meeting."""
         if self.glob and not other.glob:
-            return _could_match(self.glob, other.uri)
+            return _could_match(self.glob, other.parts, below=other.folder)
         if other.glob and not self.glob:
-            return _could_match(other.glob, self.uri)
+            return _could_match(other.glob, self.parts, below=self.folder)
         return True
 
 
-def _could_match(glob: str, path: str) -> bool:
-    return fnmatchcase(path, glob) or any(glob.startswith(folder) for folder in (path + "/", path + "*"))
+def _could_match(glob: Sequence[str], path: Sequence[str], *, below: bool) -> bool:
+    """Whether a path, or something below it if that counts, could match; wildcards stay in a component, `**` spans."""
+    if not path:
+        return below or not glob
+    if not glob:
+        return False
+    if glob[0] == "**":
+        return _could_match(glob[1:], path, below=below) or _could_match(glob, path[1:], below=below)
+    return fnmatchcase(path[0], glob[0]) and _could_match(glob[1:], path[1:], below=below)
 
 
 class _Inferred:
@@ -241,11 +249,12 @@ class _Inferred:
         place, parts = self.root, uri.rstrip("/").split("/")
         for depth, part in enumerate(parts):
             if any(wildcard in part for wildcard in "*?["):
-                return place.globs.setdefault(uri, _Place(uri, parts[:depth], uri))
+                return place.globs.setdefault(uri, _Place(uri, parts[:depth], parts))
             below = place.inner.get(part)
             if below is None:
                 below = place.inner[part] = _Place("/".join(parts[: depth + 1]), parts[: depth + 1], None)
             place = below
+        place.folder = place.folder or uri.endswith("/")
         return place
 
     def _meeting(self, place: _Place) -> Iterator[_Place]:
