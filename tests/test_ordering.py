@@ -376,6 +376,35 @@ class TestPlansReadLater:
             source.write(pl.DataFrame({"n": [1]}))
             assert run() == 1
 
+    def test_who_collects_waits_for_a_check_between(self, provider: LocalProvider) -> None:
+        source = provider.bucket("a", path="a.parquet")
+
+        @pipeline
+        def body() -> int:
+            df = process(source)
+            has_rows(source)
+            return total(df)
+
+        assert edges(body) == [("process", "total", "data"), ("has_rows", "total", "gate")]
+        source.write(pl.DataFrame({"n": pl.Series([], dtype=pl.Int64)}))
+        with pytest.raises(GateClosed, match="`total` was skipped because `has_rows` returned False"):
+            body.run()
+
+    def test_a_choice_between_plans_reads_nothing_itself(self, provider: LocalProvider) -> None:
+        source = provider.bucket("a", path="a.parquet")
+
+        @task
+        def weekend() -> bool:
+            return True
+
+        @pipeline
+        def body() -> None:
+            one, other = process(source), process(source.at("b.parquet"))
+            df = one if weekend() else other
+            write(source)
+
+        assert [edge for edge in edges(body) if edge[1] == "write"] == [("process[one]", "write", "resource")]
+
     def test_a_plan_that_reads_what_is_written_later_is_not_computed_early(self, provider: LocalProvider) -> None:
         source = provider.bucket("a", path="a.parquet")
 

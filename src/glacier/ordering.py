@@ -185,9 +185,12 @@ class _Inferred:
         inherited: dict[str, str] = {}
         for source in node.data:
             inherited |= self.unread.get(source, {})
-        for uri, label in inherited.items():
+        check = isinstance(node.work, Task) and node.work.is_gate
+        for uri, label in () if node.hidden else inherited.items():  # what is hidden hands a frame on uncollected
             place = self._place(uri)
             for met in self._meeting(place):
+                for source in () if check else met.checks:
+                    self._edge(source, node.index, "gate", f"it checks the same `{label}`")
                 for source in met.writers:
                     self._edge(source, node.index, "resource", f"it writes `{label}`, read here", needed=False)
             place.readers.append(node.index)
