@@ -160,6 +160,7 @@ class _Inferred:
         self.graph = graph
         self.root = _Place("", [], None)
         self.unread: dict[int, dict[str, str]] = {}  # by node, the URIs and labels its LazyFrame has still to read
+        self.passed: dict[int, set[int]] = {}  # by node, the checks that its LazyFrame has waited for
         self.guarded: dict[int, tuple[tuple[int, bool], ...]] = {}
         self.extra: defaultdict[int, dict[int, Edge]] = defaultdict(dict)
 
@@ -188,8 +189,9 @@ class _Inferred:
         check = isinstance(node.work, Task) and node.work.is_gate
         for uri, label in () if node.hidden else inherited.items():  # what is hidden hands a frame on uncollected
             place = self._place(uri)
+            waited = set[int].intersection(*(self.passed[s] for s in node.data if uri in self.unread.get(s, ())))
             for met in self._meeting(place):
-                for source in () if check else met.checks:
+                for source in () if check else (one for one in met.checks if one not in waited):
                     self._edge(source, node.index, "gate", f"it checks the same `{label}`")
                 for source in met.writers:
                     self._edge(source, node.index, "resource", f"it writes `{label}`, read here", needed=False)
@@ -197,6 +199,8 @@ class _Inferred:
         unread = inherited | {touch.resource.uri: touch.resource.label for touch in direct if touch.access.reads}
         if unread and may_be_lazy(_returned(node)):
             self.unread[node.index] = unread
+            self.passed[node.index] = {e.source for e in self.extra.get(node.index, {}).values() if e.gate}
+            self.passed[node.index].update(*(self.passed.get(source, ()) for source in node.data))
             for uri in unread:
                 self._place(uri).pending.append(node.index)
 
