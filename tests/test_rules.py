@@ -208,9 +208,10 @@ def second(target: Bucket) -> int:
     return 0
 
 
-TASKS = ["make", "load", "save", "update", "put_c", "put_somewhere", "has_rows", "is_trusted", "probe", "lazy", "more"]
-TASKS += ["count", "count_into", "first", "second", "after"]
-VERBS = [*TASKS, "scan", "read", "write", "delete", "exists"]
+VERBS = (
+    *("make", "load", "save", "update", "put_c", "put_somewhere", "has_rows", "is_trusted", "probe", "lazy", "more"),
+    *("count", "count_into", "first", "second", "after", "scan", "read", "write", "delete", "exists"),
+)
 Op = tuple[str, str, int]  # a verb, a path, and which earlier result it takes
 
 
@@ -380,14 +381,11 @@ def test_the_graph_orders_what_the_rules_ask_for_and_nothing_else(blocks: list[B
     try:
         graph = body.plan()
     except GraphError as error:
-        refused = str(error)
-    else:
-        refused = ""
-    if "wait for each other" in refused:
+        if "wait for each other" not in str(error):
+            raise
         with pytest.raises(RecursionError):
             required(author.described())
         return
-    assert refused == ""
     pairs = required(author.described())
     count = len(graph.nodes)
     assert count == len(author.nodes)
