@@ -100,6 +100,9 @@ def test_write_then_read_then_write(provider: LocalProvider) -> None:
         ("x*/a.parquet", "xy/", True),
         ("xy/", "x*/a.parquet", True),
         ("x/a.parquet", "x/*/b.parquet", False),
+        ("x/*.parquet", "*.parquet", False),
+        ("x/*.parquet", "*/a.parquet", True),
+        ("x/*.parquet", "**/a.*", True),
     ],
 )
 def test_overlap_of_paths_folders_and_globs(provider: LocalProvider, first: str, second: str, meet: bool) -> None:

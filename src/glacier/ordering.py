@@ -134,23 +134,26 @@ class _Place:
     globs: dict[str, _Place] = field(default_factory=dict[str, "_Place"])
 
     def meets(self, other: _Place) -> bool:
-        """Whether an object could lie in both; globs are compared with paths, and with each other count as meeting."""
-        if self.glob and not other.glob:
-            return _could_match(self.glob, other.parts, below=other.folder)
-        if other.glob and not self.glob:
-            return _could_match(other.glob, self.parts, below=self.folder)
-        return True
+        """Whether an object could lie in both, where at least one is a glob; two wildcards count as meeting."""
+        if self.glob:
+            return _could_match(self.glob, other.glob or other.parts, below=other.folder)
+        return not other.glob or _could_match(other.glob, self.parts, below=self.folder)
 
 
 def _could_match(glob: Sequence[str], path: Sequence[str], *, below: bool) -> bool:
-    """Whether a path, or something below it if that counts, could match; wildcards stay in a component, `**` spans."""
+    """Whether a path or glob, or what is below it if that counts, could match; `**` spans components, `*` does not."""
     if not path:
-        return below or not glob
+        return below or all(part == "**" for part in glob)
     if not glob:
-        return False
-    if glob[0] == "**":
+        return all(part == "**" for part in path)
+    if glob[0] == "**" or path[0] == "**":
         return _could_match(glob[1:], path, below=below) or _could_match(glob, path[1:], below=below)
-    return fnmatchcase(path[0], glob[0]) and _could_match(glob[1:], path[1:], below=below)
+    alike = (_is_wild(glob[0]) and _is_wild(path[0])) or fnmatchcase(path[0], glob[0]) or fnmatchcase(glob[0], path[0])
+    return alike and _could_match(glob[1:], path[1:], below=below)
+
+
+def _is_wild(part: str) -> bool:
+    return any(wildcard in part for wildcard in "*?[")
 
 
 class _Inferred:
@@ -255,7 +258,7 @@ class _Inferred:
         """Gives the place of `uri` in the tree: a glob stands in the folder where its first wildcard is."""
         place, parts = self.root, uri.rstrip("/").split("/")
         for depth, part in enumerate(parts):
-            if any(wildcard in part for wildcard in "*?["):
+            if _is_wild(part):
                 return place.globs.setdefault(uri, _Place(uri, parts[:depth], parts))
             below = place.inner.get(part)
             if below is None:
