@@ -39,6 +39,7 @@ def main() -> None:
     )
     provider.bucket("raw-data", path="orders.parquet").write(orders)
     provider.bucket("data", path="sales.parquet").write(orders.select("order_id", "amount", valid=pl.col("amount") > 0))
+    provider.bucket("data", path="input.parquet").write(orders.select("order_id", "amount"))
 
 
 if __name__ == "__main__":

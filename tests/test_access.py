@@ -13,8 +13,9 @@ import pytest
 
 from glacier import Bucket, task
 from glacier.access import function_accesses
+from glacier.names import ANYWHERE
 from glacier.providers import LocalProvider
-from glacier.usage import ANYWHERE, NONE, READ, UNKNOWN, WRITE, Access
+from glacier.usage import NONE, READ, UNKNOWN, WRITE, Access, Place
 
 shared = LocalProvider("/nowhere").bucket("shared", path="a.parquet")
 BOTH = Access(reads=True, writes=True)
@@ -108,7 +109,7 @@ def uri_opened_to_write(b: Bucket) -> Any:
 
 
 def uri_given_away(b: Bucket) -> Any:
-    return unknown_helper(b.get_uri())
+    return [unknown_helper][0](b.get_uri())
 
 
 def alias(b: Bucket) -> Any:
@@ -191,7 +192,11 @@ CASES: list[tuple[Callable[..., Any], Access]] = [
 def test_access_of_the_first_parameter(function: Callable[..., Any], expected: Access) -> None:
     first = next(iter(inspect.signature(function).parameters))
     accesses = function_accesses(function)[first]
-    assert accesses == ({} if expected == NONE and not accesses else {None: expected})
+    if expected == NONE and not accesses:
+        return
+    (place,) = accesses
+    assert accesses[place] == expected
+    assert place.members == {"in_a_list": (None,), "in_a_dict": ("raw",)}.get(function.__name__, ())
 
 
 def test_other_paths_of_the_same_bucket() -> None:
@@ -206,7 +211,12 @@ def test_other_paths_of_the_same_bucket() -> None:
         return source.at("moved.parquet").scan()
 
     accesses = function_accesses(moves)["b"]
-    assert accesses == {"2024.parquet": READ, ANYWHERE: WRITE, "old.parquet": READ, "moved.parquet": READ}
+    assert accesses == {
+        Place(path="2024.parquet"): READ,
+        Place(path=ANYWHERE): WRITE,
+        Place(path="old.parquet"): READ,
+        Place(path="moved.parquet"): READ,
+    }
 
 
 def test_globals_and_closures() -> None:
@@ -217,7 +227,7 @@ def test_globals_and_closures() -> None:
         shared.scan()
 
     accesses = function_accesses(uses_both)
-    assert (accesses["shared"], accesses["private"]) == ({None: READ}, {None: WRITE})
+    assert (accesses["shared"], accesses["private"]) == ({Place(): READ}, {Place(): WRITE})
 
 
 def test_without_source_all_is_unknown() -> None:

@@ -23,11 +23,12 @@ WHOLE = ("day/", "day/*.parquet")
 
 @dataclass(frozen=True)
 class Step:
-    """One line of a body; `source` picks an earlier result."""
+    """One line of a body; `source` picks an earlier result, and `side` on which side of a branch it stands, if any."""
 
     verb: Literal["make", "add", "save", "load", "total", "scan", "sink", "lazy", "more", "count"]
     path: int
     source: int
+    side: bool | None = None
 
 
 def pause() -> None:
@@ -92,37 +93,63 @@ def as_frame(value: int) -> pl.LazyFrame:
     return pl.LazyFrame({"n": [value]})
 
 
+class Turns:
+    """The results so far, from which each line of a body takes one."""
+
+    def __init__(self, bucket: Bucket) -> None:
+        self.bucket = bucket
+        self.values: list[Any] = [make(1)]
+        self.frames: list[Any] = [lazy(bucket)]
+
+    def even(self, step: Step) -> Any:
+        return self.values[step.source % len(self.values)] % 2 == 0
+
+    def made(self, number: int, step: Step) -> tuple[Any, Any]:
+        """Does one line, and gives the latest value and frame after it."""
+        latest, latest_frame = self.values[-1], self.frames[-1]
+        value = self.values[step.source % len(self.values)]
+        frame = self.frames[step.source % len(self.frames)]
+        place = self.bucket.at(PATHS[step.path % len(PATHS)])
+        match step.verb:
+            case "make":
+                latest = make(number)
+            case "add":
+                latest = add(value, latest)
+            case "save":
+                latest = save(place, value)
+            case "load":
+                latest = load(place)
+            case "total":
+                latest = total(self.bucket.at(WHOLE[step.path % 2], format="parquet"))
+            case "scan":
+                latest = first(place.read())
+            case "sink":
+                place.write(as_frame(value))
+            case "lazy":
+                latest_frame = lazy(place) if step.source % 2 else place.scan()
+            case "more":
+                latest_frame = more(frame)
+            case "count":
+                latest = count(frame)
+        return latest, latest_frame
+
+
 def body_of(steps: list[Step], bucket: Bucket) -> Pipeline[[], list[Any]]:
     @pipeline
     def body() -> list[Any]:
-        values: list[Any] = [make(1)]
-        frames: list[Any] = [lazy(bucket)]
+        turns = Turns(bucket)
         for number, step in enumerate(steps):
-            value = values[step.source % len(values)]
-            frame = frames[step.source % len(frames)]
-            place = bucket.at(PATHS[step.path % len(PATHS)])
-            match step.verb:
-                case "make":
-                    values.append(make(number))
-                case "add":
-                    values.append(add(value, values[-1]))
-                case "save":
-                    values.append(save(place, value))
-                case "load":
-                    values.append(load(place))
-                case "total":
-                    values.append(total(bucket.at(WHOLE[step.path % 2], format="parquet")))
-                case "scan":
-                    values.append(first(place.read()))
-                case "sink":
-                    place.write(as_frame(value))
-                case "lazy":
-                    frames.append(lazy(place) if step.source % 2 else place.scan())
-                case "more":
-                    frames.append(more(frame))
-                case "count":
-                    values.append(count(frame))
-        return values
+            value, frame = turns.values[-1], turns.frames[-1]
+            if step.side is None:
+                value, frame = turns.made(number, step)
+            elif turns.even(step):
+                if step.side:
+                    value, frame = turns.made(number, step)
+            elif not step.side:
+                value, frame = turns.made(number, step)
+            turns.values.append(value)
+            turns.frames.append(frame)
+        return turns.values
 
     return body
 
@@ -143,6 +170,7 @@ steps = st.builds(
     verb=st.sampled_from(["make", "add", "save", "load", "total", "scan", "sink", "lazy", "more", "count"]),
     path=st.integers(0, 3),
     source=st.integers(0, 30),
+    side=st.none() | st.booleans(),
 )
 
 

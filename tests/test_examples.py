@@ -26,7 +26,7 @@ def frame(value: Any) -> pl.DataFrame:
 
 
 @pytest.mark.parametrize("executor", ["threads", "processes", "sync"])
-@pytest.mark.parametrize("name", ["sales_analytics", "validated_processing", "portable_pipeline"])
+@pytest.mark.parametrize("name", ["sales_analytics", "validated_processing", "portable_pipeline", "smart_pipeline"])
 def test_plain_call_equals_run(examples: Path, name: str, executor: Any) -> None:
     body = example(examples, name)
     planned = frame(body.run(executor=executor))
@@ -125,3 +125,15 @@ def test_portable_pipeline(examples: Path) -> None:
     direct = pl.scan_parquet(examples / "data" / "data" / "sales.parquet").filter(pl.col("amount") > 100).collect()
     assert_frame_equal(body.run(), direct)
     assert body.run(mode="analyze")["execution_levels"] == [["load_data"], ["transform"]]
+
+
+def test_smart_pipeline(examples: Path) -> None:
+    body = example(examples, "smart_pipeline")
+    direct = pl.read_parquet(examples / "data" / "data" / "input.parquet")
+    assert_frame_equal(body.run().collect(), direct)
+    analysis = body.run(mode="analyze")
+    assert analysis["execution_levels"] == [["validate"], ["process"]]
+    assert [edge["reason"] for edge in analysis["edges"]] == [
+        "`process` waits for `validate`: it checks the same `data/input.parquet`"
+    ]
+    assert analysis["warnings"] == []

@@ -96,6 +96,13 @@ def test_write_then_read_then_write(provider: LocalProvider) -> None:
         ("**/*.parquet", "x/y/a.parquet", True),
         ("x/*/a.parquet", "x/y/a.parquet", True),
         ("2024-*.parquet", "2025-01.parquet", False),
+        ("x/*.parquet", "x/y/a.parquet", False),
+        ("x*/a.parquet", "xy/", True),
+        ("xy/", "x*/a.parquet", True),
+        ("x/a.parquet", "x/*/b.parquet", False),
+        ("x/*.parquet", "*.parquet", False),
+        ("x/*.parquet", "*/a.parquet", True),
+        ("x/*.parquet", "**/a.*", True),
     ],
 )
 def test_overlap_of_paths_folders_and_globs(provider: LocalProvider, first: str, second: str, meet: bool) -> None:
@@ -371,6 +378,35 @@ class TestPlansReadLater:
         for run in (body.run, body):
             source.write(pl.DataFrame({"n": [1]}))
             assert run() == 1
+
+    def test_who_collects_waits_for_a_check_between(self, provider: LocalProvider) -> None:
+        source = provider.bucket("a", path="a.parquet")
+
+        @pipeline
+        def body() -> int:
+            df = process(source)
+            has_rows(source)
+            return total(df)
+
+        assert edges(body) == [("process", "total", "data"), ("has_rows", "total", "gate")]
+        source.write(pl.DataFrame({"n": pl.Series([], dtype=pl.Int64)}))
+        with pytest.raises(GateClosed, match="`total` was skipped because `has_rows` returned False"):
+            body.run()
+
+    def test_a_choice_between_plans_reads_nothing_itself(self, provider: LocalProvider) -> None:
+        source = provider.bucket("a", path="a.parquet")
+
+        @task
+        def weekend() -> bool:
+            return True
+
+        @pipeline
+        def body() -> None:
+            one, other = process(source), process(source.at("b.parquet"))
+            df = one if weekend() else other
+            write(source)
+
+        assert [edge for edge in edges(body) if edge[1] == "write"] == [("process[one]", "write", "resource")]
 
     def test_a_plan_that_reads_what_is_written_later_is_not_computed_early(self, provider: LocalProvider) -> None:
         source = provider.bucket("a", path="a.parquet")

@@ -154,6 +154,19 @@ def may_be_lazy(annotation: object) -> bool:
     return not any(plain is kind for kind in _NEVER_LAZY) and frame_kind(plain) != "DataFrame"
 
 
+def may_hold(annotation: object, kind: type) -> bool:
+    """Says whether a result annotated so is, or holds, an instance of `kind`; of what is not annotated it says no.
+
+    >>> may_hold(list[bool], int), may_hold(UNKNOWN, int)
+    (True, False)
+    """
+    plain = _plain(annotation)
+    members = cast("tuple[object, ...]", plain if isinstance(plain, tuple) else get_args(annotation))
+    if any(may_hold(member, kind) for member in members):
+        return True
+    return isinstance(plain, type) and issubclass(plain, kind)
+
+
 def frame_kind(annotation: object) -> FrameKind | None:
     """Says whether the annotation is one of Polars' two frames, without loading Polars."""
     if isinstance(annotation, type) and annotation.__module__.partition(".")[0] == "polars":

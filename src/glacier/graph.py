@@ -152,6 +152,7 @@ class Graph:
         unsettled: the nodes whose LazyFrame has still to read what a later node writes, so that it must stay a plan.
         prepared: the resources whose URI the body asked for.
         grouped: for each node that is in groups (pipelines called in the body), those, outermost first.
+        inferred: whether what tasks touch was inferred, so that a run holds them to it.
         warnings: what a person should know before running.
         loops: the loops over results, outer ones before those in them.
         loop_of: for each node in a loop the innermost one.
@@ -165,6 +166,7 @@ class Graph:
     unsettled: set[int] = field(default_factory=set[int])
     prepared: tuple[Resource, ...] = ()
     grouped: dict[int, GroupPath] = field(default_factory=dict[int, GroupPath])
+    inferred: bool = False
     warnings: list[str] = field(default_factory=list[str])
     loops: list[Loop] = field(default_factory=list[Loop])
     loop_of: dict[int, Loop] = field(default_factory=dict[int, Loop])

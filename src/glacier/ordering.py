@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from itertools import groupby
 from typing import Any, cast
 
-from glacier.access import Touch, reaches_out, touches
+from glacier.access import Touch, handed_on, reached, reaches_out
 from glacier.annotations import UNKNOWN, may_be_lazy
 from glacier.errors import GraphError, listed
 from glacier.graph import Edge, EdgeKind, Graph, Node
@@ -47,6 +47,7 @@ def ordered(plan: Plan, result: object, *, infer: bool) -> Graph:
         loops=plan.loops,
         loop_of=plan.loop_of,
         grouped=plan.grouped,
+        inferred=infer,
     )
     _add_branches(plan, graph)
     _add_loops(graph)
@@ -173,7 +174,8 @@ class _Place:
 
     uri: str
     parts: list[str]
-    glob: str | None
+    glob: list[str] | None
+    folder: bool = False
     inner: dict[str, _Place] = field(default_factory=dict[str, "_Place"])
     writers: list[int] = field(default_factory=list[int])
     readers: list[int] = field(default_factory=list[int])
@@ -182,16 +184,26 @@ class _Place:
     globs: dict[str, _Place] = field(default_factory=dict[str, "_Place"])
 
     def meets(self, other: _Place) -> bool:
-        """Whether an object could lie in both; globs are compared with paths, and with each other count as meeting."""
-        if self.glob and not other.glob:
-            return _could_match(self.glob, other.uri)
-        if other.glob and not self.glob:
-            return _could_match(other.glob, self.uri)
-        return True
+        """Whether an object could lie in both, where at least one is a glob; two wildcards count as meeting."""
+        if self.glob:
+            return _could_match(self.glob, other.glob or other.parts, below=other.folder)
+        return not other.glob or _could_match(other.glob, self.parts, below=self.folder)
 
 
-def _could_match(glob: str, path: str) -> bool:
-    return fnmatchcase(path, glob) or any(glob.startswith(folder) for folder in (path + "/", path + "*"))
+def _could_match(glob: Sequence[str], path: Sequence[str], *, below: bool) -> bool:
+    """Whether a path or glob, or what is below it if that counts, could match; `**` spans components, `*` does not."""
+    if not path:
+        return below or all(part == "**" for part in glob)
+    if not glob:
+        return all(part == "**" for part in path)
+    if glob[0] == "**" or path[0] == "**":
+        return _could_match(glob[1:], path, below=below) or _could_match(glob, path[1:], below=below)
+    alike = (_is_wild(glob[0]) and _is_wild(path[0])) or fnmatchcase(path[0], glob[0]) or fnmatchcase(glob[0], path[0])
+    return alike and _could_match(glob[1:], path[1:], below=below)
+
+
+def _is_wild(part: str) -> bool:
+    return any(wildcard in part for wildcard in "*?[")
 
 
 class _Inferred:
@@ -202,6 +214,7 @@ class _Inferred:
         self.inference = inference
         self.root = _Place("", [], None)
         self.unread: dict[int, dict[str, str]] = {}  # by node, the URIs and labels its LazyFrame has still to read
+        self.passed: dict[int, set[int]] = {}  # by node, the checks that its LazyFrame has waited for
         self.guarded: dict[int, tuple[tuple[int, bool], ...]] = {}
         self.extra: defaultdict[int, dict[int, Edge]] = defaultdict(dict)
         self.across: defaultdict[int, dict[tuple[int, int], Edge]] = defaultdict(dict)
@@ -215,9 +228,10 @@ class _Inferred:
         for node in nodes:
             if isinstance(node.work, Task) and node.work not in reaching:
                 reaching[node.work] = reaches_out(cast("Task[..., Any]", node.work))
+        touching = plan.touching | handed_on(nodes, plan.touching)
         for now, visit in enumerate(self.visits):
             node = nodes[visit.index]
-            direct = touches(node) if node.index in plan.touching or reaching.get(node.work) else []
+            direct = reached(node) if node.index in touching or reaching.get(node.work) else []
             for touch in direct:
                 self._visit(now, touch)
             self._carry(now, direct)
@@ -230,17 +244,24 @@ class _Inferred:
         """Hands on what a LazyFrame has still to read: whoever takes it may be the one to collect it."""
         node = self.graph.nodes[self.visits[now].index]
         inherited: dict[str, str] = {}
-        for source in (*node.data, *self._left_by_a_turn(node)):
+        sources = (*node.data, *self._left_by_a_turn(node))
+        for source in sources:
             inherited |= self.unread.get(source, {})
-        for uri, label in inherited.items():
+        check = isinstance(node.work, Task) and node.work.is_gate
+        for uri, label in () if node.hidden else inherited.items():  # what is hidden hands a frame on uncollected
             place = self._place(uri)
+            waited = set[int].intersection(*(self.passed[s] for s in sources if uri in self.unread.get(s, ())))
             for met in self._meeting(place):
+                for source in () if check else (one for one in met.checks if self.visits[one].index not in waited):
+                    self._edge(source, now, "gate", f"it checks the same `{label}`")
                 for source in met.writers:
                     self._edge(source, now, "resource", f"it writes `{label}`, read here", needed=False)
             place.readers.append(now)
         unread = inherited | {touch.resource.uri: touch.resource.label for touch in direct if touch.access.reads}
         if unread and may_be_lazy(_returned(node)):
             self.unread[node.index] = unread
+            self.passed[node.index] = {e.source for e in self.extra.get(node.index, {}).values() if e.gate}
+            self.passed[node.index].update(*(self.passed.get(source, ()) for source in sources))
             for uri in unread:
                 self._place(uri).pending.append(now)
 
@@ -252,6 +273,8 @@ class _Inferred:
     def _visit(self, now: int, touch: Touch) -> None:
         node, access = self.graph.nodes[self.visits[now].index], touch.access
         check = isinstance(node.work, Task) and node.work.is_gate
+        if not (touch.matters or check):
+            return
         place = self._place(touch.resource.uri)
         if not access.certain:
             self._warn(node, touch)
@@ -264,8 +287,9 @@ class _Inferred:
                 for source in met.checks:
                     self._edge(source, now, "resource", f"it checks the same `{shown}`", needed=False, only_across=True)
             for source in met.writers:
-                here = "read" if access.reads else "overwritten"
-                self._edge(source, now, "resource", f"it writes `{shown}`, {here} here", needed=access.reads)
+                here = "read" if access.reads else "overwritten" if access.writes else "checked"
+                needed = access.reads or not access.writes
+                self._edge(source, now, "resource", f"it writes `{shown}`, {here} here", needed=needed)
             if access.writes:
                 self.graph.unsettled.update(self.visits[lazy].index for lazy in met.pending)
                 for source in met.readers:
@@ -317,12 +341,13 @@ class _Inferred:
         """Gives the place of `uri` in the tree: a glob stands in the folder where its first wildcard is."""
         place, parts = self.root, uri.rstrip("/").split("/")
         for depth, part in enumerate(parts):
-            if any(wildcard in part for wildcard in "*?["):
-                return place.globs.setdefault(uri, _Place(uri, parts[:depth], uri))
+            if _is_wild(part):
+                return place.globs.setdefault(uri, _Place(uri, parts[:depth], parts))
             below = place.inner.get(part)
             if below is None:
                 below = place.inner[part] = _Place("/".join(parts[: depth + 1]), parts[: depth + 1], None)
             place = below
+        place.folder = place.folder or uri.endswith("/")
         return place
 
     def _meeting(self, place: _Place) -> Iterator[_Place]:

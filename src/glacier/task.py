@@ -38,12 +38,21 @@ class TaskOptions:
         gate: whether a False result skips what waits for it; None leaves it to the annotation (`-> bool`).
         materialize: whether a LazyFrame result is computed once before it is handed on; see `task`.
         max_concurrency: most calls of it at once in a run.
+        reads: the resources it reads, by parameter or as they are; None leaves it to its code.
+        writes: the resources it writes, likewise.
     """
 
     depends_on: tuple[Task[..., Any], ...] = ()
     gate: bool | None = None
     materialize: Materialize = "auto"
     max_concurrency: int | None = None
+    reads: tuple[str | Resource, ...] | None = None
+    writes: tuple[str | Resource, ...] | None = None
+
+    @property
+    def states_access(self) -> bool:
+        """Whether it is stated, at least in part, what the task reads and writes."""
+        return self.reads is not None or self.writes is not None
 
 
 class Task(Generic[P, R_co]):
@@ -342,6 +351,8 @@ def task(
     gate: bool | None = None,
     materialize: Materialize = "auto",
     max_concurrency: int | None = None,
+    reads: Sequence[str | Resource] | None = None,
+    writes: Sequence[str | Resource] | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(
     function: Callable[..., Any] | None = None,
@@ -352,6 +363,8 @@ def task(
     gate: bool | None = None,
     materialize: Materialize = "auto",
     max_concurrency: int | None = None,
+    reads: Sequence[str | Resource] | None = None,
+    writes: Sequence[str | Resource] | None = None,
 ) -> Any:
     """Makes a function a task.
 
@@ -368,6 +381,9 @@ def task(
             nodes would otherwise each repeat an expensive plan (join, group_by, sort, unique, Python function) and at
             least one of them is not lazy itself; `True` always; `False` never; `"disk"` as `True` but in a file.
         max_concurrency: most calls of it at once in a run, in a loop or elsewhere; no bound but the run's by default.
+        reads: what it reads, in place of what its code tells: names of parameters (`"lake.raw"` for one member of a
+            container or object), and resources it reaches as globals. An empty list says: nothing.
+        writes: what it writes, likewise. A run refuses whatever is in neither list; the one left out is still inferred.
 
     Raises:
         ConfigError: an option is not of the kind above, or what is decorated is no function.
@@ -390,7 +406,8 @@ def task(
         raise ConfigError(
             f"max_concurrency takes a whole number from 1 on, but got {most!r}", site=site, fix="max_concurrency=1"
         )
-    options = TaskOptions(_origins(depends_on, site), gate, materialize, max_concurrency)
+    stated = (_entries("reads", reads, site), _entries("writes", writes, site))
+    options = TaskOptions(_origins(depends_on, site), gate, materialize, max_concurrency, *stated)
 
     def decorate(function: object) -> Task[..., Any]:
         if not callable(function) or isinstance(function, type | Task | staticmethod | classmethod):
@@ -398,6 +415,8 @@ def task(
                 f"@task takes a function, but got {function!r}", site=site, fix="put @task directly above the `def`"
             )
         own_name: str = getattr(function, "__name__", type(function).__name__)
+        if options.states_access:
+            _check_entries(function, own_name, options, site)
         return Task(function, name or own_name, options)
 
     return decorate if function is None else decorate(function)
@@ -411,3 +430,31 @@ def _origins(depends_on: object, site: Site | None) -> tuple[Task[..., Any], ...
             f"depends_on takes a list of tasks, but got {depends_on!r}", site=site, fix="write depends_on=[the_task]"
         )
     return origins
+
+
+def _entries(option: str, given: object, site: Site | None) -> tuple[str | Resource, ...] | None:
+    if given is None:
+        return None
+    entries = tuple(cast("Sequence[object]", given)) if isinstance(given, list | tuple) else (given,)
+    named = tuple(entry for entry in entries if isinstance(entry, str | Resource))
+    if not isinstance(given, list | tuple) or len(named) < len(entries):
+        raise ConfigError(
+            f"{option} takes a list of parameters' names and resources, but got {given!r}",
+            site=site,
+            fix=f'write {option}=["the_parameter"]',
+        )
+    return named
+
+
+def _check_entries(function: Callable[..., object], name: str, options: TaskOptions, site: Site | None) -> None:
+    """Refuses a name in `reads=` or `writes=` that is no parameter."""
+    parameters = list(inspect.signature(function).parameters)
+    for option, entries in (("reads", options.reads), ("writes", options.writes)):
+        for entry in entries or ():
+            if isinstance(entry, str) and entry.partition(".")[0] not in parameters:
+                takes = f"its parameters are {listed(parameters)}" if parameters else "it has no parameters"
+                raise ConfigError(
+                    f"{option} of task `{name}` names `{entry}`; {takes}",
+                    site=site,
+                    fix="name one of these, or pass the resource itself where it is a global",
+                )

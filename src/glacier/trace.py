@@ -19,6 +19,8 @@ from glacier.errors import GraphError, Site
 from glacier.graph import Node, Resource, Work
 from glacier.groups import Group, GroupPath, bodies
 from glacier.nesting import Loop
+from glacier.permits import require
+from glacier.reaching import is_users_class
 from glacier.source import is_users
 from glacier.work import Expression, Located, StorageCall, Unset
 
@@ -252,6 +254,8 @@ class _Arguments:
         self.depth += 1
         taken = rebuilt(value, self.take)
         self.depth -= 1
+        if taken is value and is_users_class(type(value)):  # an object that may hold one
+            self.touches = True
         return taken
 
 
@@ -342,9 +346,10 @@ def storage_node(*, reads: bool = False, writes: bool = False, gives: str | None
         @functools.wraps(method)
         def call(self: object, *args: object, **kwargs: object) -> object:
             plan = current_plan()
-            if plan is None:
-                return method(self, *args, **kwargs)
             verb = method.__name__
+            if plan is None:
+                require(cast("Resource", self), verb, reads=reads, writes=writes)
+                return method(self, *args, **kwargs)
             annotation = getattr(sys.modules.get("polars"), gives, UNKNOWN) if gives else UNKNOWN
             work = StorageCall(method, f"{getattr(self, 'name', 'resource')}.{verb}", verb, reads, writes, annotation)
             return plan.record(work, (self, *args), kwargs, sys._getframe(1))

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import ast
-import builtins
+import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from inspect import unwrap
-from types import FunctionType
-from typing import NamedTuple
+from types import FunctionType, ModuleType
+from typing import Literal, NamedTuple
 
+from glacier.calls import Helper
+from glacier.names import READS, WRITES, Found, Key, Names, Reached, parts
+from glacier.reaching import outer_names, python_function
 from glacier.source import FunctionNode, function_ast
-from glacier.task import Task
 
-READS = frozenset({"scan", "read", "exists", "list"})
-WRITES = frozenset({"write", "sink", "delete"})
-NEITHER = frozenset({"at", "get_uri", "cleanup"})
+_NEITHER = frozenset({"at", "get_uri", "cleanup", "prepare", "get", "pop", "setdefault", "values", "items", "keys"})
 _LOGGING = frozenset({"debug", "info", "warning", "error"})
-_HARMLESS = _LOGGING | {"print", "str", "repr", "len", "isinstance", "type", "format", "Path", "join", "fspath"}
-
-ANYWHERE = "./"
-"""The path that stands for a whole bucket, where `.at(...)` is given a path that only the run will know."""
+_HARMLESS = _LOGGING | {"print", "str", "repr", "len", "isinstance", "type", "format", "Path", "join", "fspath", "bool"}
+_FOLLOWED = frozenset({"list", "tuple", "set", "frozenset", "sorted", "reversed", "iter", "next", "enumerate", "zip"})
+_MOST_ROUNDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,210 +42,321 @@ NONE, READ, WRITE = Access(), Access(reads=True), Access(writes=True)
 UNKNOWN = Access(reads=True, writes=True, certain=False)
 
 
-Accesses = Mapping[str | None, Access]
-"""What is done to a resource: as it is (None), and at each other path of its bucket that `.at(...)` names."""
+class Place(NamedTuple):
+    """Where below a name something is done: a member of what the name holds, at another path of its bucket if one."""
+
+    members: tuple[Key, ...] = ()
+    path: str | None = None
+
+
+Accesses = Mapping[Place, Access]
+"""What is done to what one name holds."""
+
+Kind = Literal["uri"] | type
+"""What a name holds if not a resource or a container of some: a URI, or an object of a class whose methods are read."""
+
+Kinds = frozenset[tuple[str, Kind]]
 
 
 @lru_cache(maxsize=4096)
-def usage_of(function: Callable[..., object], outer: frozenset[str]) -> Mapping[str, Accesses]:
-    """Gives what `function` does to a resource that each of its parameters, or a name of `outer`, holds.
+def usage_of(function: Callable[..., object], outer: frozenset[str], kinds: Kinds) -> Mapping[str, Accesses]:
+    """Gives what `function` does to what each of its parameters, or a name of `outer`, holds.
 
-    Empty where the source cannot be had; every parameter is then unknown. Read again only if `outer` changes.
+    Empty where the source cannot be had; every parameter is then unknown. Read again only if an argument differs.
     """
-    return _Body.of(function, outer, frozenset()).accesses()
+    reading = _Reading()
+    body = reading.read(function, outer, kinds)
+    for _ in range(_MOST_ROUNDS):
+        if not reading.unsettled:
+            break
+        reading = _Reading(reading.done)
+        body = reading.read(function, outer, kinds)
+    found = {name: dict(accesses) for name, accesses in body.found.items()}
+    for resource in body.resources:  # it leaves the task: whoever takes its result may do anything
+        _note(found, resource, UNKNOWN)
+    return found
 
 
-class _Reached(NamedTuple):
-    """Which resource an expression stands for: that of a name, as it is or at another path of its bucket."""
+_Found = dict[str, dict[Place, Access]]
+_Call = tuple[Callable[..., object], frozenset[str], Kinds]
 
-    name: str
-    path: str | None = None
+
+class _Read(NamedTuple):
+    """What a function does to what it is given, and what of that it gives back: resources, and URIs of some."""
+
+    found: _Found
+    resources: Found = frozenset()
+    uris: Found = frozenset()
+
+
+_UNREAD = _Read({})
+
+
+class _Reading:
+    """The reading of one function and of the helpers it calls, each once for each way its parameters are held.
+
+    Attributes:
+        unsettled: whether a function called itself in a circle and what was assumed of it has turned out to be less.
+    """
+
+    def __init__(self, assumed: Mapping[_Call, _Read] | None = None) -> None:
+        """Takes what an earlier round found, which is assumed of functions that call themselves in a circle."""
+        self.assumed = assumed or {}
+        self.done: dict[_Call, _Read] = {}
+        self.unsettled = False
+        self._open: set[_Call] = set()
+        self._circular: set[_Call] = set()
+
+    def read(self, function: Callable[..., object], outer: frozenset[str], kinds: Kinds) -> _Read:
+        inner = python_function(function)
+        tree = function_ast(inner) if inner else None
+        if inner is None or tree is None:
+            return _UNREAD
+        key = (inner, outer, kinds)
+        if key in self._open:
+            self._circular.add(key)
+            return self.assumed.get(key, _Read({name: {} for name in _parameters(tree)}))
+        if key not in self.done:
+            self._open.add(key)
+            body = _Body(tree, inner, outer, kinds, self)
+            self.done[key] = _Read(body.found, *body.names.results(tree))
+            self._open.discard(key)
+            if key in self._circular and self.done[key] != self.assumed.get(key):
+                self.unsettled = True
+        return self.done[key]
 
 
 class _Body:
     """One function's AST, read once: for each name that stands for a resource or its URI, what is done to it."""
 
     def __init__(
-        self, tree: FunctionNode | None, function: FunctionType | None, outer: frozenset[str], within: frozenset[object]
+        self, tree: FunctionNode, function: FunctionType, outer: frozenset[str], kinds: Kinds, reading: _Reading
     ) -> None:
         self.function = function
-        self.within = within | {function}
-        self.parameters = _parameters(tree) if tree else []
-        self.resources = {name: _Reached(name) for name in (*outer, *self.parameters)}
-        self.uris: dict[str, _Reached] = {}
-        self.found: dict[str, dict[str | None, Access]] = {name: {} for name in self.resources}
-        if tree is not None:
-            self._follow_names(tree)
-            self._read(tree)
-
-    @classmethod
-    def of(cls, function: Callable[..., object], outer: frozenset[str], within: frozenset[object]) -> _Body:
-        inner = python_function(function)
-        return cls(function_ast(inner) if inner else None, inner, outer, within)
-
-    def accesses(self) -> Mapping[str, Accesses]:
-        return self.found
-
-    def _follow_names(self, tree: ast.AST) -> None:
-        """Learns which local names stand for a resource or its URI; twice, for names used above their assignment."""
-        for _ in range(2):
-            for node in ast.walk(tree):
-                match node:
-                    case (
-                        ast.Assign(targets=[ast.Name(id=name)], value=value)
-                        | ast.NamedExpr(target=ast.Name(id=name), value=value)
-                    ):
-                        self._bind(name, value)
-                    case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
-                        self._bind(name, value)
-                    case ast.withitem(context_expr=value, optional_vars=ast.Name(id=name)):
-                        self._bind(name, value)
-                    case ast.For(target=target, iter=value) | ast.comprehension(target=target, iter=value):
-                        for part in ast.walk(target):
-                            if isinstance(part, ast.Name):
-                                self._bind(part.id, value)
-                    case _:
-                        pass
-
-    def _bind(self, name: str, value: ast.expr) -> None:
-        if (resource := self._resource(value)) is not None:
-            self.resources[name] = resource
-        elif (resource := self._uri(value)) is not None:
-            self.uris[name] = resource
-
-    def _resource(self, node: ast.expr) -> _Reached | None:
-        """Gives the parameter or outer name whose resource `node` stands for."""
-        match node:
-            case ast.Name(id=name):
-                return self.resources.get(name)
-            case ast.Subscript(value=value) | ast.Await(value=value):
-                return self._resource(value)
-            case ast.Call(func=ast.Attribute(value=value, attr="at"), args=[path, *_]):
-                moved = self._resource(value)
-                literal = path.value if isinstance(path, ast.Constant) and isinstance(path.value, str) else ANYWHERE
-                return moved and _Reached(moved.name, literal)
-            case ast.Call(func=ast.Attribute(value=value, attr="values" | "items" | "get")):
-                return self._resource(value)
-            case ast.Attribute(value=value, attr=attr) if attr not in READS | WRITES | NEITHER:
-                return self._resource(value)
-            case _:
-                return None
-
-    def _uri(self, node: ast.expr) -> _Reached | None:
-        """Gives the parameter or outer name whose resource's URI `node` is or is made from."""
-        match node:
-            case ast.Name(id=name):
-                return self.uris.get(name)
-            case ast.Call(func=ast.Attribute(value=value, attr="get_uri")):
-                return self._resource(value)
-            case ast.BinOp(left=left, right=right):
-                return self._uri(left) or self._uri(right)
-            case ast.JoinedStr(values=values):
-                parts = (self._uri(part.value) for part in values if isinstance(part, ast.FormattedValue))
-                return next((part for part in parts if part), None)
-            case ast.Call(func=ast.Name(id="Path" | "str"), args=[value, *_]):
-                return self._uri(value)
-            case ast.Attribute(value=value) | ast.Call(func=ast.Attribute(value=value)):
-                return self._uri(value)
-            case _:
-                return None
+        self.reading = reading
+        self.outer = outer_names(function)
+        self.kinds = dict(kinds)
+        held = [*outer, *_parameters(tree)]
+        uris = [name for name in held if self.kinds.get(name) == "uri"]
+        self.names = Names(tree, [name for name in held if name not in uris], uris, self._returned)
+        self.found: _Found = {name: {} for name in held}
+        self._read(tree)
 
     def _read(self, tree: FunctionNode) -> None:
-        decorators = {part for decorator in tree.decorator_list for part in ast.walk(decorator)}
-        explained: set[ast.AST] = set(decorators)
+        explained = _outside(tree)
+        outside = frozenset(explained)
         called: set[ast.AST] = set()
         for node in ast.walk(tree):
+            if node in outside:
+                continue
             if isinstance(node, ast.Call):
                 self._read_call(node)
                 called.add(node.func)
-            explained.update(self._explained_by(node))
-        for node in ast.walk(tree):
+            explained.update(_explained_by(node))
+        for node in ast.walk(tree):  # a display comes before what it holds
+            if not isinstance(node, ast.expr) or node in outside:
+                continue
             if isinstance(node, ast.Attribute) and node.attr in READS | WRITES and node not in called:
-                self._note(self._resource(node.value), READ if node.attr in READS else WRITE)  # it is called elsewhere
-            elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node not in explained:
-                self._note(self._resource(node), UNKNOWN)  # no rule follows it
-
-    def _explained_by(self, node: ast.AST) -> Iterator[ast.AST]:
-        """Gives the names and attributes whose use as a resource another rule has told of."""
-        match node:
-            case ast.Call(func=ast.Attribute(value=value)):
-                yield value
-            case ast.Attribute(value=value) | ast.Subscript(value=value) | ast.Await(value=value):
-                yield value
-            case ast.Assign(targets=[ast.Name()], value=value) | ast.NamedExpr(value=value):
-                yield value
-            case ast.AnnAssign(value=ast.expr() as value, annotation=annotation):
-                yield value
-                yield from ast.walk(annotation)
-            case ast.For(iter=value) | ast.comprehension(iter=value) | ast.withitem(context_expr=value):
-                yield value
-            case ast.Compare() | ast.Expr() | ast.FormattedValue() | ast.If() | ast.IfExp() | ast.arg():
-                yield from (child for child in ast.iter_child_nodes(node) if not _is_side(child, node))
-            case _:
-                pass
-        if isinstance(node, ast.Call):
-            yield from node.args
-            yield from (keyword.value for keyword in node.keywords)
-            yield from (value.value for value in node.args if isinstance(value, ast.Starred))
+                for resource in self.names.resources(node.value):  # the method is called elsewhere
+                    _note(self.found, resource, READ if node.attr in READS else WRITE)
+            if node in explained:
+                explained.update(_transparent(node))
+            elif not isinstance(getattr(node, "ctx", None), ast.Store | ast.Del):
+                explained.update(_transparent(node))
+                for resource in self.names.resources(node):
+                    _note(self.found, resource, UNKNOWN)  # no rule follows it
 
     def _read_call(self, call: ast.Call) -> None:
         name = _called_name(call)
-        if isinstance(call.func, ast.Attribute) and (resource := self._resource(call.func.value)) is not None:
-            if name in READS:
-                self._note(resource, READ)
-            elif name in WRITES:
-                self._note(resource, WRITE)
-        elif isinstance(call.func, ast.Attribute) and (resource := self._uri(call.func.value)) is not None:
-            self._note(resource, _access_by_name(name, call.args[:1], call.keywords) or NONE)
-        values = [*call.args, *(keyword.value for keyword in call.keywords)]
-        for value in values:
-            if (resource := self._uri(value)) is not None:
-                harmless = name in _HARMLESS
-                access = _access_by_name(name, call.args[1:2], call.keywords)
-                self._note(resource, access or (NONE if harmless else UNKNOWN))
-            else:
-                self._read_argument(call, value)
-
-    def _read_argument(self, call: ast.Call, value: ast.expr) -> None:
-        resource = self._resource(value.value if isinstance(value, ast.Starred) else value)
-        if resource is None or _called_name(call) in _HARMLESS:
-            return
         helper = self._helper(call.func)
-        if helper is None or helper in self.within or isinstance(value, ast.Starred):
-            known = isinstance(call.func, ast.Attribute) and self._resource(call.func.value) is not None
-            self._note(resource, NONE if helper in self.within or known else UNKNOWN)
+        if isinstance(call.func, ast.Attribute):
+            self._read_method(call.func, call, helper)
+        if isinstance(call.func, ast.Name) and self.names.inner(call.func.id):
             return
-        body = _Body.of(helper, frozenset(), self.within)
-        parameter = next((k.arg for k in call.keywords if k.value is value), None)
-        if parameter is None:
-            place = call.args.index(value)
-            parameter = body.parameters[place] if place < len(body.parameters) else None
-        for path, access in body.found.get(parameter or "", {None: UNKNOWN}).items():
-            self._note(resource if path is None else _Reached(resource.name, path), access)
+        values = [(place, value) for place, value in enumerate(call.args)]
+        named = [(keyword.arg, keyword.value) for keyword in call.keywords]
+        if helper is None and name == "partial" and call.args:
+            helper = self._helper(call.args[0])
+            values = [(place - 1, value) for place, value in values[1:]]
+        for at, value in [*values, *named]:
+            self._read_argument(call, helper, at, value)
 
-    def _helper(self, called: ast.expr) -> FunctionType | None:
-        """Gives the Python function that a call by plain name reaches through the globals or the closure."""
-        if not isinstance(called, ast.Name) or self.function is None:
-            return None
-        found = outer_names(self.function).get(called.id)
-        found = found.function if isinstance(found, Task) else found
-        return found if isinstance(found, FunctionType) else None
+    def _read_method(self, called: ast.Attribute, call: ast.Call, helper: Helper | None) -> None:
+        """Notes what the call of a method does to the object it is called on."""
+        name = called.attr
+        for resource in self.names.resources(called.value):
+            if helper is not None and helper.owner is not None:
+                self._through(helper, helper.parameter(-1), resource)
+            elif name in READS | WRITES:
+                _note(self.found, resource, READ if name in READS else WRITE)
+            elif name == "stage_write":
+                _note(self.found, resource, WRITE)
+            elif name not in _NEITHER:
+                _note(self.found, resource, UNKNOWN)
+        for resource in self.names.uris(called.value):
+            _note(self.found, resource, _access_by_name(name, call.args[:1], call.keywords) or NONE)
 
-    def _note(self, resource: _Reached | None, access: Access) -> None:
-        if resource is not None:
-            accesses = self.found[resource.name]
-            accesses[resource.path] = accesses.get(resource.path, NONE) | access
+    def _read_argument(self, call: ast.Call, helper: Helper | None, at: int | str | None, value: ast.expr) -> None:
+        name = _called_name(call)
+        starred = isinstance(value, ast.Starred) or at is None
+        parameter = None if helper is None or starred or at is None else helper.parameter(at)
+        for uri in self.names.uris(value):
+            by_name = _access_by_name(name, call.args[1:2], call.keywords) or (NONE if name in _HARMLESS else UNKNOWN)
+            self._through(helper if helper and helper.users else None, parameter, uri, "uri", by_name)
+        if self.names.uris(value) or name in _HARMLESS | _FOLLOWED:
+            return
+        on = self.names.resources(call.func.value) if isinstance(call.func, ast.Attribute) else frozenset[Reached]()
+        owned = helper is not None and helper.owner is not None
+        for resource in self.names.resources(value):
+            self._through(helper, parameter, resource, None, NONE if on and not owned else UNKNOWN)
+
+    def _returned(self, names: Names, call: ast.Call) -> tuple[Found, Found]:
+        """Gives what a helper gives back of what this call gives it."""
+        helper = self._helper(call.func, names)
+        if helper is None or not helper.users:
+            return frozenset(), frozenset()
+        given: list[tuple[int | str | None, ast.expr]] = [*enumerate(call.args)]
+        given += [(keyword.arg, keyword.value) for keyword in call.keywords]
+        if helper.owner is not None and isinstance(call.func, ast.Attribute):
+            given.append((-1, call.func.value))
+        resources, uris = set[Reached](), set[Reached]()
+        for at, value in given:
+            parameter = None if at is None or isinstance(value, ast.Starred) else helper.parameter(at)
+            if parameter is None:
+                continue
+            for one in names.resources(value):
+                read = self.reading.read(helper.function, frozenset(), self._kind(parameter, one))
+                resources.update(_moved(one, back) for back in read.resources if back.name == parameter)
+                uris.update(_moved(one, back) for back in read.uris if back.name == parameter)
+            for one in names.uris(value):
+                read = self.reading.read(helper.function, frozenset(), frozenset([(parameter, "uri")]))
+                uris.update(one for back in read.uris if back.name == parameter)
+        return frozenset(resources), frozenset(uris)
+
+    def _kind(self, parameter: str, given: Reached) -> Kinds:
+        kind = self.kinds.get(given.name) if not given.members else None
+        return frozenset([(parameter, kind)]) if kind is not None else frozenset()
+
+    def _through(
+        self,
+        helper: Helper | None,
+        parameter: str | None,
+        given: Reached,
+        kind: Kind | None = None,
+        otherwise: Access = UNKNOWN,
+    ) -> None:
+        """Notes what a helper does to what is given to one of its parameters; `otherwise` where that cannot be read."""
+        accesses: Mapping[Place, Access] = {Place(): otherwise}
+        if helper is not None and parameter is not None:
+            kinds: Kinds = frozenset([(parameter, kind)]) if kind is not None else self._kind(parameter, given)
+            read = self.reading.read(helper.function, frozenset(), kinds)
+            accesses = read.found.get(parameter, accesses)
+        for place, access in accesses.items():
+            _note(self.found, _moved(given, place), access)
+
+    def _helper(self, called: ast.expr, names: Names | None = None) -> Helper | None:
+        """Gives the Python function that a call reaches: by name, in a module or class, or as a method."""
+        owner: type | None = None
+        match called:
+            case ast.Name(id=name):
+                found = self.outer.get(name)
+            case ast.Attribute(value=ast.Name(id=name), attr=attr) if isinstance(
+                self.outer.get(name), ModuleType | type
+            ):
+                found = inspect.getattr_static(self.outer[name], attr, None)
+            case ast.Attribute(value=value, attr=attr):
+                classes = [
+                    self.kinds.get(one.name) for one in (names or self.names).resources(value) if not one.members
+                ]
+                owner = next((kind for kind in classes if isinstance(kind, type)), None)
+                found = inspect.getattr_static(owner, attr, None) if owner is not None else None
+            case _:
+                return None
+        return Helper.of(found, owner)
+
+
+def _note(found: _Found, resource: Reached, access: Access) -> None:
+    accesses = found.setdefault(resource.name, {})
+    place = Place(resource.members, resource.path)
+    accesses[place] = accesses.get(place, NONE) | access
+
+
+def _moved(given: Reached, place: Place | Reached) -> Reached:
+    """Gives what a place below a helper's parameter is for its caller."""
+    for key in place.members:
+        given = given.member(key)
+    return given if place.path is None else Reached(given.name, given.members, place.path)
+
+
+def _outside(tree: FunctionNode) -> set[ast.AST]:
+    """Gives what is written at a function and read outside it: decorators, default values, annotations."""
+    arguments = tree.args
+    every = (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg)
+    written = [*tree.decorator_list, *arguments.defaults, *arguments.kw_defaults, tree.returns]
+    written += [argument.annotation for argument in every if argument is not None]
+    return {part for one in written if one is not None for part in ast.walk(one)}
+
+
+def _explained_by(node: ast.AST) -> Iterator[ast.AST]:
+    """Gives the expressions whose use as a resource another rule has told of."""
+    match node:
+        case ast.Call(func=func, args=args, keywords=keywords):
+            yield func
+            yield from args
+            yield from (keyword.value for keyword in keywords)
+            yield from (value.value for value in args if isinstance(value, ast.Starred))
+            if isinstance(func, ast.Attribute):
+                yield func.value
+        case ast.Attribute(value=value) | ast.Subscript(value=value) | ast.Await(value=value):
+            yield value
+        case ast.Assign(targets=targets, value=value) if all(map(_is_local, targets)):
+            yield value
+        case ast.NamedExpr(value=value):
+            yield value
+        case ast.AnnAssign(target=ast.Name(), value=ast.expr() as value, annotation=annotation):
+            yield value
+            yield from ast.walk(annotation)
+        case ast.For(iter=value) | ast.AsyncFor(iter=value) | ast.comprehension(iter=value):
+            yield value
+        case ast.Return(value=ast.expr() as value):  # the caller of a helper follows what it returns
+            yield value
+        case ast.withitem(context_expr=value) | ast.FormattedValue(value=value) | ast.Expr(value=value):
+            yield value
+        case ast.If(test=value) | ast.While(test=value) | ast.Assert(test=value) | ast.IfExp(test=value):
+            yield value
+        case ast.UnaryOp(op=ast.Not(), operand=value):
+            yield value
+        case ast.BoolOp(op=ast.And(), values=[*values, _]):
+            yield from values
+        case ast.Compare():
+            yield from ast.iter_child_nodes(node)
+        case _:
+            pass
+
+
+def _transparent(node: ast.AST) -> Iterator[ast.expr]:
+    """Gives the expressions that count as told of where `node` does: what a display holds, a choice or a loop gives."""
+    yield from parts(node)
+    match node:
+        case ast.ListComp(elt=value) | ast.SetComp(elt=value) | ast.GeneratorExp(elt=value) | ast.DictComp(value=value):
+            yield value
+        case ast.Starred(value=value) | ast.NamedExpr(value=value):
+            yield value
+        case _:
+            pass
+
+
+def _is_local(target: ast.expr) -> bool:
+    """Whether what is assigned to a target stays in names that are followed."""
+    if isinstance(target, ast.Tuple | ast.List):
+        return all(map(_is_local, target.elts))
+    return isinstance(target.value if isinstance(target, ast.Starred) else target, ast.Name)
 
 
 def _parameters(tree: FunctionNode) -> list[str]:
     arguments = tree.args
     named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     return [name.arg for name in (*named, arguments.vararg, arguments.kwarg) if name is not None]
-
-
-def _is_side(child: ast.AST, node: ast.AST) -> bool:
-    """Whether a child is what a conditional expression gives, not what it asks."""
-    return isinstance(node, ast.IfExp) and child is not node.test
 
 
 def _access_by_name(name: str, mode: Sequence[ast.expr], keywords: Sequence[ast.keyword]) -> Access | None:
@@ -275,24 +384,3 @@ def _called_name(call: ast.Call) -> str:
             return name
         case _:
             return ""
-
-
-def outer_names(function: FunctionType) -> dict[str, object]:
-    """Gives the values of the global and closure names that `function` uses."""
-    names: dict[str, object] = {}
-    for name in function.__code__.co_names:
-        if name in function.__globals__ and not hasattr(builtins, name):
-            names[name] = function.__globals__[name]
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        try:
-            names[name] = cell.cell_contents
-        except ValueError:  # a cell that is not filled yet holds nothing
-            continue
-    return names
-
-
-def python_function(function: Callable[..., object]) -> FunctionType | None:
-    """Gives the function with a Python body behind decorators and methods; None where there is none."""
-    inner = unwrap(function)
-    inner = getattr(inner, "__func__", inner)
-    return inner if isinstance(inner, FunctionType) else None

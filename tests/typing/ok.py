@@ -25,6 +25,12 @@ def above(df: pl.LazyFrame, limit: float = 0.0, *, column: str) -> pl.DataFrame:
     return df.filter(pl.col(column) > limit).collect()
 
 
+@task(reads=["source"], writes=["target", provider.bucket("log", path="log.csv")])
+def copy(source: Bucket, target: Bucket) -> int:
+    target.write(source.read())
+    return 1
+
+
 @task
 async def fetch(url: str) -> bytes:
     return url.encode()
@@ -49,6 +55,7 @@ def report(limit: float = 1.0) -> pl.DataFrame:
     assert_type(Model().score(piped), float)
     assert_type(source.scan(), pl.LazyFrame)
     assert_type(source.read(), pl.DataFrame)
+    assert_type(copy(source, source), int)
     source.write(df, partition_by="day", compression="zstd")
     return piped
 

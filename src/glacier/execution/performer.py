@@ -9,6 +9,7 @@ from inspect import iscoroutine
 from time import perf_counter
 from typing import Any, Protocol, cast
 
+from glacier.access import act_for
 from glacier.errors import TaskError
 from glacier.execution.agenda import WELL, Ended
 from glacier.execution.coroutines import Coroutines
@@ -219,6 +220,7 @@ class Performer:
         if isinstance(work, Task):
             args, kwargs = self._arguments(node, values, loaded=False)
             function = self.replace.get(work.origin, work.function) if self.replace else work.function
+            act_for(self.graph, node if function is work.function else None)
             # isinstance tells pyright no type arguments, and a cast would be a call per node
             return self.workplace.call(work, function, args, kwargs), None  # pyright: ignore[reportUnknownArgumentType]
         if isinstance(work, Outcome):

@@ -21,6 +21,7 @@ from uuid import uuid4
 
 from glacier.annotations import FrameKind
 from glacier.errors import GraphError
+from glacier.permits import act, current_permit
 from glacier.task import Task
 from glacier.trace import rebuilt
 
@@ -80,7 +81,7 @@ class Processes:
         """
         called = task if function is task.function else function
         try:
-            payload = pickle.dumps((called, args, kwargs))
+            payload = pickle.dumps((called, args, kwargs, current_permit()))
         except Exception as error:
             raise GraphError(
                 f"`{task.name}` cannot go to a worker process: {error}",
@@ -158,7 +159,8 @@ def _portable(error: BaseException) -> bytes | None:
 
 def _result(payload: bytes, scratch: Path) -> bytes:
     """Opens frames, calls, and leaves frames as files."""
-    called, args, kwargs = pickle.loads(payload)  # noqa: S301  # written a moment ago by the parent process
+    called, args, kwargs, permit = pickle.loads(payload)  # noqa: S301  # written a moment ago by the parent process
+    act(permit)
     function: Callable[..., object] = called.function if isinstance(called, Task) else called
     value = function(*(_opened(value) for value in args), **{key: _opened(value) for key, value in kwargs.items()})
     if iscoroutine(value):

@@ -26,6 +26,7 @@ from glacier.execution.sinks import shared_sinks
 from glacier.execution.tallies import Tallies
 from glacier.graph import Graph
 from glacier.nesting import Loop
+from glacier.permits import act
 from glacier.task import Task
 from glacier.trace import handles_in
 
@@ -158,6 +159,7 @@ class _Run:
         self.over = threading.Event()
         self.crash: BaseException | None = None
         self.context = copy_context()  # what the caller has set in context variables holds in its tasks too
+        self.context.run(act, None)  # but a task that starts a run does not limit that run's tasks
         self.begun = perf_counter()
         units, _ = outside.agenda.start()
         self._put(outside, units)

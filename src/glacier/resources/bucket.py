@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from glacier.errors import ConfigError, GlacierError, Site, StorageError, did_you_mean, listed
 from glacier.graph import Resource
+from glacier.permits import require
 from glacier.resources import formats, objects, paths
 from glacier.resources.formats import EXTENSIONS, FORMATS, Format
 from glacier.resources.pending import PendingWrite
@@ -276,6 +277,7 @@ class Bucket(Resource):
         if plan is not None:
             plan.prepared[self] = None  # planning touches nothing; the run makes the folders before its first task
             return Located.of(self)
+        require(self, "get_uri")
         if not paths.is_glob(self.path):
             with self.sited():
                 self.store.prepare(self.name, self.path)
