@@ -7,16 +7,20 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from types import FrameType, MethodType, ModuleType
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from glacier.annotations import UNKNOWN, Parameter, Signature, can_be, frame_kind, shown, signature_of
 from glacier.errors import ConfigError, GraphError, Site, listed
 from glacier.graph import Resource
+from glacier.schemas import SchemaLike, schema_from, schemas_taken
 from glacier.source import definition_line
 from glacier.trace import Handle, Plan, current_plan
+
+if TYPE_CHECKING:
+    import polars as pl
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,11 +40,15 @@ class TaskOptions:
         depends_on: tasks all of whose calls in the pipeline must end before a call of this one starts.
         gate: whether a False result skips what waits for it; None leaves it to the annotation (`-> bool`).
         materialize: whether a LazyFrame result is computed once before it is handed on; see `task`.
+        takes: the schemas of the frames it takes, by parameter.
+        gives: the schema of the frame it gives.
     """
 
     depends_on: tuple[Task[..., Any], ...] = ()
     gate: bool | None = None
     materialize: Materialize = "auto"
+    takes: Mapping[str, pl.Schema] = field(default_factory=dict[str, "pl.Schema"])
+    gives: pl.Schema | None = None
 
 
 class Task(Generic[P, R_co]):
@@ -315,6 +323,8 @@ def task(
     depends_on: Sequence[Task[..., Any]] = (),
     gate: bool | None = None,
     materialize: Materialize = "auto",
+    takes: Mapping[str, SchemaLike] | None = None,
+    gives: SchemaLike | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(
     function: Callable[..., Any] | None = None,
@@ -324,6 +334,8 @@ def task(
     depends_on: Sequence[Task[..., Any]] = (),
     gate: bool | None = None,
     materialize: Materialize = "auto",
+    takes: Mapping[str, SchemaLike] | None = None,
+    gives: SchemaLike | None = None,
 ) -> Any:
     """Makes a function a task.
 
@@ -339,6 +351,10 @@ def task(
         materialize: what happens to a LazyFrame this task returns. `"auto"` computes it once, in memory, if several
             nodes would otherwise each repeat an expensive plan (join, group_by, sort, unique, Python function) and at
             least one of them is not lazy itself; `True` always; `False` never; `"disk"` as `True` but in a file.
+        takes: for parameters that take frames the columns and dtypes they must have, more do no harm; a dict or
+            `pl.Schema`, a dataframely `Schema`, or a `DataFrameModel` of pandera.polars. A check compares them; a run
+            does not.
+        gives: the same for the frame it returns. What a Python function computes only `gives` can tell a check.
 
     Raises:
         ConfigError: an option is not of the kind above, or what is decorated is no function.
@@ -356,7 +372,8 @@ def task(
             site=site,
             fix="use one of these",
         )
-    options = TaskOptions(_origins(depends_on, site), gate, materialize)
+    origins = _origins(depends_on, site)
+    given = None if gives is None else schema_from(gives, "gives=", site)
 
     def decorate(function: object) -> Task[..., Any]:
         if not callable(function) or isinstance(function, type | Task | staticmethod | classmethod):
@@ -364,7 +381,8 @@ def task(
                 f"@task takes a function, but got {function!r}", site=site, fix="put @task directly above the `def`"
             )
         own_name: str = getattr(function, "__name__", type(function).__name__)
-        return Task(function, name or own_name, options)
+        taken = schemas_taken(takes, function, site) if takes else {}
+        return Task(function, name or own_name, TaskOptions(origins, gate, materialize, taken, given))
 
     return decorate if function is None else decorate(function)
 

@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TypeVar, cast
 from glacier.annotations import UNKNOWN
 from glacier.errors import GraphError, Site
 from glacier.graph import Node, Resource, Work
+from glacier.rehearsal import rehearsed
 from glacier.work import Expression, Located, StorageCall, Unset
 
 M = TypeVar("M", bound=Callable[..., Any])
@@ -197,9 +198,12 @@ def storage_node(*, reads: bool = False, writes: bool = False, gives: str | None
         @functools.wraps(method)
         def call(self: object, *args: object, **kwargs: object) -> object:
             plan = current_plan()
-            if plan is None:
-                return method(self, *args, **kwargs)
             verb = method.__name__
+            if plan is None:
+                rehearsal = rehearsed()
+                if rehearsal is None:
+                    return method(self, *args, **kwargs)
+                return rehearsal.call(cast("Resource", self), verb, args, kwargs)
             annotation = getattr(sys.modules.get("polars"), gives, UNKNOWN) if gives else UNKNOWN
             work = StorageCall(method, f"{getattr(self, 'name', 'resource')}.{verb}", verb, reads, writes, annotation)
             return plan.record(work, (self, *args), kwargs, sys._getframe(1))
