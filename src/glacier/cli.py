@@ -127,6 +127,7 @@ def check(
     import json
 
     from glacier.checking.record import FILE_NAME, update
+    from glacier.errors import Site
 
     pipeline, inputs = _loaded(target, given)
     with redirect_stdout(sys.stderr):  # what tasks print
@@ -134,7 +135,10 @@ def check(
     if record:
         file = schemas or Path(pipeline.site.file).with_name(FILE_NAME)
         update(file, examined.recorded)
-        typer.echo(f"wrote {len(examined.recorded)} of {len(examined.check.sources)} schemas to {file}", err=True)
+        typer.echo(
+            f"wrote {len(examined.recorded)} of {len(examined.check.sources)} schemas to {Site(str(file), 1).path}",
+            err=True,
+        )
     error = examined.error()
     if as_json:
         typer.echo(json.dumps(examined.to_dict(), indent=2, ensure_ascii=False))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from glacier.errors import InputError
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 FILE_NAME = "glacier-schemas.json"
 _VERSION = 1
+_UNITS: Mapping[str, Literal["ms", "us", "ns"]] = {"ms": "ms", "us": "us", "ns": "ns"}
 _PLAIN = (
     *(f"{kind}{bits}" for kind in ("Int", "UInt") for bits in (8, 16, 32, 64, 128)),
     *("Float16", "Float32", "Float64", "Boolean", "String", "Binary", "Date", "Time", "Null", "Categorical"),
@@ -99,12 +101,12 @@ def decoded(value: Any) -> pl.DataType:
     if len(compound) != 1:
         raise ValueError(_json(cast("object", value)))
     makers: dict[str, Callable[[Any], pl.DataType]] = {
-        "Datetime": lambda of: pl.Datetime(of["unit"], of["zone"]),
-        "Duration": lambda of: pl.Duration(of["unit"]),
-        "Decimal": lambda of: pl.Decimal(of["precision"], of["scale"]),
+        "Datetime": lambda of: pl.Datetime(_UNITS[of["unit"]], of["zone"]),
+        "Duration": lambda of: pl.Duration(_UNITS[of["unit"]]),
+        "Decimal": lambda of: pl.Decimal(index(of["precision"]), index(of["scale"])),
         "Enum": pl.Enum,
         "Categorical": lambda of: pl.Categorical(pl.Categories(of["name"], of["namespace"], decoded(of["physical"]))),
-        "Array": lambda of: pl.Array(decoded(of["inner"]), of["size"]),
+        "Array": lambda of: pl.Array(decoded(of["inner"]), index(of["size"])),
         "List": lambda of: pl.List(decoded(of)),
         "Struct": lambda of: pl.Struct({name: decoded(inner) for name, inner in of.items()}),
     }
@@ -135,9 +137,14 @@ def read(path: Path) -> dict[str, pl.Schema]:
     if not isinstance(content, dict) or cast("dict[str, Any]", content).get("version") != _VERSION:
         raise _refused(path, f'it has no "version": {_VERSION}')
     schemas: dict[str, pl.Schema] = {}
-    for source, columns in cast("dict[str, Any]", content).get("schemas", {}).items():
+    sources = cast("dict[str, Any]", content).get("schemas")
+    if not isinstance(sources, dict):
+        raise _refused(path, "it has no schemas by source")
+    for source, columns in cast("dict[str, Any]", sources).items():
+        if not isinstance(columns, dict):
+            raise _refused(path, f"`{source}` has no columns with dtypes")
         schemas[source] = pl.Schema()
-        for name, dtype in columns.items():
+        for name, dtype in cast("dict[str, Any]", columns).items():
             try:
                 schemas[source][name] = decoded(dtype)
             except ValueError as error:
