@@ -1,4 +1,4 @@
-"""The file of schemas: every dtype comes back as it was, what is not such a file is told, and the command that writes it."""
+"""The file of schemas: every dtype comes back as it was, what is no such file is told; the command that writes it."""
 
 from __future__ import annotations
 

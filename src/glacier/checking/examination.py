@@ -15,7 +15,6 @@ from glacier.checking.check import Check
 from glacier.checking.propagation import Propagation
 from glacier.checking.sources import Known, Source, Sources
 from glacier.errors import SchemaError, did_you_mean, listed
-from glacier.execution.coroutines import Coroutines
 from glacier.rehearsal import rehearsing
 from glacier.schemas import SchemaLike, schema_from
 from glacier.work import Input
@@ -74,14 +73,13 @@ def examine(
         recording: whether data is asked before what was recorded, on other machines too.
     """
     known = _known(given, beside, may_be_missing=recording)
-    sources, coroutines = Sources(known, record=recording), Coroutines()
+    sources = Sources(known, record=recording)
     try:
         with rehearsing(sources):
             graph = plan()
-        propagation = Propagation(graph, sources, coroutines)
+        propagation = Propagation(graph, sources)
         calls = propagation.calls()
     finally:
-        coroutines.close()
         sources.close()
     missing = [_unknown(source) for source in sources.found.values() if source.schema is None]
     missing += [_without_schema(graph, node.work) for node in graph.nodes if _is_unknown_input(node.work, sources)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, cast
 
@@ -36,18 +36,22 @@ class Propagation:
         errors: what does not fit, in the order of the walk.
     """
 
-    def __init__(self, graph: Graph, sources: Sources, coroutines: Coroutines) -> None:
+    def __init__(self, graph: Graph, sources: Sources) -> None:
         self.graph = graph
         self.sources = sources
         self.errors: list[SchemaError] = []
-        self._coroutines = coroutines
+        self._coroutines: Coroutines | None = None
         self._values: list[object] = [Unknown("it waits for itself")] * len(graph.nodes)
 
     def calls(self) -> tuple[Checked, ...]:
         """Walks the graph; gives what is known of each call that a person would look for."""
-        for index in self.graph.order:
-            self.sources.writing(self.graph.names[index])
-            self._values[index] = self._value(self.graph.nodes[index])
+        try:
+            for index in self.graph.order:
+                self.sources.writing(self.graph.names[index])
+                self._values[index] = self._value(self.graph.nodes[index])
+        finally:
+            if self._coroutines is not None:
+                self._coroutines.close()
         seen = [node for node in self.graph.nodes if not node.hidden and not isinstance(node.work, Barrier)]
         return tuple(self._checked(node) for node in seen)
 
@@ -166,7 +170,7 @@ class Propagation:
         bound = task.signature.binding.bind_partial()
         bound.arguments.update(given)
         value = task.function(*bound.args, **bound.kwargs)
-        value = self._coroutines.result(value) if iscoroutine(value) else value
+        value = self._awaited(value) if iscoroutine(value) else value
         kind = frame_kind(task.signature.returns)
         got = type(value).__name__
         if kind is not None and got != kind and got in ("LazyFrame", "DataFrame"):
@@ -175,6 +179,13 @@ class Propagation:
                 fix=f"return {'.lazy()' if kind == 'LazyFrame' else '.collect()'}, or annotate `-> pl.{got}`",
             )
         return value
+
+    def _awaited(self, coroutine: Coroutine[object, object, object]) -> object:
+        if self._coroutines is None:
+            from glacier.execution.coroutines import Coroutines  # loads asyncio, which takes longer than most checks
+
+            self._coroutines = Coroutines()
+        return self._coroutines.result(coroutine)
 
     def _called(self, function: Callable[[], object], call: Call) -> object:
         """Gives what a call makes of empty frames; what does not fit becomes an error, what only rows tell unknown."""
