@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from glacier import Bucket, Pipeline, pipeline, task
 from glacier.errors import SchemaError
 from glacier.providers import LocalProvider
+from glacier.trace import current_plan
 
 SALES = pl.Schema({"id": pl.Int64(), "region": pl.String(), "amount": pl.Float64()})
 provider = LocalProvider(base_path="./no-data-here")
@@ -317,6 +318,16 @@ def parts(df: pl.LazyFrame) -> Parts:
     return Parts(df, df.select("id"))
 
 
+class Pair(NamedTuple):
+    one: pl.LazyFrame
+    rows: int
+
+
+@task
+def paired(df: pl.LazyFrame) -> Pair:
+    return Pair(df, 1)
+
+
 @task
 def stacked(parts: Parts) -> pl.LazyFrame:
     return pl.concat([parts.good, parts.bad], how="diagonal")
@@ -331,6 +342,7 @@ def test_values_that_are_no_frames_are_unknown() -> None:
         clean_one = scaled(pair[0], 2.0)
         scaled(clean_one, pair[1])
         stacked(parts(df))
+        scaled(paired(df)[0], 2.0)
 
     check = valued.check()
     assert [(call.name, call.reason) for call in check.calls if not call.frames] == [
@@ -341,7 +353,8 @@ def test_values_that_are_no_frames_are_unknown() -> None:
     by_name = {call.name: call for call in check.calls}
     assert list(by_name["split"].frames) == ["[0]"]
     assert list(by_name["parts"].frames) == [".good", ".bad"]
-    assert check["stacked"] == SALES
+    assert list(by_name["paired"].frames) == ["[0]"]
+    assert check["stacked"] == check["scaled[#3]"] == SALES
 
 
 def test_both_sides_of_a_branch_are_checked() -> None:
@@ -416,3 +429,31 @@ def test_async_tasks_methods_and_frames_in_the_body() -> None:
     told = refused(scoring)
     assert told.startswith("task `score[#2]` uses column `amuont`, which `load[#2]` does not give\n")
     assert "did you mean `amount`?" in told
+
+
+def test_what_a_check_does_not_know_is_unknown_and_never_a_crash(in_tmp: Path) -> None:
+    @dataclass(frozen=True)
+    class Elsewhere:
+        name: str = "elsewhere"
+        kind: str = "loop"
+
+        def body(self, *args: object) -> object:
+            raise AssertionError("a check calls nothing it does not know")
+
+    Path("lookup.parquet").write_text("this is no parquet")
+
+    @pipeline
+    def odd() -> None:
+        plan = current_plan()
+        assert plan is not None
+        df = load(sales)
+        made = plan.record(Elsewhere(), (df,), {}, None)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        scaled(made, 2.0)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        scaled(pl.scan_parquet("lookup.parquet"), 2.0)
+
+    unknown = [(call.name, call.reason.partition(":")[0]) for call in odd.check().calls if not call.frames]
+    assert unknown == [
+        ("elsewhere", "a check does not follow it"),
+        ("scaled[#1]", "it takes `df` from `elsewhere`, and that is not known"),
+        ("scaled[#2]", "a frame of the body does not resolve"),
+    ]

@@ -58,6 +58,13 @@ class Priced(pa.DataFrameModel):
     price: float
 
 
+class Filled(Priced):
+    @pa.dataframe_check
+    @classmethod
+    def some(cls, data: pa.PolarsData) -> pl.LazyFrame:
+        return data.lazyframe.select(pl.len() > 0)
+
+
 @task(takes={"df": {"id": pl.Int64, "price": pl.Float64}})
 def priced(df: pl.LazyFrame) -> None: ...
 
@@ -151,6 +158,25 @@ def test_a_model_that_a_task_validates_with(step: Any, told: str) -> None:
         step(provider.bucket("x", path="x.parquet", schema={"id": pl.Int64}).read())
 
     assert refused(validating).startswith(told)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_model_that_looks_at_rows(lazy: bool) -> None:
+    @task
+    def filled(df: pl.DataFrame) -> pl.DataFrame:
+        return Filled.validate(df, lazy=lazy)
+
+    @pipeline
+    def validating() -> None:
+        filled(provider.bucket("x", path="x.parquet", schema={"id": pl.Int64, "price": pl.Float64}).read())
+
+    assert validating.check().calls[-1].reason.startswith("on empty frames it raises SchemaError")
+
+    @pipeline
+    def failing() -> None:
+        filled(provider.bucket("x", path="x.parquet", schema={"id": pl.Int64}).read())
+
+    assert refused(failing).startswith("task `filled` cannot run: column 'price' not in dataframe\n")
 
 
 def test_what_a_task_takes_stands_in_for_what_is_not_known() -> None:

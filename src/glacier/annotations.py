@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NewType, Union, cast, get_args, get_origin, is_typeddict
 
@@ -193,9 +193,12 @@ def gives_frames(annotation: object) -> bool:
     origin = get_origin(annotation)
     if frame_kind(annotation) is not None:
         return True
-    if isinstance(annotation, type) and is_dataclass(annotation):
-        names = vars(sys.modules.get(annotation.__module__, object))
-        return any(frame_kind(resolved(field.type, dict(names))) for field in fields(annotation))
+    if isinstance(annotation, type) and (is_dataclass(annotation) or issubclass(annotation, tuple)):
+        module: str = annotation.__module__
+        names = dict(vars(sys.modules[module])) if module in sys.modules else {}
+        members: dict[str, object] = getattr(cast("type", annotation), "__annotations__", {})
+        types = [resolved(getattr(member, "__forward_arg__", member), names) for member in members.values()]
+        return any(frame_kind(one) is not None for one in types)
     if origin in (Annotated, Union, UnionType, list, tuple, dict, Mapping, Sequence):
         return any(gives_frames(member) for member in get_args(annotation))
     return False

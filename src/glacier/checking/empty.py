@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from glacier.annotations import FrameKind
 from glacier.checking.findings import is_about_schemas
+from glacier.execution.failures import summary
 from glacier.trace import Handle, rebuilt
 
 if TYPE_CHECKING:
@@ -40,12 +41,17 @@ def empty(schema: pl.Schema, kind: FrameKind | None) -> object:
 
 
 def emptied(value: object) -> object:
-    """Gives a frame of the same schema without rows; other values as they are."""
+    """Gives a frame of the same schema without rows, unknown for a plan that does not resolve; other values as is."""
     import polars as pl
 
     if isinstance(value, pl.DataFrame):
         return pl.DataFrame(schema=value.schema)
-    return pl.LazyFrame(schema=value.collect_schema()) if isinstance(value, pl.LazyFrame) else value
+    if not isinstance(value, pl.LazyFrame):
+        return value
+    try:
+        return pl.LazyFrame(schema=value.collect_schema())
+    except (pl.exceptions.PolarsError, OSError) as error:
+        return Unknown(f"a frame of the body does not resolve: {summary(error)}")
 
 
 def settled(value: object) -> object:

@@ -21,6 +21,11 @@ _SCHEMA_ERRORS = frozenset({
     "InvalidOperationError",
 })  # fmt: skip
 """Polars' errors that name columns and dtypes, never rows."""
+_PANDERA_REASONS = frozenset({
+    "COLUMN_NOT_IN_DATAFRAME", "COLUMN_NOT_IN_SCHEMA", "COLUMN_NOT_ORDERED", "WRONG_DATATYPE",
+    "DUPLICATE_COLUMN_LABELS",
+})  # fmt: skip
+"""The same of pandera's, which calls a check of rows a schema error too."""
 _LONGEST = 300
 
 
@@ -50,19 +55,35 @@ class Call:
 
 def is_about_schemas(error: BaseException) -> bool:
     """Says whether an exception that empty frames caused would come with any rows: columns or dtypes do not fit."""
-    kind, module = type(error).__name__, type(error).__module__.partition(".")[0]
-    if module == "polars":
-        if kind == "ComputeError":
+    kind = type(error).__name__
+    match type(error).__module__.partition(".")[0]:
+        case "polars" if kind == "ComputeError":
             return str(error).startswith("cannot compare")
-        if kind == "ShapeError":
+        case "polars" if kind == "ShapeError":
             return "width" in str(error)
-        return kind in _SCHEMA_ERRORS
-    return module in ("dataframely", "pandera") and kind in ("SchemaError", "SchemaErrors")
+        case "polars":
+            return kind in _SCHEMA_ERRORS
+        case "dataframely":
+            return kind == "SchemaError"
+        case "pandera":
+            return _of_pandera(error) is not error or _is_of_schema(error)
+        case _:
+            return False
+
+
+def _of_pandera(error: BaseException) -> BaseException:
+    """Gives the first of pandera's errors that is about columns and dtypes, where it collects several."""
+    several: list[BaseException] = getattr(error, "schema_errors", [])
+    return next((one for one in several if _is_of_schema(one)), error)
+
+
+def _is_of_schema(error: BaseException) -> bool:
+    return getattr(getattr(error, "reason_code", None), "name", "") in _PANDERA_REASONS
 
 
 def finding(error: BaseException, call: Call) -> SchemaError:
     """Gives the error of a check for an exception that `is_about_schemas`."""
-    text = str(error)
+    text = str(_of_pandera(error))
     if type(error).__name__ in ("ColumnNotFoundError", "SchemaFieldNotFoundError"):
         quoted = re.match(r'(?:unable to find column )?"([^"]+)"', text)
         return _missing(quoted[1] if quoted else _first_part(text), _valid(text), call)
