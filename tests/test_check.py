@@ -185,6 +185,33 @@ def test_what_does_not_fit_in_a_task(step: Any, told: str, line: Line) -> None:
     )
 
 
+def test_a_step_that_is_not_lazy_is_told_with_its_line(line: Line) -> None:
+    @task
+    def eager(df: pl.DataFrame) -> pl.DataFrame:
+        column = "amo" + "nut"
+        return df.filter(pl.col("amount") > 0).select(
+            column,
+        )
+
+    @task
+    def compared(df: pl.DataFrame) -> pl.DataFrame:
+        return df.filter(pl.col("region") > 0)
+
+    @pipeline
+    def stepping() -> None:
+        df = collected(load(sales))
+        eager(df)
+        compared(df)
+
+    told = refused(stepping)
+    eagerly, comparing = (
+        line('return df.filter(pl.col("amount") > 0).select('),
+        line('return df.filter(pl.col("region") > 0)'),
+    )
+    assert f"1. task `eager` uses column `amonut` ({eagerly}), which `collected` does not give\n" in told
+    assert f"2. task `compared` cannot run ({comparing}): cannot compare string with numeric type (i32)\n" in told
+
+
 def test_many_findings_are_one_error_and_do_not_follow_from_each_other(line: Line) -> None:
     @pipeline
     def several() -> None:

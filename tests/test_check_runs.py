@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import polars as pl
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from glacier import Bucket, Pipeline, pipeline, task
 from glacier.errors import SchemaError
 from glacier.providers import LocalProvider
+from glacier.resources.bucket import Store, declare
 from glacier.trace import current_plan
 
 SALES = pl.Schema({"id": pl.Int64(), "region": pl.String(), "amount": pl.Float64()})
@@ -457,3 +458,63 @@ def test_what_a_check_does_not_know_is_unknown_and_never_a_crash(in_tmp: Path) -
         ("scaled[#1]", "it takes `df` from `elsewhere`, and that is not known"),
         ("scaled[#2]", "a frame of the body does not resolve"),
     ]
+
+
+class Unreachable:
+    """A store that no check may ask for anything but names."""
+
+    provider = "Unreachable"
+
+    def uri(self, bucket: str, path: str) -> str:
+        return f"s3://{bucket}/{path}"
+
+    def refusal(self, bucket: str, path: str) -> None:
+        return None
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"a check asks a store on the network for `{name}`")
+
+
+@task
+def stored(df: pl.LazyFrame, target: Bucket) -> pl.LazyFrame:
+    df.sink_parquet(target.get_uri())
+    target.write(df)
+    return target.scan()
+
+
+def test_no_other_machine_is_asked() -> None:
+    def remote(path: str, **options: Any) -> Bucket:
+        return declare(cast("Store", Unreachable()), "far", path, format=None, site=None, **options)
+
+    @pipeline
+    def distant() -> None:
+        df = load(remote("known.parquet", schema=SALES))
+        stored(df, remote("kept.parquet"))
+        load(remote("unknown.parquet"))
+        load(remote("part/*.parquet"))
+        remote("out/").write(df, partition_by="region")
+        load(remote("out/2024/*.parquet"))
+        load(remote("out/a.parquet"))
+
+    check = distant.check()
+    assert [(one.name, one.origin) for one in check.sources] == [
+        ("far/known.parquet", "declared"),
+        ("far/kept.parquet", "written by `stored`"),
+        ("far/unknown.parquet", "its data is not on this machine"),
+        ("far/part/*.parquet", "its data is not on this machine"),
+        ("far/out/2024/*.parquet", "`far.write` writes it with partition_by=, and folders do not keep dtypes"),
+        ("far/out/a.parquet", "`far.write` writes it with partition_by=, and folders do not keep dtypes"),
+    ]
+
+
+def test_a_large_pipeline() -> None:
+    @pipeline
+    def long() -> pl.LazyFrame:
+        df = load(sales)
+        for number in range(500):
+            df = scaled(df, float(number))
+            provider.bucket("out", path=f"{number}.parquet").write(df)
+        return df
+
+    check = long.check()
+    assert (len(check.calls), all(call.frames for call in check.calls)) == (1001, True)

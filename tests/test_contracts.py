@@ -147,21 +147,23 @@ def validated_by_pandera(df: pl.DataFrame) -> pl.DataFrame:
 @pytest.mark.parametrize(
     ("step", "told"),
     [
-        (validated, "task `validated` cannot run: 1 missing columns for schema 'Sales': 'amount'\n"),
-        (validated_by_pandera, "task `validated_by_pandera` cannot run: column 'price' not in dataframe\n"),
+        (validated, "task `validated` cannot run ({site}): 1 missing columns for schema 'Sales': 'amount'\n"),
+        (validated_by_pandera, "task `validated_by_pandera` cannot run ({site}): column 'price' not in dataframe\n"),
     ],
     ids=["dataframely", "pandera"],
 )
-def test_a_model_that_a_task_validates_with(step: Any, told: str) -> None:
+def test_a_model_that_a_task_validates_with(step: Any, told: str, line: Line) -> None:
     @pipeline
     def validating() -> None:
         step(provider.bucket("x", path="x.parquet", schema={"id": pl.Int64}).read())
 
-    assert refused(validating).startswith(told)
+    site = line("return Sales.validate(df)" if step is validated else "return Priced.validate(df)")
+    assert refused(validating).startswith(told.format(site=site))
+    assert refused(validating).endswith("  Fix: add the column above, or change the model")
 
 
 @pytest.mark.parametrize("lazy", [False, True])
-def test_a_model_that_looks_at_rows(lazy: bool) -> None:
+def test_a_model_that_looks_at_rows(lazy: bool, line: Line) -> None:
     @task
     def filled(df: pl.DataFrame) -> pl.DataFrame:
         return Filled.validate(df, lazy=lazy)
@@ -176,7 +178,8 @@ def test_a_model_that_looks_at_rows(lazy: bool) -> None:
     def failing() -> None:
         filled(provider.bucket("x", path="x.parquet", schema={"id": pl.Int64}).read())
 
-    assert refused(failing).startswith("task `filled` cannot run: column 'price' not in dataframe\n")
+    site = line("return Filled.validate(df, lazy=lazy)")
+    assert refused(failing).startswith(f"task `filled` cannot run ({site}): column 'price' not in dataframe\n")
 
 
 def test_what_a_task_takes_stands_in_for_what_is_not_known() -> None:

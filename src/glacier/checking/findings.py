@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from glacier.errors import SchemaError, Site, did_you_mean, listed
 from glacier.schemas import shown_schema
-from glacier.source import function_ast
+from glacier.source import function_ast, is_users
 from glacier.usage import python_function
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def finding(error: BaseException, call: Call) -> SchemaError:
     text = str(_of_pandera(error))
     if type(error).__name__ in ("ColumnNotFoundError", "SchemaFieldNotFoundError"):
         quoted = re.match(r'(?:unable to find column )?"([^"]+)"', text)
-        return _missing(quoted[1] if quoted else _first_part(text), _valid(text), call)
+        return _missing(quoted[1] if quoted else _first_part(text), _valid(text), call, _raised_at(error))
     keys = re.match(r"datatypes of join keys don't match - `(.+?)`: (.+?) on left does not match `(.+?)`: (\S+)", text)
     if keys is not None:
         left, left_type, right, right_type = keys.groups()
@@ -99,7 +99,8 @@ def finding(error: BaseException, call: Call) -> SchemaError:
         )
     told = _first_part(text)
     named = re.findall(r"[`'\"]([^`'\"]+)[`'\"]", told) + re.findall(r'col\("([^"]+)"\)', text)
-    return SchemaError(f"{call.what} cannot run: {told}{_shown(call, named)}", site=call.site, fix=_fix_of(text))
+    at = _raised_at(error)
+    return SchemaError(f"{call.what} cannot run{at}: {told}{_shown(call, named)}", site=call.site, fix=_fix_of(text))
 
 
 def _dtype(short: str) -> str:
@@ -110,13 +111,13 @@ def _dtype(short: str) -> str:
     return {"str": "String", "bool": "Boolean", "date": "Date", "time": "Time"}.get(short, short)
 
 
-def _missing(column: str, valid: Sequence[str], call: Call) -> SchemaError:
+def _missing(column: str, valid: Sequence[str], call: Call, raised_at: str) -> SchemaError:
     whose = [one for one in call.taken if list(one.schema) == list(valid)]
     if not valid and len(call.taken) == 1:
         whose = list(call.taken)
     columns = list(whose[0].schema) if whose else list(valid) or [name for one in call.taken for name in one.schema]
     near = did_you_mean(column, columns)
-    at = _written_at(call, column)
+    at = _written_at(call, column) or raised_at
     if whose:
         lacks = f", which {whose[0].source} does not give"
     else:
@@ -159,11 +160,23 @@ def _written_at(call: Call, column: str) -> str:
     return f" ({Site(inner.__code__.co_filename, min(lines))})" if lines else ""
 
 
+def _raised_at(error: BaseException) -> str:
+    """Gives the user's innermost line that the exception came through; none where a plan was resolved later."""
+    at, traceback = "", error.__traceback__
+    while traceback is not None:
+        file = traceback.tb_frame.f_code.co_filename
+        at = f" ({Site(file, traceback.tb_lineno)})" if is_users(file) else at
+        traceback = traceback.tb_next
+    return at
+
+
 def _fix_of(text: str) -> str:
     if text.startswith("filter predicate"):
         return 'filter by a condition: `pl.col("amount") > 0`'
     if text.startswith("cannot compare"):
         return "compare with a value of the column's dtype, or cast the column"
+    if "not in dataframe" in text or "missing columns" in text:
+        return "add the column above, or change the model"
     if "duplicate" in text:
         return "give one of the two another name: `.alias(...)`"
     if "inputs should all have the same schema" in text:

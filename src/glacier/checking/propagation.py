@@ -41,6 +41,7 @@ class Propagation:
         self.sources = sources
         self.errors: list[SchemaError] = []
         self._coroutines: Coroutines | None = None
+        self._prepared = frozenset(graph.prepared)
         self._values: list[object] = [Unknown("it waits for itself")] * len(graph.nodes)
 
     def calls(self) -> tuple[Checked, ...]:
@@ -128,7 +129,8 @@ class Propagation:
         takes, gives = contracts.takes(task), contracts.gives(task)
         misfits = list(contracts.misfits_taken(takes, call))
         self.errors += misfits
-        changed = [touch.resource for touch in touches(node) if touch.access.writes]
+        touched = touches(node)
+        changed = [touch.resource for touch in touched if touch.access.writes]
         for resource in changed:
             self.sources.write_unseen(resource)
         for parameter in task.signature.parameters:
@@ -136,7 +138,9 @@ class Propagation:
                 given[parameter.name] = empty(takes[parameter.name], frame_kind(parameter.type))
         reason = _DOES_NOT_FIT if misfits else self._why_not_run(task, given, handed)
         if reason is None:
-            self._prepare(node)
+            for touch in touched:
+                if touch.resource in self._prepared:
+                    self.sources.prepare(touch.resource)
             value = self._called(lambda: self._run(task, given), call)
             self.sources.see_files(changed)
         else:
@@ -163,7 +167,7 @@ class Propagation:
                     return f"it takes `{name}`, and {unknown.reason}"
                 source = self._source(handed[name])
                 return f"it takes `{name}` from {source}, and that is not known" if source else unknown.reason
-        step = opaque_step(task.function)
+        step = opaque_step(task.origin.function)
         return None if step is None else f"what `{step}` gives is known only in a run; declare gives= on the task"
 
     def _run(self, task: Task[..., Any], given: Mapping[str, object]) -> object:
@@ -204,11 +208,6 @@ class Propagation:
                 return Unknown(f"on empty frames it raises {summary(error)}")
             self.errors.append(finding(error, call))
             return Unknown(_DOES_NOT_FIT)
-
-    def _prepare(self, node: Node) -> None:
-        for resource in self.graph.prepared:
-            if any(touch.resource == resource for touch in touches(node)):
-                self.sources.prepare(resource)
 
     def _taken(self, given: Mapping[str, object], handed: Mapping[str, object]) -> tuple[Taken, ...]:
         return tuple(

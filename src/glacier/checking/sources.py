@@ -54,10 +54,13 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
-    uri: str
+class _Write:
+    """What a call wrote to a place, and the how-manieth write it was; without a schema where a check cannot tell."""
+
+    turn: int
+    by: str
+    how: str
     schema: pl.Schema | None
-    origin: str
 
 
 class Sources:
@@ -75,7 +78,8 @@ class Sources:
         self.known = known
         self._record = record
         self._by = ""
-        self._written: list[_Written] = []
+        self._writes: dict[str, _Write] = {}
+        self._turn = 0
         self._read: dict[object, tuple[pl.Schema | None, str]] = {}
         self._scratch: Path | None = None
 
@@ -159,9 +163,7 @@ class Sources:
         """Notes that the current call changes a resource in a way that a check cannot see."""
         if not isinstance(resource, Resource):
             return
-        with rehearsing(None):
-            uri = resource.uri
-        self._written.append(_Written(uri, None, f"`{self._by}` {how}"))
+        self._note(resource, None, how)
 
     def see_files(self, resources: Sequence[Resource]) -> None:
         """Notes the schemas of what the current call wrote to the URIs it was given."""
@@ -174,7 +176,7 @@ class Sources:
             if place.is_file():
                 scan = formats.scan_function(bucket.format)
                 try:
-                    self._note(bucket, scan(place).collect_schema())
+                    self._note(bucket, scan(place).collect_schema(), "writes it")
                 except pl.exceptions.PolarsError:
                     continue
 
@@ -199,12 +201,13 @@ class Sources:
         elif bucket.format not in _WHOLE_SCHEMA:
             self.write_unseen(bucket, f"writes it as {bucket.format}, which does not keep dtypes")
         else:
-            self._note(bucket, schema)
+            self._note(bucket, schema, "writes it")
 
-    def _note(self, bucket: Bucket, schema: pl.Schema) -> None:
+    def _note(self, resource: Resource, schema: pl.Schema | None, how: str) -> None:
         with rehearsing(None):
-            uri = bucket.uri
-        self._written.append(_Written(uri, schema, f"written by `{self._by}`"))
+            uri = resource.uri
+        self._turn += 1
+        self._writes[_top(uri)] = _Write(self._turn, self._by, how, schema)
 
     def _look(self, bucket: Bucket, options: Mapping[str, Any]) -> Source:
         """Gives the first that knows: the declaration, a write above, what was recorded, the data."""
@@ -216,20 +219,30 @@ class Sources:
         if options.get("schema") is not None:
             told = schema_from(options["schema"], f"a scan of `{name}`", bucket.site)
             return Source(name, _with_options(told, options), "given to the scan", bucket.site)
-        written = next((one for one in reversed(self._written) if _overlap(one.uri, uri)), None)
-        if written is not None and written.schema is not None and written.uri == uri:
-            return Source(name, _with_options(written.schema, options), written.origin, bucket.site)
+        write = self._latest_write(uri)
+        if write is not None and write.schema is not None and write is self._writes.get(uri):
+            return Source(name, _with_options(write.schema, options), f"written by `{write.by}`", bucket.site)
         recorded = self.known.schemas.get(name)
-        if recorded is not None and not (self._record and written is None):
+        if recorded is not None and not (self._record and write is None):
             return Source(name, _with_options(recorded, options), self.known.origin, bucket.site)
-        if written is not None:
-            return Source(name, None, written.origin, bucket.site)
+        if write is not None:
+            how = write.how if write.schema is None else "writes a part of it"
+            return Source(name, None, f"`{write.by}` {how}", bucket.site)
         schema, origin = self._from_data(bucket, uri, options)
         if schema is not None:
             self.recorded[name] = schema
         elif recorded is not None:
             return Source(name, _with_options(recorded, options), self.known.origin, bucket.site)
         return Source(name, schema, origin, bucket.site)
+
+    def _latest_write(self, uri: str) -> _Write | None:
+        """Gives the last write to the place, to a folder around it, or for a folder or glob to what lies below."""
+        top = _top(uri)
+        around = [top[: place + 1] for place, char in enumerate(top) if char == "/"]
+        found = [self._writes[one] for one in (top, *around) if one in self._writes]
+        if top.endswith("/"):
+            found += [write for place, write in self._writes.items() if place.startswith(top)]
+        return max(found, key=lambda write: write.turn, default=None)
 
     def _from_data(self, bucket: Bucket, uri: str, options: Mapping[str, Any]) -> tuple[pl.Schema | None, str]:
         key = uri, tuple(sorted((name, repr(value)) for name, value in options.items()))
@@ -258,10 +271,11 @@ class Sources:
 
 
 def _with_options(schema: pl.Schema, options: Mapping[str, Any]) -> pl.Schema:
-    """Gives the schema with the columns that options of a scan add."""
+    """Gives the schema with the columns that options of a scan add, and without those it leaves out."""
     import polars as pl
 
-    columns = dict(schema)
+    kept = contract.kept_columns(options)
+    columns = {name: dtype for name, dtype in schema.items() if kept is None or name in kept}
     index, origin = options.get("row_index_name"), options.get("include_file_paths")
     if index and index not in columns:
         columns = {index: pl.UInt32(), **columns}
@@ -270,9 +284,6 @@ def _with_options(schema: pl.Schema, options: Mapping[str, Any]) -> pl.Schema:
     return pl.Schema(columns)
 
 
-def _overlap(one: str, other: str) -> bool:
-    """Whether two URIs may stand for the same object: the same, one in the other's folder, or a glob in it."""
-    first, second = (paths.folder(uri) if paths.is_glob(uri) else uri for uri in (one, other))
-    return first == second or any(
-        outer.endswith("/") and inner.startswith(outer) for outer, inner in ((first, second), (second, first))
-    )
+def _top(uri: str) -> str:
+    """Gives a place as writes are kept by it: for a glob its folder."""
+    return paths.folder(uri) if paths.is_glob(uri) else uri

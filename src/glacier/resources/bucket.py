@@ -210,7 +210,7 @@ class Bucket(Resource):
         files = {entry.path: self.store.uri(self.name, entry.path) for entry in found}
         given = contract.with_dtypes(self, files, options)
         frame = formats.scan(self.format, files, options=given, reach=self.store.reach())
-        contract.check_scanned(self, frame)
+        contract.check_scanned(self, frame, options)
         return frame
 
     @storage_node(reads=True, gives="DataFrame")

@@ -37,7 +37,7 @@ def _in_csv(dtype: pl.DataType) -> bool:
     return not (dtype.is_nested() or isinstance(dtype, pl.Binary | pl.Duration | pl.Null | pl.Object))
 
 
-def check_scanned(bucket: Bucket, frame: pl.LazyFrame) -> None:
+def check_scanned(bucket: Bucket, frame: pl.LazyFrame, options: Mapping[str, Any]) -> None:
     """Refuses data that is not as declared; reads what tells its columns, a footer or the head of a text, no more.
 
     Raises:
@@ -45,7 +45,9 @@ def check_scanned(bucket: Bucket, frame: pl.LazyFrame) -> None:
     """
     if bucket.schema is None:
         return
-    wrong = misfit(bucket.schema, frame.collect_schema())
+    kept = kept_columns(options)
+    wanted = {name: dtype for name, dtype in bucket.schema.items() if kept is None or name in kept}
+    wrong = misfit(wanted, frame.collect_schema())
     if wrong is not None:
         near = f"did you mean {listed(wrong.near)}? Else " if wrong.near else ""
         raise SchemaError(
@@ -53,6 +55,12 @@ def check_scanned(bucket: Bucket, frame: pl.LazyFrame) -> None:
             site=bucket.site,
             fix=f"{near}correct schema=, or write the data anew",
         )
+
+
+def kept_columns(options: Mapping[str, Any]) -> Sequence[str] | None:
+    """Gives the columns that a scan with these options keeps by name; None if it keeps all."""
+    columns = options.get("columns")
+    return columns if columns and all(isinstance(name, str) for name in columns) else None
 
 
 def check_written(bucket: Bucket, schema: Mapping[str, object]) -> None:
