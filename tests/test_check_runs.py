@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -236,6 +237,17 @@ def pivoted(df: pl.DataFrame) -> pl.DataFrame:
 
 
 @task
+def from_values(df: pl.DataFrame) -> pl.DataFrame:
+    regions = df["region"].to_list()
+    return pl.DataFrame({"region": regions, "length": [len(region) for region in regions]})
+
+
+@task
+def from_nothing(df: pl.DataFrame) -> pl.DataFrame:
+    return pl.concat([df, pl.DataFrame([(name,) for name in df["region"].to_list()])]).select("region")
+
+
+@task
 def nested_runs(df: pl.DataFrame) -> pl.DataFrame:
     return empty_pipeline.run()
 
@@ -255,6 +267,8 @@ def empty_pipeline() -> pl.DataFrame:
         (from_rows, sales.read, "what `iter_rows` gives is known only in a run; declare gives= on the task"),
         (by_function, sales.scan, "what `map_elements` gives is known only in a run; declare gives= on the task"),
         (pivoted, sales.read, "what `pivot` gives is known only in a run; declare gives= on the task"),
+        (from_values, sales.read, "of empty frames it makes column `region` without a dtype"),
+        (from_nothing, sales.read, "on empty frames it raises ShapeError: "),
         (nested_runs, sales.read, "it runs pipeline `empty_pipeline`"),
     ],
     ids=lambda value: getattr(value, "name", ""),
@@ -518,3 +532,76 @@ def test_a_large_pipeline() -> None:
 
     check = long.check()
     assert (len(check.calls), all(call.frames for call in check.calls)) == (1001, True)
+
+
+def saved_by(df: pl.DataFrame, path: str) -> None:
+    df.write_parquet(path)
+
+
+@task
+def overwriting(df: pl.LazyFrame) -> pl.LazyFrame:
+    df.collect().write_parquet("mine.parquet")
+    return df
+
+
+@task
+def overwriting_by_a_helper(df: pl.DataFrame, place: str) -> pl.DataFrame:
+    saved_by(df, place)
+    return df
+
+
+@task
+def overwriting_by_open(df: pl.DataFrame) -> pl.DataFrame:
+    with open("mine.parquet", "wb") as file:  # noqa: PTH123
+        file.write(b"")
+    return df
+
+
+@task
+def overwriting_by_argument(df: pl.DataFrame, place: str) -> pl.DataFrame:
+    df.write_parquet(place)
+    return df
+
+
+@task
+def careful(df: pl.DataFrame, target: Bucket, place: str) -> pl.DataFrame:
+    uri = target.get_uri()
+    other = f"{uri}.more"
+    df.write_parquet(other)
+    df.write_ipc(place)
+    buffer = BytesIO()
+    df.write_ipc(buffer)
+    return df.with_columns(text=pl.lit(df.write_csv()))
+
+
+@pytest.mark.parametrize(
+    ("step", "given", "method"),
+    [
+        (overwriting, (), "write_parquet"),
+        (overwriting_by_a_helper, ("mine.parquet",), "write_parquet"),
+        (overwriting_by_open, (), "open"),
+        (overwriting_by_argument, ("mine.parquet",), "write_parquet"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_a_task_that_writes_elsewhere_than_to_a_bucket_is_not_run(
+    step: Any, given: Any, method: str, in_tmp: Path
+) -> None:
+    Path("mine.parquet").write_text("precious")
+
+    @pipeline
+    def overwrites() -> None:
+        step(sales.read() if step is not overwriting else sales.scan(), *given)
+
+    assert overwrites.check().calls[-1].reason == f"it calls `{method}` on a path that is no bucket's"
+    assert Path("mine.parquet").read_text() == "precious"
+
+
+def test_a_task_that_writes_to_uris_is_run(in_tmp: Path) -> None:
+    @pipeline
+    def writes() -> None:
+        out = LocalProvider(in_tmp).bucket("out", path="a.parquet")
+        careful(sales.read(), out, out.at("b.arrow").get_uri())
+
+    assert writes.check()["careful"].names() == ["id", "region", "amount", "text"]
+    assert list(in_tmp.iterdir()) == []

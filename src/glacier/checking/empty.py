@@ -72,11 +72,19 @@ def settled(value: object) -> object:
                 return Unknown("what a Python function makes of a frame is known only in a run; declare gives=")
             if not _NOT_COLLECTED.search(plan):
                 _collect(value)
+        elif pl.Null in schema.dtypes():
+            return Unknown(f"of empty frames it makes column `{_without_dtype(schema)}` without a dtype")
         return emptied(value) if schema else Unknown("of empty frames it makes one without columns")
     if isinstance(value, Unknown):
         return value
     made = rebuilt(value, settled)
     return made if any(True for _ in frames_in(made)) else Unknown("it is no frame, and only a run can tell it")
+
+
+def _without_dtype(schema: pl.Schema) -> str:
+    import polars as pl
+
+    return next(name for name, dtype in schema.items() if dtype == pl.Null)
 
 
 def _collect(frame: pl.LazyFrame) -> None:

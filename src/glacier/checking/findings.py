@@ -26,6 +26,8 @@ _PANDERA_REASONS = frozenset({
     "DUPLICATE_COLUMN_LABELS",
 })  # fmt: skip
 """The same of pandera's, which calls a check of rows a schema error too."""
+_OF_NO_ROWS = re.compile(r"\bnull\b|\bwidth 0\b|valid columns: \[\]", re.IGNORECASE)
+"""What a frame made of Python values has where there are none: no columns, or dtypes that nothing tells."""
 _LONGEST = 300
 
 
@@ -55,12 +57,14 @@ class Call:
 
 def is_about_schemas(error: BaseException) -> bool:
     """Says whether an exception that empty frames caused would come with any rows: columns or dtypes do not fit."""
-    kind = type(error).__name__
+    kind, text = type(error).__name__, str(error)
+    if _OF_NO_ROWS.search(text.partition("\n")[0]):
+        return False
     match type(error).__module__.partition(".")[0]:
         case "polars" if kind == "ComputeError":
-            return str(error).startswith("cannot compare")
+            return text.startswith("cannot compare")
         case "polars" if kind == "ShapeError":
-            return "width" in str(error)
+            return "width" in text
         case "polars":
             return kind in _SCHEMA_ERRORS
         case "dataframely":

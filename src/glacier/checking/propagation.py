@@ -12,14 +12,14 @@ from glacier.checking import contracts
 from glacier.checking.check import Checked
 from glacier.checking.empty import Unknown, emptied, empty, frames_in, same_frames, settled, unknown_in
 from glacier.checking.findings import Call, Taken, finding, is_about_schemas
-from glacier.checking.opaque import opaque_step
+from glacier.checking.refusals import refusal
 from glacier.errors import ConfigError, SchemaError, StorageError
 from glacier.execution.failures import summary
 from glacier.rehearsal import Unknowable, rehearsing
 from glacier.schemas import schema_from
 from glacier.task import Task
 from glacier.trace import Handle, rebuilt
-from glacier.work import Absent, Barrier, Expression, Input, Select, StorageCall
+from glacier.work import Absent, Barrier, Expression, Input, Located, Select, StorageCall
 
 if TYPE_CHECKING:
     from glacier.checking.sources import Sources
@@ -167,8 +167,8 @@ class Propagation:
                     return f"it takes `{name}`, and {unknown.reason}"
                 source = self._source(handed[name])
                 return f"it takes `{name}` from {source}, and that is not known" if source else unknown.reason
-        step = opaque_step(task.origin.function)
-        return None if step is None else f"what `{step}` gives is known only in a run; declare gives= on the task"
+        places = frozenset(name for name, value in given.items() if isinstance(value, Located))
+        return refusal(task.origin.function, places)
 
     def _run(self, task: Task[..., Any], given: Mapping[str, object]) -> object:
         bound = task.signature.binding.bind_partial()
