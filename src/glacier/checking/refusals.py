@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import FunctionType
 
 from glacier.source import FunctionNode, function_ast, is_users
@@ -34,7 +34,7 @@ def refusal(function: Callable[..., object], places: frozenset[str] = frozenset(
     """Gives why `function` is not called in a check, from its code and that of the user's functions it names.
 
     Either a method it calls makes columns that only rows can tell, or it changes files by a path that is no bucket's,
-    which a call with empty frames would destroy. None where neither is seen, or where there is no source.
+    which a call with empty frames would destroy; or there is no source to tell. None where it may be called.
 
     Args:
         function: the function of a task.
@@ -47,6 +47,8 @@ def refusal(function: Callable[..., object], places: frozenset[str] = frozenset(
     'what `iter_rows` gives is known only in a run; declare gives= on the task'
     """
     for inner, tree in _functions(function):
+        if tree is None:
+            return f"the source of `{inner.__qualname__}` cannot be had to see that it writes nothing"
         harmless = _harmless_names(tree, places if inner is python_function(function) else frozenset())
         for call in ast.walk(tree):
             match call:
@@ -60,17 +62,18 @@ def refusal(function: Callable[..., object], places: frozenset[str] = frozenset(
     return None
 
 
-def _functions(function: Callable[..., object]) -> Iterator[tuple[FunctionType, FunctionNode]]:
+def _functions(function: Callable[..., object]) -> Iterator[tuple[FunctionType, FunctionNode | None]]:
+    """Gives the user's functions that a call may reach by name, each with its AST if there is one."""
     pending: list[Callable[..., object]] = [function]
     seen = set[Callable[..., object]]()
     while pending:
-        inner = python_function(pending.pop())
+        called = pending.pop()
+        inner = python_function(called.func if isinstance(called, partial) else called)
         if inner is None or inner in seen or not is_users(inner.__code__.co_filename):
             continue
         seen.add(inner)
-        tree = function_ast(inner)
-        if tree is not None:
-            yield inner, tree
+        if inner.__name__ != "<lambda>":  # an expression, which the AST is not kept of by name
+            yield inner, function_ast(inner)
         named = [value.function if isinstance(value, Task) else value for value in outer_names(inner).values()]
         pending += [value for value in named if isinstance(value, FunctionType)]
 
