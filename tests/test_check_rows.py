@@ -190,3 +190,15 @@ def test_a_task_without_source_is_not_run() -> None:
     assert [call.reason for call in hiding.check().calls if not call.frames] == [
         "the source of `hidden` cannot be had to see that it writes nothing",
     ]
+
+
+def test_warnings_that_missing_rows_cause_are_not_shown() -> None:
+    @task
+    def largest(df: pl.DataFrame) -> pl.DataFrame:
+        return df.filter(pl.col("amount") == df["amount"].max())
+
+    @pipeline
+    def comparing() -> None:
+        largest(sales.read())
+
+    assert comparing.check()["largest"] == SALES

@@ -103,6 +103,22 @@ def test_a_frame_handed_on_that_does_not_fit_what_a_task_takes(line: Line) -> No
     )
 
 
+def test_dtypes_that_do_not_fit_are_told_briefly() -> None:
+    @task(takes={"df": {"at": pl.Datetime("us", "UTC"), "kind": pl.Enum(["a"]), "price": pl.Decimal(10, 2)}})
+    def dated(df: pl.LazyFrame) -> None: ...
+
+    @pipeline
+    def handing() -> None:
+        other = {"at": pl.Datetime("ms"), "kind": pl.Enum(["b"]), "price": pl.List(pl.Decimal(10, 3))}
+        dated(provider.bucket("x", path="x.parquet", schema=other).scan())
+
+    assert refused(handing).splitlines()[:2] == [
+        "task `dated` does not get in `df` what it declares to take: `at` is Datetime(ms), not Datetime(us, UTC) and "
+        "`kind` is another Enum and `price` is List(Decimal(10, 3)), not Decimal(10, 2)",
+        "    `df` from `x.scan`: at Datetime(ms), kind Enum, price List(Decimal(10, 3))",
+    ]
+
+
 def test_a_result_that_does_not_fit_what_a_task_gives(line: Line) -> None:
     @pipeline
     def giving() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -121,9 +122,33 @@ def misfit(wanted: Mapping[str, object], got: Mapping[str, object]) -> Misfit | 
     told: list[str] = []
     if missing:
         told.append(f"column {listed(missing)} is not there" if len(missing) == 1 else f"{listed(missing)} are missing")
-    told += [f"`{name}` is {got[name]}, not {wanted[name]}" for name in other]
+    for name in other:
+        has, asked = shown_dtype(got[name]), shown_dtype(wanted[name])
+        told.append(f"`{name}` is {has}, not {asked}" if has != asked else f"`{name}` is another {has}")
     near = did_you_mean(missing[0], [name for name in got if name not in wanted]) if missing else []
     return Misfit(" and ".join(told), near)
+
+
+_LONG_FORMS = (
+    (re.compile(r"time_unit='(\w+)'(?:, time_zone=None)?"), r"\1"),
+    (re.compile(r"time_zone='([^']*)'"), r"\1"),
+    (re.compile(r"precision=(\d+), scale=(\d+)"), r"\1, \2"),
+    (re.compile(r"Enum\(categories=\[.*?\]\)"), "Enum"),
+)
+"""How Polars writes dtypes, and how they are short enough to read; categories can be thousands."""
+
+
+def shown_dtype(dtype: object) -> str:
+    """Gives a dtype in a few words.
+
+    >>> import polars as pl
+    >>> shown_dtype(pl.Datetime("us", "UTC")), shown_dtype(pl.List(pl.Enum(["a", "b"])))
+    ('Datetime(us, UTC)', 'List(Enum)')
+    """
+    text = str(dtype)
+    for long, short in _LONG_FORMS:
+        text = long.sub(short, text)
+    return text
 
 
 def shown_schema(schema: Mapping[str, object], most: int = 8) -> str:
@@ -132,6 +157,6 @@ def shown_schema(schema: Mapping[str, object], most: int = 8) -> str:
     >>> shown_schema({"id": "Int64", "name": "String"}, most=1)
     'id Int64 and 1 more'
     """
-    columns = [f"{name} {dtype}" for name, dtype in schema.items()]
+    columns = [f"{name} {shown_dtype(dtype)}" for name, dtype in schema.items()]
     beyond = f" and {len(columns) - most} more" if len(columns) > most else ""
     return (", ".join(columns[:most]) or "no columns") + beyond

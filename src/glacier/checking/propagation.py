@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping
 from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, cast
+from warnings import catch_warnings
 
 from glacier.access import touches
 from glacier.annotations import UNKNOWN, frame_kind, frame_model, gives_frames, shown
@@ -47,9 +48,10 @@ class Propagation:
     def calls(self) -> tuple[Checked, ...]:
         """Walks the graph; gives what is known of each call that a person would look for."""
         try:
-            for index in self.graph.order:
-                self.sources.writing(self.graph.names[index])
-                self._values[index] = self._value(self.graph.nodes[index])
+            with catch_warnings(action="ignore"):  # of comparisons with the None that a frame without rows gives, say
+                for index in self.graph.order:
+                    self.sources.writing(self.graph.names[index])
+                    self._values[index] = self._value(self.graph.nodes[index])
         finally:
             if self._coroutines is not None:
                 self._coroutines.close()
