@@ -21,7 +21,7 @@ from glacier.errors import ConfigError, GateClosed, InputError, RunErrors, TaskE
 from glacier.execution.record import NodeRecord, Recorder, RunRecord
 from glacier.execution.scheduler import Executor
 from glacier.graph import Graph
-from glacier.task import Materialize
+from glacier.options import Materialize
 
 
 @task

@@ -7,8 +7,9 @@ are all let pass. A checker of subtype relations would refuse those, which is wh
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, is_dataclass
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NewType, Union, cast, get_args, get_origin, is_typeddict
 
@@ -133,6 +134,8 @@ def _plain(annotation: object) -> object:
         return dict
     if annotation is None:
         return NoneType
+    if origin is not None and frame_kind(annotation) is not None:
+        return _frame_class(annotation)  # models' typed frames are Polars' own when a task gets them
     return annotation if origin is None else origin
 
 
@@ -168,16 +171,50 @@ def may_hold(annotation: object, kind: type) -> bool:
 
 
 def frame_kind(annotation: object) -> FrameKind | None:
-    """Says whether the annotation is one of Polars' two frames, without loading Polars."""
-    if isinstance(annotation, type) and annotation.__module__.partition(".")[0] == "polars":
-        match annotation.__name__:
-            case "LazyFrame":
-                return "LazyFrame"
-            case "DataFrame":
-                return "DataFrame"
-            case _:
-                return None
+    """Says whether the annotation is one of Polars' two frames or a kind of it, without loading Polars."""
+    match _frame_class(annotation):
+        case type(__name__="LazyFrame"):
+            return "LazyFrame"
+        case type(__name__="DataFrame"):
+            return "DataFrame"
+        case _:
+            return None
+
+
+def _frame_class(annotation: object) -> type | None:
+    """Gives the class of Polars that an annotation is or derives from, if that is a frame."""
+    origin = get_origin(annotation) or annotation
+    for kind in origin.__mro__ if isinstance(origin, type) else ():
+        if kind.__module__.partition(".")[0] == "polars" and kind.__name__ in ("LazyFrame", "DataFrame"):
+            return kind
     return None
+
+
+def frame_model(annotation: object) -> object | None:
+    """Gives the model in the brackets of a typed frame, `dataframely.LazyFrame[Sales]` say; None if there is none."""
+    models: tuple[object, ...] = get_args(annotation)
+    return models[0] if models and frame_kind(annotation) is not None else None
+
+
+def gives_frames(annotation: object) -> bool:
+    """Says whether a result of this type is a frame, or a container or union with one in it.
+
+    >>> import polars as pl
+    >>> gives_frames(tuple[pl.LazyFrame, int]), gives_frames(dict[str, float]), gives_frames(dict)
+    (True, False, False)
+    """
+    origin = get_origin(annotation)
+    if frame_kind(annotation) is not None:
+        return True
+    if isinstance(annotation, type) and (is_dataclass(annotation) or issubclass(annotation, tuple)):
+        module: str = annotation.__module__
+        names = dict(vars(sys.modules[module])) if module in sys.modules else {}
+        members: dict[str, object] = getattr(cast("type", annotation), "__annotations__", {})
+        types = [resolved(getattr(member, "__forward_arg__", member), names) for member in members.values()]
+        return any(frame_kind(one) is not None for one in types)
+    if origin in (Annotated, Union, UnionType, list, tuple, dict, Mapping, Sequence):
+        return any(gives_frames(member) for member in get_args(annotation))
+    return False
 
 
 def shown(annotation: object) -> str:

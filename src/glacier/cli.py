@@ -1,6 +1,7 @@
-"""The command line: `glacier run | analyze | graph | demo`.
+"""The command line: `glacier run | analyze | check | graph | demo`.
 
-Exit codes: 0 all went well, 1 the pipeline failed, 2 it could not start (usage, inputs, the graph), 130 interrupted.
+Exit codes: 0 all went well, 1 the pipeline failed or its schemas do not fit, 2 it could not start (usage, inputs, the
+graph), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -106,6 +107,45 @@ def analyze(target: Target, given: Given = None, as_json: AsJson = False) -> Non
     pipeline, inputs = _loaded(target, given)
     analysis = pipeline.run(mode="analyze", inputs=inputs)
     typer.echo(json.dumps(analysis.to_dict(), indent=2, ensure_ascii=False) if as_json else str(analysis))
+
+
+@app.command()
+def check(
+    target: Target,
+    given: Given = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="Read the sources' schemas from the data and write them to the file.")
+    ] = False,
+    schemas: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The sources' schemas; glacier-schemas.json beside the pipeline by default."),
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Fail where a source's schema is not known.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Follow schemas through a pipeline: missing columns, dtypes that do not fit. Reads no data but files' footers."""
+    import json
+
+    from glacier.checking.record import FILE_NAME, update
+    from glacier.errors import Site
+
+    pipeline, inputs = _loaded(target, given)
+    with redirect_stdout(sys.stderr):  # what tasks print
+        examined = pipeline.examine(inputs, schemas, strict=strict, recording=record)
+    if record:
+        file = schemas or Path(pipeline.site.file).with_name(FILE_NAME)
+        update(file, examined.recorded)
+        typer.echo(
+            f"wrote {len(examined.recorded)} of {len(examined.check.sources)} schemas to {Site(str(file), 1).path}",
+            err=True,
+        )
+    error = examined.error()
+    if as_json:
+        typer.echo(json.dumps(examined.to_dict(), indent=2, ensure_ascii=False))
+        raise typer.Exit(0 if error is None else 1)
+    if error is not None:
+        raise error
+    typer.echo(str(examined.check))
 
 
 @app.command()

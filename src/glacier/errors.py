@@ -121,6 +121,30 @@ class StorageError(GlacierError):
     """Data that cannot be read or written as asked."""
 
 
+class SchemaError(GlacierError):
+    """Frames that do not fit: a column that is not there, dtypes that do not go together, a schema that is not kept.
+
+    Attributes:
+        findings: of a check, each thing that does not fit on its own; the error itself where there is one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        site: Site | None = None,
+        fix: str | None = None,
+        findings: Iterable[SchemaError] = (),
+    ) -> None:
+        super().__init__(message, site=site, fix=fix)
+        self._several = tuple(findings)
+
+    @property
+    def findings(self) -> tuple[SchemaError, ...]:
+        """Each thing that does not fit, in body order."""
+        return self._several or (self,)
+
+
 class ObjectNotFound(StorageError, FileNotFoundError):
     """A bucket's path holds nothing."""
 

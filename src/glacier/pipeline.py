@@ -7,6 +7,7 @@ import inspect
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from enum import StrEnum
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
@@ -14,12 +15,15 @@ from glacier.annotations import Signature, signature_of
 from glacier.errors import ConfigError, GlacierError, GraphError, Site, listed
 from glacier.graph import Graph
 from glacier.inlining import bound, checked, inlining, refuse_options
+from glacier.rehearsal import Unknowable, rehearsed
 from glacier.source import definition_line, is_users
 from glacier.task import Task
 from glacier.trace import Handle, Plan, calling, current_plan, handles_in, planning
 from glacier.work import Input
 
 if TYPE_CHECKING:
+    from glacier.checking.check import Check
+    from glacier.checking.examination import Examination, Given
     from glacier.execution.record import Observer
     from glacier.execution.scheduler import Executor, OnFailure
     from glacier.report.analysis import Analysis
@@ -157,6 +161,8 @@ class Pipeline(Generic[P, R_co]):
         >>> doubled.run(inputs={"x": 21})
         42
         """
+        if current_plan() is None and rehearsed() is not None:
+            raise Unknowable(f"it runs pipeline `{self.name}`")
         match mode:
             case "analyze":
                 from glacier.report.analysis import analyze
@@ -199,6 +205,49 @@ class Pipeline(Generic[P, R_co]):
         from glacier.report.diagram import Diagram
 
         return Diagram(self.plan(inputs, partial=True))
+
+    def check(self, *, inputs: Inputs | None = None, schemas: Given | None = None, strict: bool = False) -> Check:
+        """Follows schemas through the graph without data: columns that are not there and dtypes that do not fit.
+
+        Tasks annotated to return a frame are called on frames without rows; no other task is called, nothing is
+        written, and no data is read but the footers and heads of local files whose schema is not known otherwise.
+
+        Args:
+            inputs: values for the body's parameters; those left out stay symbolic. Frames are taken without rows.
+            schemas: a file that `glacier check --record` wrote (by default `glacier-schemas.json` beside the
+                pipeline's file), or schemas by source (`raw/x.csv`) and by input.
+            strict: whether a source whose schema is not known is an error, not a warning.
+
+        Raises:
+            SchemaError: something does not fit; several findings are told together.
+            GraphError: the body cannot be read as a graph.
+            InputError: inputs do not fit, or the file of schemas is none.
+
+        >>> import polars as pl
+        >>> from glacier import pipeline, task
+        >>> @task
+        ... def total(sales: pl.LazyFrame) -> pl.LazyFrame:
+        ...     return sales.select(pl.col("amount").sum())
+        >>> @pipeline
+        ... def turnover(sales: pl.LazyFrame) -> pl.LazyFrame:
+        ...     return total(sales)
+        >>> turnover.check(schemas={"sales": {"amount": pl.Int64}})["total"]
+        Schema([('amount', Int64)])
+        """
+        examined = self.examine(inputs, schemas, strict=strict)
+        error = examined.error()
+        if error is not None:
+            raise error
+        return examined.check
+
+    def examine(
+        self, inputs: Inputs | None, schemas: Given | None, *, strict: bool = False, recording: bool = False
+    ) -> Examination:
+        """Gives what `check` gives with what is wrong beside it; `recording` asks data first, on other machines too."""
+        from glacier.checking.examination import examine
+
+        plan = functools.partial(self.plan, inputs, partial=True)
+        return examine(plan, schemas, Path(self.site.file).parent, strict=strict, recording=recording)
 
     def plan(self, inputs: Inputs | None = None, *, partial: bool = False) -> Graph:
         """Reads the body into a graph; runs no task, reads no data.

@@ -7,12 +7,14 @@ function gives "unknown" and its caller does without.
 from __future__ import annotations
 
 import ast
+import importlib.util
 import inspect
 import linecache
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 
 from glacier.errors import in_library, in_package
 
@@ -126,3 +128,27 @@ def definition_line(function: Callable[..., object]) -> int:
         return 0
     tree = function_ast(inner)
     return tree.lineno if tree else inner.__code__.co_firstlineno
+
+
+def by_path(module: str, file: str, qualname: str) -> object:
+    """Finds a task again in another process: by its module's name, or by its file where that name means another one."""
+    found = sys.modules.get(module) or _imported(module, file)
+    for part in qualname.split("."):
+        found = getattr(found, part)
+    return found
+
+
+def _imported(name: str, file: str) -> ModuleType:
+    try:
+        module = importlib.import_module(name)
+    except ModuleNotFoundError:
+        module = None
+    if module is not None and (not file or getattr(module, "__file__", file) == file):
+        return module
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ModuleNotFoundError(f"no module {name!r}, and no file {file!r} to load it from")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

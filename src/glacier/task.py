@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from types import FrameType, MethodType, ModuleType
-from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from types import FrameType, MethodType
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from glacier.annotations import UNKNOWN, Parameter, Signature, can_be, frame_kind, shown, signature_of
 from glacier.errors import ConfigError, GraphError, Site, listed
 from glacier.graph import Resource, Work
 from glacier.loops import mapped
-from glacier.source import definition_line
+from glacier.options import (
+    Materialize,
+    check_stated,
+    checked_concurrency,
+    checked_materialize,
+    stated_access,
+)
+from glacier.schemas import SchemaLike, schema_from, schemas_taken
+from glacier.source import by_path, definition_line
 from glacier.trace import Handle, Plan, calling, current_plan
+
+if TYPE_CHECKING:
+    import polars as pl
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -25,8 +35,6 @@ R_co = TypeVar("R_co", covariant=True)
 S = TypeVar("S")
 Q = ParamSpec("Q")
 T = TypeVar("T")
-
-Materialize = bool | Literal["auto", "disk"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,8 @@ class TaskOptions:
         max_concurrency: most calls of it at once in a run.
         reads: the resources it reads, by parameter or as they are; None leaves it to its code.
         writes: the resources it writes, likewise.
+        takes: the schemas of the frames it takes, by parameter.
+        gives: the schema of the frame it gives.
     """
 
     depends_on: tuple[Task[..., Any], ...] = ()
@@ -48,6 +58,9 @@ class TaskOptions:
     max_concurrency: int | None = None
     reads: tuple[str | Resource, ...] | None = None
     writes: tuple[str | Resource, ...] | None = None
+
+    takes: Mapping[str, pl.Schema] = field(default_factory=dict[str, "pl.Schema"])
+    gives: pl.Schema | None = None
 
     @property
     def states_access(self) -> bool:
@@ -228,31 +241,7 @@ class Task(Generic[P, R_co]):
                 )
             )
         code = getattr(inspect.unwrap(self.function), "__code__", None)
-        return _by_path, (self.function.__module__, code.co_filename if code else "", qualname)
-
-
-def _by_path(module: str, file: str, qualname: str) -> object:
-    """Finds a task again in another process: by its module's name, or by its file where that name means another one."""
-    found = sys.modules.get(module) or _imported(module, file)
-    for part in qualname.split("."):
-        found = getattr(found, part)
-    return found
-
-
-def _imported(name: str, file: str) -> ModuleType:
-    try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError:
-        module = None
-    if module is not None and (not file or getattr(module, "__file__", file) == file):
-        return module
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise ModuleNotFoundError(f"no module {name!r}, and no file {file!r} to load it from")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
+        return by_path, (self.function.__module__, code.co_filename if code else "", qualname)
 
 
 class _After(Generic[P, R]):
@@ -353,6 +342,8 @@ def task(
     max_concurrency: int | None = None,
     reads: Sequence[str | Resource] | None = None,
     writes: Sequence[str | Resource] | None = None,
+    takes: Mapping[str, SchemaLike] | None = None,
+    gives: SchemaLike | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(
     function: Callable[..., Any] | None = None,
@@ -365,6 +356,8 @@ def task(
     max_concurrency: int | None = None,
     reads: Sequence[str | Resource] | None = None,
     writes: Sequence[str | Resource] | None = None,
+    takes: Mapping[str, SchemaLike] | None = None,
+    gives: SchemaLike | None = None,
 ) -> Any:
     """Makes a function a task.
 
@@ -384,6 +377,10 @@ def task(
         reads: what it reads, in place of what its code tells: names of parameters (`"lake.raw"` for one member of a
             container or object), and resources it reaches as globals. An empty list says: nothing.
         writes: what it writes, likewise. A run refuses whatever is in neither list; the one left out is still inferred.
+        takes: for parameters that take frames the columns and dtypes they must have, more do no harm; a dict or
+            `pl.Schema`, a dataframely `Schema`, or a `DataFrameModel` of pandera.polars. A check compares them; a run
+            does not.
+        gives: the same for the frame it returns. What a Python function computes only `gives` can tell a check.
 
     Raises:
         ConfigError: an option is not of the kind above, or what is decorated is no function.
@@ -395,19 +392,15 @@ def task(
     8
     """
     site = Site.of_caller(sys._getframe(1))
-    if materialize not in (True, False, "auto", "disk"):
-        raise ConfigError(
-            f"materialize takes True, False, 'auto' or 'disk', but got {materialize!r}",
-            site=site,
-            fix="use one of these",
-        )
-    most = cast("object", max_concurrency)
-    if most is not None and (not isinstance(most, int) or most < 1):
-        raise ConfigError(
-            f"max_concurrency takes a whole number from 1 on, but got {most!r}", site=site, fix="max_concurrency=1"
-        )
-    stated = (_entries("reads", reads, site), _entries("writes", writes, site))
-    options = TaskOptions(_origins(depends_on, site), gate, materialize, max_concurrency, *stated)
+    options = TaskOptions(
+        _origins(depends_on, site),
+        gate,
+        checked_materialize(materialize, site),
+        checked_concurrency(max_concurrency, site),
+        stated_access("reads", reads, site),
+        stated_access("writes", writes, site),
+        gives=None if gives is None else schema_from(gives, "gives=", site),
+    )
 
     def decorate(function: object) -> Task[..., Any]:
         if not callable(function) or isinstance(function, type | Task | staticmethod | classmethod):
@@ -415,9 +408,9 @@ def task(
                 f"@task takes a function, but got {function!r}", site=site, fix="put @task directly above the `def`"
             )
         own_name: str = getattr(function, "__name__", type(function).__name__)
-        if options.states_access:
-            _check_entries(function, own_name, options, site)
-        return Task(function, name or own_name, options)
+        check_stated(function, own_name, {"reads": options.reads, "writes": options.writes}, site)
+        taken = schemas_taken(takes, function, site) if takes else {}
+        return Task(function, name or own_name, replace(options, takes=taken))
 
     return decorate if function is None else decorate(function)
 
@@ -430,31 +423,3 @@ def _origins(depends_on: object, site: Site | None) -> tuple[Task[..., Any], ...
             f"depends_on takes a list of tasks, but got {depends_on!r}", site=site, fix="write depends_on=[the_task]"
         )
     return origins
-
-
-def _entries(option: str, given: object, site: Site | None) -> tuple[str | Resource, ...] | None:
-    if given is None:
-        return None
-    entries = tuple(cast("Sequence[object]", given)) if isinstance(given, list | tuple) else (given,)
-    named = tuple(entry for entry in entries if isinstance(entry, str | Resource))
-    if not isinstance(given, list | tuple) or len(named) < len(entries):
-        raise ConfigError(
-            f"{option} takes a list of parameters' names and resources, but got {given!r}",
-            site=site,
-            fix=f'write {option}=["the_parameter"]',
-        )
-    return named
-
-
-def _check_entries(function: Callable[..., object], name: str, options: TaskOptions, site: Site | None) -> None:
-    """Refuses a name in `reads=` or `writes=` that is no parameter."""
-    parameters = list(inspect.signature(function).parameters)
-    for option, entries in (("reads", options.reads), ("writes", options.writes)):
-        for entry in entries or ():
-            if isinstance(entry, str) and entry.partition(".")[0] not in parameters:
-                takes = f"its parameters are {listed(parameters)}" if parameters else "it has no parameters"
-                raise ConfigError(
-                    f"{option} of task `{name}` names `{entry}`; {takes}",
-                    site=site,
-                    fix="name one of these, or pass the resource itself where it is a global",
-                )

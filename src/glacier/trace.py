@@ -21,6 +21,7 @@ from glacier.groups import Group, GroupPath, bodies
 from glacier.nesting import Loop
 from glacier.permits import require
 from glacier.reaching import is_users_class
+from glacier.rehearsal import rehearsed
 from glacier.source import is_users
 from glacier.work import Expression, Located, StorageCall, Unset
 
@@ -349,7 +350,10 @@ def storage_node(*, reads: bool = False, writes: bool = False, gives: str | None
             verb = method.__name__
             if plan is None:
                 require(cast("Resource", self), verb, reads=reads, writes=writes)
-                return method(self, *args, **kwargs)
+                rehearsal = rehearsed()
+                if rehearsal is None:
+                    return method(self, *args, **kwargs)
+                return rehearsal.call(cast("Resource", self), verb, args, kwargs)
             annotation = getattr(sys.modules.get("polars"), gives, UNKNOWN) if gives else UNKNOWN
             work = StorageCall(method, f"{getattr(self, 'name', 'resource')}.{verb}", verb, reads, writes, annotation)
             return plan.record(work, (self, *args), kwargs, sys._getframe(1))

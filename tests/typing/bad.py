@@ -50,4 +50,7 @@ provider.bucket("sales", path="sales.parquet", format="xlsx")  # refused
 provider.bucket("sales")  # refused
 task(depends_on=load)  # refused
 task(materialize="always")  # refused
+task(takes=["df"])  # refused
+report.check(schema={})  # refused
+provider.bucket("sales", path="sales.parquet", schema=["amount"])  # refused
 text: str = report.run()  # refused

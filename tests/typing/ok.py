@@ -7,6 +7,7 @@ from typing import Any, assert_type
 import polars as pl
 
 from glacier import Bucket, ExecutionMode, composite_resource, pipeline, task
+from glacier.checking.check import Check
 from glacier.providers import LocalProvider
 from glacier.report.analysis import Analysis
 from glacier.report.diagram import Diagram
@@ -34,6 +35,11 @@ def copy(source: Bucket, target: Bucket) -> int:
 @task
 async def fetch(url: str) -> bytes:
     return url.encode()
+
+
+@task(takes={"df": {"amount": pl.Float64}}, gives=pl.Schema({"amount": pl.Float64()}))
+def contracted(df: pl.LazyFrame) -> pl.LazyFrame:
+    return df.select("amount")
 
 
 class Model:
@@ -74,6 +80,10 @@ assert_type(report.run(mode=ExecutionMode.LOCAL), pl.DataFrame)
 assert_type(report.run(mode="analyze"), Analysis)
 assert_type(report.run(mode=ExecutionMode.ANALYZE), Analysis)
 assert_type(report.graph(), Diagram)
+assert_type(report.check(schemas={"sales": {"amount": pl.Float64}}, strict=True), Check)
+assert_type(report.check(inputs={"limit": 1.0}, schemas="schemas.json")["load"], pl.Schema)
+assert_type(contracted(pl.LazyFrame()), pl.LazyFrame)
+provider.bucket("sales", path="sales.parquet", schema={"amount": pl.Float64})
 pending: Coroutine[Any, Any, bytes] = fetch("x")  # to pyright, a CoroutineType
 assert_type(other.run(), bytes)
 

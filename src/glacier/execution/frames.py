@@ -15,7 +15,8 @@ from uuid import uuid4
 from glacier.annotations import FrameKind, frame_kind
 from glacier.errors import GraphError
 from glacier.graph import Graph, Node
-from glacier.task import Materialize, Task
+from glacier.options import Materialize
+from glacier.task import Task
 from glacier.trace import rebuilt
 from glacier.work import Select, StorageCall
 

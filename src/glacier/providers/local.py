@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from glacier.errors import Site, StorageError
 from glacier.resources.bucket import Bucket, Entry, declare
+from glacier.schemas import SchemaLike
 
 if TYPE_CHECKING:
     from glacier.resources.formats import Format
@@ -46,18 +47,30 @@ class LocalProvider:
     def __init__(self, base_path: str | os.PathLike[str] = "./data") -> None:
         object.__setattr__(self, "base_path", os.path.normpath(Path(base_path).expanduser().absolute()))
 
-    def bucket(self, name: str, *, path: str, format: Format | None = None) -> Bucket:  # noqa: A002
+    def bucket(
+        self,
+        name: str,
+        *,
+        path: str,
+        format: Format | None = None,  # noqa: A002
+        schema: SchemaLike | None = None,
+    ) -> Bucket:
         """Declares a bucket; nothing is made or read.
 
         Args:
             name: one folder below `base_path`.
             path: in it: a file, a directory (ends in "/" or has no extension), or a glob.
             format: of the data; told by the path's extension if left out, Parquet for a directory.
+            schema: the columns and dtypes that the data has: a dict or `pl.Schema`, a dataframely `Schema`, or a
+                `DataFrameModel` of pandera.polars. CSV and NDJSON are read with these dtypes. A scan of data without
+                these columns, or with other dtypes, and a write of such a frame, is a `SchemaError`; more do no harm.
 
         Raises:
-            ConfigError: if the path leaves the bucket, tells no known format, or is too long for a file system.
+            ConfigError: if the path leaves the bucket, tells no known format, or is too long for a file system, or the
+                schema is none.
         """
-        return declare(LocalStore(self), name, path, format=format, site=Site.of_caller(sys._getframe(1)))
+        site = Site.of_caller(sys._getframe(1))
+        return declare(LocalStore(self), name, path, format=format, site=site, schema=schema)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import traceback
 from types import TracebackType
 from typing import Any, cast
 
-from glacier.errors import GateClosed, GlacierError, GraphError, RunErrors, TaskError, in_package
+from glacier.errors import GateClosed, GlacierError, GraphError, RunErrors, SchemaError, TaskError, in_package
 from glacier.execution.failures import without_glacier
 from glacier.execution.record import RunRecord
 
@@ -15,12 +15,12 @@ _HEAD = 10  # rows shown of a LazyFrame, whose result is not computed as a whole
 
 
 def exit_code(error: BaseException) -> int:
-    """Gives 1 if the pipeline ran and failed, 2 if it could not be started.
+    """Gives 1 if the pipeline ran and failed or its schemas do not fit, 2 if it could not be started.
 
     >>> exit_code(GateClosed("no result")), exit_code(GlacierError("no such file"))
     (1, 2)
     """
-    return 1 if isinstance(error, TaskError | RunErrors | GateClosed) else 2
+    return 1 if isinstance(error, TaskError | RunErrors | GateClosed | SchemaError) else 2
 
 
 def told(error: BaseException) -> str:

@@ -8,12 +8,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from glacier.errors import ConfigError, GlacierError, Site, StorageError, did_you_mean, listed
+from glacier.errors import ConfigError, GlacierError, Site
 from glacier.graph import Resource
 from glacier.permits import require
-from glacier.resources import formats, objects, paths
-from glacier.resources.formats import EXTENSIONS, FORMATS, Format
+from glacier.rehearsal import Unknowable, rehearsed
+from glacier.resources import contract, formats, objects, paths
+from glacier.resources.formats import Format
 from glacier.resources.pending import PendingWrite
+from glacier.schemas import SchemaLike, schema_from
 from glacier.trace import current_plan, storage_node
 from glacier.work import Located
 
@@ -127,6 +129,7 @@ class Bucket(Resource):
         store: where it lies.
         site: where the bucket was declared; not part of its equality.
         group: the names of the composites it is a part of, outermost first; not part of its equality.
+        schema: the columns with dtypes that its data has, if declared; not part of its equality either.
 
     >>> import polars as pl
     >>> from tempfile import mkdtemp
@@ -143,11 +146,13 @@ class Bucket(Resource):
     store: Store
     site: Site | None = field(default=None, compare=False, repr=False)
     group: tuple[str, ...] = field(default=(), compare=False, repr=False)
+    schema: pl.Schema | None = field(default=None, compare=False, repr=False)
 
     @property
     def uri(self) -> str:
         """What Polars and people call this place. Makes and reads nothing."""
-        return self.store.uri(self.name, self.path)
+        rehearsal = rehearsed()
+        return self.store.uri(self.name, self.path) if rehearsal is None else rehearsal.uri(self)
 
     @property
     def label(self) -> str:
@@ -159,20 +164,29 @@ class Bucket(Resource):
         """Its provider's name: `LocalProvider`."""
         return self.store.provider
 
-    def at(self, path: str, *, format: Format | None = None) -> Bucket:  # noqa: A002
+    def at(
+        self,
+        path: str,
+        *,
+        format: Format | None = None,  # noqa: A002
+        schema: SchemaLike | None = None,
+    ) -> Bucket:
         """Gives the same bucket at another path, from the bucket's top.
 
         Args:
             path: an extension that differs from this path's tells the format; other paths keep this bucket's.
             format: says it, whatever the extension.
+            schema: of the data there, as a provider's `bucket` takes it; another path may hold other columns, so that
+                this bucket's is not kept.
 
         Raises:
-            ConfigError: if the path leaves the bucket, or the store cannot hold such a name.
+            ConfigError: if the path leaves the bucket, the store cannot hold such a name, or the schema is none.
         """
         site = Site.of_caller(sys._getframe(1))
         same = formats.extension(path) == formats.extension(self.path)
         kept = self.format if same else formats.format_of(path) or self.format
-        moved = declare(self.store, self.name, path, format=format or kept, site=site).part_of(self.group)
+        moved = declare(self.store, self.name, path, format=format or kept, site=site, schema=schema)
+        moved = moved.part_of(self.group)
         if format is None and not formats.extension(moved.path) and not paths.is_glob(moved.path):
             return replace(moved, path=moved.path.rstrip("/") + "/")
         return moved
@@ -190,6 +204,7 @@ class Bucket(Resource):
         Raises:
             ObjectNotFound: if nothing is there; names the nearest that is.
             StorageError: if a file is empty, or is not what its extension or `format=` says.
+            SchemaError: if the data has not the columns and dtypes that the bucket's `schema` names.
             ConfigError: if Polars has no such option.
         """
         formats.check_options(formats.scan_function(self.format), options, self.site)
@@ -197,7 +212,10 @@ class Bucket(Resource):
             found = objects.readable(self)
             objects.check(self, found, may_be_empty="schema" in options or options.get("raise_if_empty") is False)
         files = {entry.path: self.store.uri(self.name, entry.path) for entry in found}
-        return formats.scan(self.format, files, options=options, reach=self.store.reach())
+        given = contract.with_dtypes(self, files, options)
+        frame = formats.scan(self.format, files, options=given, reach=self.store.reach())
+        contract.check_scanned(self, frame, options)
+        return frame
 
     @storage_node(reads=True, gives="DataFrame")
     def read(self, **options: Any) -> pl.DataFrame:
@@ -227,6 +245,7 @@ class Bucket(Resource):
 
         Raises:
             StorageError: if this is no place to write such a frame.
+            SchemaError: if the frame has not the columns and dtypes that the bucket's `schema` names.
             ConfigError: if Polars has no such option.
         """
         self.stage_write(frame, partition_by=partition_by, **options).run()
@@ -239,10 +258,14 @@ class Bucket(Resource):
         **options: Any,
     ) -> PendingWrite:
         """Prepares a `write` without running it, so that many can run as one query. Takes and raises what that does."""
+        if rehearsed() is not None:
+            raise Unknowable(f"it prepares a write of `{self.label}`")
         import polars as pl
 
         keys = [partition_by] if isinstance(partition_by, str) else list(partition_by or ())
-        self._check_writable(frame, keys)
+        contract.check_writable(self, frame, keys)
+        if self.schema is not None:
+            contract.check_written(self, frame.collect_schema())
         formats.check_options(formats.write_function(self.format), options, self.site)
         place = self.path + "/" if keys and not self.path.endswith("/") else self.path
         with self.sited():
@@ -273,12 +296,14 @@ class Bucket(Resource):
         Raises:
             StorageError: if a link on the way leads out of the store.
         """
-        plan = current_plan()
+        plan, rehearsal = current_plan(), rehearsed()
         if plan is not None:
             plan.prepared[self] = None  # planning touches nothing; the run makes the folders before its first task
             return Located.of(self)
         require(self, "get_uri")
-        if not paths.is_glob(self.path):
+        if rehearsal is not None:
+            rehearsal.prepare(self)
+        elif not paths.is_glob(self.path):
             with self.sited():
                 self.store.prepare(self.name, self.path)
         return self.uri
@@ -326,6 +351,8 @@ class Bucket(Resource):
 
     def cleanup(self) -> None:
         """Sweeps what interrupted writes left beside and below this path; never data, nor what a running one needs."""
+        if rehearsed() is not None:
+            return
         with self.sited():
             self.store.sweep(self.name, paths.folder(self.path) if paths.is_glob(self.path) else self.path)
 
@@ -334,23 +361,6 @@ class Bucket(Resource):
 
     def __exit__(self, *exc: object) -> None:
         self.cleanup()
-
-    def _check_writable(self, frame: object, keys: Sequence[str]) -> None:
-        import polars as pl
-
-        wrong: tuple[str, str] | None = None
-        if not isinstance(frame, pl.DataFrame | pl.LazyFrame):
-            got = "None" if frame is None else f"a {type(frame).__name__}"
-            wrong = f"got {got} to write, and takes a DataFrame or LazyFrame", "pass a frame; does the task return one?"
-        elif paths.is_glob(self.path):
-            wrong = f"cannot be written: `{self.path}` is a glob", 'write to .at("one-file.parquet")'
-        elif keys and formats.extension(self.path):
-            stem = self.path.removesuffix(formats.extension(self.path))
-            wrong = f"cannot be partitioned: `{self.path}` is one file", f'pass path="{stem}/", a directory'
-        elif keys and not formats.streams(self.format):
-            wrong = f"cannot be partitioned as {self.format}", "write parquet, csv, ndjson or ipc"
-        if wrong is not None:
-            raise StorageError(f"bucket `{self.name}` {wrong[0]}", site=self.site, fix=wrong[1])
 
     @contextmanager
     def sited(self) -> Generator[None]:
@@ -369,39 +379,21 @@ def declare(
     *,
     format: Format | None,  # noqa: A002
     site: Site | None,
+    schema: SchemaLike | None = None,
 ) -> Bucket:
-    """Gives a bucket on a store, its name, path and format checked: what a provider's `bucket` calls.
+    """Gives a bucket on a store, its name, path, format and schema checked: what a provider's `bucket` calls.
 
     Raises:
-        ConfigError: if the path leaves the bucket, its extension tells no format, or the store cannot hold such a name.
+        ConfigError: if the path leaves the bucket, its extension tells no format, the store cannot hold such a name, or
+            the schema is none.
     """
     refused = paths.refusal(name, path)
     if refused is None:
-        refused = store.refusal(name, paths.normal(path)) or _unknown_format(name, path, format)
+        refused = store.refusal(name, paths.normal(path)) or contract.unknown_format(name, path, format)
     if refused is not None:
         raise ConfigError(refused[0], site=site, fix=refused[1])
     place = paths.normal(path)
     if format is None and not formats.extension(place) and not paths.is_glob(place):
         place = place.rstrip("/") + "/"
-    return Bucket(name, place, format or formats.format_of(place) or "parquet", store, site)
-
-
-def _unknown_format(name: str, path: str, format: str | None) -> tuple[str, str] | None:  # noqa: A002
-    if format is not None:
-        if format in FORMATS:
-            return None
-        near = did_you_mean(format, FORMATS)
-        return (
-            f"bucket `{name}` got format `{format}`; formats are {listed(FORMATS)}",
-            f'pass format="{near[0] if near else "parquet"}"',
-        )
-    ending = formats.extension(path)
-    if not ending or ending in EXTENSIONS or ("*" in ending and paths.is_glob(ending)):
-        return None
-    near = did_you_mean(ending, EXTENSIONS)
-    nearest = f" (nearest: {listed(near)})" if near else ""
-    return (
-        f"path `{path}` of bucket `{name}` ends in `{ending}`, which tells no format{nearest}; known are "
-        f"{listed(EXTENSIONS, most=len(EXTENSIONS))}",
-        'pass format="parquet" (or another one); end the path with "/" if it is a directory',
-    )
+    columns = None if schema is None else schema_from(schema, f"bucket `{name}`", site)
+    return Bucket(name, place, format or formats.format_of(place) or "parquet", store, site, schema=columns)
