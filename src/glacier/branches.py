@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, cast
 
+from glacier.containers import Containers
 from glacier.errors import GraphError, Site
-from glacier.trace import Containers, Handle, Plan, calling, current_plan
+from glacier.trace import Handle, Plan, calling, current_plan
 from glacier.work import Absent, Expression, Select, Unset
 
 _NOT = Expression(operator.not_, "not")

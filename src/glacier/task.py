@@ -12,7 +12,8 @@ from types import FrameType, MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from glacier.annotations import UNKNOWN, Parameter, Signature, can_be, frame_kind, shown, signature_of
-from glacier.errors import ConfigError, GraphError, Site, listed
+from glacier.errors import ConfigError, GraphError, Site
+from glacier.filling import Filling
 from glacier.graph import Resource, Work
 from glacier.loops import mapped
 from glacier.options import (
@@ -102,10 +103,19 @@ class Task(Generic[P, R_co]):
         code = getattr(inspect.unwrap(self.function), "__code__", None)
         return Site(code.co_filename if code else "<unknown>", definition_line(self.function))
 
-    @cached_property
+    @property
     def signature(self) -> Signature:
         """Its parameters and result with resolved types; what does not resolve is unknown."""
+        return self._signature
+
+    @cached_property
+    def _signature(self) -> Signature:
         return signature_of(self.function)
+
+    @property
+    def upstream(self) -> tuple[Task[..., Any], ...]:
+        """The tasks it depends on, as `depends_on` names them."""
+        return self.options.depends_on
 
     @cached_property
     def is_gate(self) -> bool:
@@ -183,7 +193,7 @@ class Task(Generic[P, R_co]):
             p for p in self.signature.parameters if p.required and not p.variadic and p.name not in bound.arguments
         ]
         if missing:
-            filled = _Missing(self, plan, frame).fill(missing)
+            filled = Filling(self, plan, frame).fill(missing)
             by_name = {**bound.arguments, **filled}
             for parameter in self.signature.parameters:  # binding keeps its arguments in the order of the parameters
                 if parameter.name in by_name:
@@ -266,51 +276,6 @@ class _After(Generic[P, R]):
         handle = self._task.record(plan, args, kwargs, frame)
         plan.after[handle.glacier_node.index] = self._upstream
         return cast("R", handle)
-
-
-class _Missing:
-    """Finds the arguments a call leaves out: resources among the body's variables, others in `depends_on` results."""
-
-    def __init__(self, task: Task[..., Any], plan: Plan, frame: FrameType) -> None:
-        self.task = task
-        self.plan = plan
-        self.frame = frame
-        self.unused = list(task.options.depends_on)
-
-    def fill(self, missing: list[Parameter]) -> dict[str, object]:
-        """Gives a value for each of `missing`.
-
-        Raises:
-            GraphError: nothing fits one of them.
-        """
-        return {parameter.name: self._one(parameter) for parameter in missing}
-
-    def _one(self, parameter: Parameter) -> object:
-        variable = self.frame.f_locals.get(parameter.name, self.frame.f_globals.get(parameter.name))
-        if isinstance(variable, Resource) and can_be(type(variable), parameter.type):
-            return variable
-        for task in self.unused:
-            if can_be(task.signature.returns, parameter.type):
-                self.unused.remove(task)
-                return self._result_of(task)
-        depends_on = self.task.options.depends_on
-        listing = listed(task.name for task in depends_on)
-        tried = (
-            f"nothing its depends_on gives ({listing}) fits" if depends_on else "it has no depends_on to take it from"
-        )
-        raise GraphError(
-            f"task `{self.task.name}` is called without `{parameter.name}`: {tried}, "
-            "and the body has no resource variable of that name",
-            site=Site.of_frame(self.frame),
-            fix=f"pass it: `{self.task.name}({parameter.name}=...)`",
-        )
-
-    def _result_of(self, task: Task[..., Any]) -> object:
-        """The latest call of `task` in this body, or a call made now where the body has none."""
-        call = self.plan.latest_call(task.origin)
-        if call is not None:
-            return Handle(self.plan.nodes[call], self.plan)
-        return task.record(self.plan, (), {}, self.frame)
 
 
 def given_by(work: Work) -> object:

@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import copy
-import functools
 import operator
 import sys
-from collections import defaultdict, deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sized
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import fields, is_dataclass
-from types import CoroutineType, FrameType, GeneratorType, NoneType
+from types import CoroutineType, FrameType, GeneratorType
 from typing import Any, NamedTuple, NoReturn, TypeVar, cast
 
-from glacier.annotations import UNKNOWN
+from glacier.containers import PLAIN, Containers, rebuilt
 from glacier.errors import GraphError, Site
 from glacier.graph import Node, Resource, Work
 from glacier.groups import Group, GroupPath, bodies
 from glacier.nesting import Loop
-from glacier.permits import require
 from glacier.reaching import is_users_class
-from glacier.rehearsal import rehearsed
 from glacier.source import is_users
-from glacier.work import Expression, Located, StorageCall, Unset
+from glacier.work import Expression, Located, Unset
 
 M = TypeVar("M", bound=Callable[..., Any])
 
 _DEEPEST = 100
 _USED_UP = (GeneratorType, map, filter, zip)
-_PLAIN = frozenset({NoneType, bool, int, float, complex, str, bytes})
 
 
 class Depth(NamedTuple):
@@ -120,7 +114,7 @@ class Plan:
                 fix="pass it to the task as an argument of its own, or in a list, dict, tuple or dataclass",
             )
         taking = _Arguments(self)
-        taken = tuple([value if type(value) in _PLAIN else taking.take(value) for value in args])
+        taken = tuple([value if type(value) in PLAIN else taking.take(value) for value in args])
         named = {key: taking.take(value) for key, value in kwargs.items()} if kwargs else _NO_KWARGS
         index = len(self.nodes)
         data = tuple(taking.upstream)
@@ -146,60 +140,6 @@ class Plan:
 
 
 _NO_KWARGS: Mapping[str, object] = {}
-
-
-class Containers:
-    """The lists, dicts and sets that were there before a part of the body that may run never, or many times.
-
-    Such a part must not change them: it is planned once, and what it makes of them is known only in the run.
-    """
-
-    def __init__(self, variables: Mapping[str, object], site: Site) -> None:
-        """Takes the variables of the body, and the line of what is to be planned."""
-        self.site = site
-        self._names: dict[int, str] = {}
-        self._known = {id(value): value for value in variables.values() if type(value) not in _PLAIN}
-        self._before: list[tuple[str, Sized, int, list[object]]] = []
-        for name, value in variables.items():
-            self._add(name, value)
-
-    def _add(self, name: str, value: object) -> None:
-        if not isinstance(value, list | dict | set | deque):
-            return
-        container = cast("Sized", value)
-        if id(container) in self._names:
-            return
-        self._names[id(container)] = name
-        members = _members(container) if len(container) <= _LOOKED_AT else []
-        self._before.append((name, container, len(container), members))
-        for member in members:
-            self._add(name, member)
-
-    def __contains__(self, value: object) -> bool:
-        return id(value) in self._names
-
-    def knows(self, value: object) -> bool:
-        """Says whether a variable held this very object."""
-        return id(value) in self._known
-
-    def changed(self) -> str | None:
-        """Gives the name of a container that is not as it was; of one with many members only their number counts."""
-        for name, container, length, members in self._before:
-            if len(container) != length or (members and not _same_members(_members(container), members)):
-                return name
-        return None
-
-
-_LOOKED_AT = 64
-"""Of a container with more members than these, only the number is compared: branches in a loop stay linear."""
-
-
-def _members(value: Any) -> list[object]:
-    return [*value.keys(), *value.values()] if isinstance(value, dict) else list(value)
-
-
-def _same_members(now: list[object], before: list[object]) -> bool:
-    return len(now) == len(before) and all(one is other for one, other in zip(now, before, strict=True))
 
 
 class _Arguments:
@@ -260,51 +200,6 @@ class _Arguments:
         return taken
 
 
-def rebuilt(value: object, change: Callable[[object], object]) -> object:
-    """Gives a list, tuple, set, dict, dataclass or slice anew, each member changed by `change`; others as they are."""
-    if isinstance(value, list | set | frozenset | deque):
-        return _regrouped(cast("list[object] | set[object] | frozenset[object] | deque[object]", value), change)
-    if isinstance(value, tuple):
-        row = cast("tuple[object, ...]", value)
-        items = [change(item) for item in row]
-        return cast("Callable[..., object]", type(row))(*items) if hasattr(row, "_fields") else tuple(items)
-    if isinstance(value, dict):
-        fresh = copy.copy(cast("dict[object, object]", value))
-        for key, item in fresh.items():
-            fresh[key] = change(item)
-        return fresh
-    if isinstance(value, slice):
-        piece = cast("slice[object, object, object]", value)
-        return slice(change(piece.start), change(piece.stop), change(piece.step))
-    if is_dataclass(value) and not isinstance(value, type | Resource):
-        names = [field.name for field in fields(value) if hasattr(value, field.name)]
-        changes = {name: change(getattr(value, name)) for name in names}
-        if all(getattr(value, name) is item for name, item in changes.items()):
-            return value
-        fresh_instance = copy.copy(value)
-        for name, item in changes.items():
-            object.__setattr__(fresh_instance, name, item)
-        return fresh_instance
-    return value
-
-
-def _regrouped(
-    group: list[object] | set[object] | frozenset[object] | deque[object], change: Callable[[object], object]
-) -> object:
-    before = list(group)
-    items = [change(item) for item in before]
-    if type(group) in (list, set, frozenset):
-        return type(group)(items)
-    if all(item is other for item, other in zip(items, before, strict=True)):
-        return group
-    if isinstance(group, frozenset):
-        return type(group)(items)
-    fresh = copy.copy(group)  # a subclass may take other arguments than its items
-    fresh.clear()
-    fresh.update(items) if isinstance(fresh, set) else fresh.extend(items)
-    return fresh
-
-
 def handles_in(value: object) -> Iterator[int]:
     """Gives the nodes whose values a structure holds."""
     found: list[int] = []
@@ -332,35 +227,6 @@ def planning(plan: Plan) -> Generator[Plan]:
     finally:
         _current.reset(token)
         plan.closed = True
-
-
-def storage_node(*, reads: bool = False, writes: bool = False, gives: str | None = None) -> Callable[[M], M]:
-    """Makes a resource's method one that, called in a body that is being planned, becomes a node instead.
-
-    Args:
-        reads: whether the method reads what the resource stands for.
-        writes: whether it changes it.
-        gives: which of Polars' frames it returns, if one.
-    """
-
-    def decorate(method: M) -> M:
-        @functools.wraps(method)
-        def call(self: object, *args: object, **kwargs: object) -> object:
-            plan = current_plan()
-            verb = method.__name__
-            if plan is None:
-                require(cast("Resource", self), verb, reads=reads, writes=writes)
-                rehearsal = rehearsed()
-                if rehearsal is None:
-                    return method(self, *args, **kwargs)
-                return rehearsal.call(cast("Resource", self), verb, args, kwargs)
-            annotation = getattr(sys.modules.get("polars"), gives, UNKNOWN) if gives else UNKNOWN
-            work = StorageCall(method, f"{getattr(self, 'name', 'resource')}.{verb}", verb, reads, writes, annotation)
-            return plan.record(work, (self, *args), kwargs, sys._getframe(1))
-
-        return cast("M", call)
-
-    return decorate
 
 
 def _operator(name: str, symbol: str) -> Callable[..., Any]:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from glacier.annotations import FrameKind
 from glacier.checking.findings import is_about_schemas
+from glacier.containers import rebuilt
 from glacier.execution.failures import summary
-from glacier.trace import Handle, rebuilt
+from glacier.trace import Handle
 
 if TYPE_CHECKING:
     import polars as pl

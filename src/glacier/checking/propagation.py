@@ -14,12 +14,13 @@ from glacier.checking.check import Checked
 from glacier.checking.empty import Unknown, emptied, empty, frames_in, same_frames, settled, unknown_in
 from glacier.checking.findings import Call, Taken, finding, is_about_schemas
 from glacier.checking.refusals import refusal
+from glacier.containers import rebuilt
 from glacier.errors import ConfigError, SchemaError, StorageError
 from glacier.execution.failures import summary
 from glacier.rehearsal import Unknowable, rehearsing
 from glacier.schemas import schema_from
 from glacier.task import Task
-from glacier.trace import Handle, rebuilt
+from glacier.trace import Handle
 from glacier.work import Absent, Barrier, Expression, Input, Located, Select, StorageCall
 
 if TYPE_CHECKING:

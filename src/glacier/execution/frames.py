@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Literal
 from uuid import uuid4
 
 from glacier.annotations import FrameKind, frame_kind
+from glacier.containers import rebuilt
 from glacier.errors import GraphError
 from glacier.graph import Graph, Node
 from glacier.options import Materialize
 from glacier.task import Task
-from glacier.trace import rebuilt
 from glacier.work import Select, StorageCall
 
 if TYPE_CHECKING:

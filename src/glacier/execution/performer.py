@@ -10,6 +10,7 @@ from time import perf_counter
 from typing import Any, Protocol, cast
 
 from glacier.access import act_for
+from glacier.containers import rebuilt
 from glacier.errors import TaskError
 from glacier.execution.agenda import WELL, Ended
 from glacier.execution.coroutines import Coroutines
@@ -20,7 +21,7 @@ from glacier.execution.sinks import is_write, write_together
 from glacier.graph import Graph, Node
 from glacier.nesting import Loop
 from glacier.task import Task
-from glacier.trace import Handle, handles_in, rebuilt
+from glacier.trace import Handle, handles_in
 from glacier.work import Absent, Carried, Outcome, Select
 
 MISSING = object()

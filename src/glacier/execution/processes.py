@@ -20,10 +20,10 @@ from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
 
 from glacier.annotations import FrameKind
+from glacier.containers import rebuilt
 from glacier.errors import GraphError
 from glacier.permits import act, current_permit
 from glacier.task import Task
-from glacier.trace import rebuilt
 
 if TYPE_CHECKING:
     import polars as pl

@@ -16,7 +16,8 @@ from glacier.resources import contract, formats, objects, paths
 from glacier.resources.formats import Format
 from glacier.resources.pending import PendingWrite
 from glacier.schemas import SchemaLike, schema_from
-from glacier.trace import current_plan, storage_node
+from glacier.storage import storage_node
+from glacier.trace import current_plan
 from glacier.work import Located
 
 if TYPE_CHECKING:

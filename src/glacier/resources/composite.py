@@ -10,10 +10,10 @@ from datetime import date
 from types import FrameType, MappingProxyType
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
+from glacier.containers import rebuilt
 from glacier.errors import ConfigError, Site
 from glacier.graph import Resource
 from glacier.source import variable_of
-from glacier.trace import rebuilt
 
 P = ParamSpec("P")
 R = TypeVar("R")

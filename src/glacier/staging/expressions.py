@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, cast
 
-from glacier import branches, growth, loops
+from glacier import branches, growth, loops, refusing
 from glacier.staging.syntax import (
     OWN,
     SCOPES,
@@ -24,9 +24,9 @@ from glacier.staging.syntax import (
     parameters_of,
 )
 
-ASKED = {f"{OWN}branches": branches, f"{OWN}loops": loops, f"{OWN}growth": growth}
+ASKED = {f"{OWN}{module.__name__.rpartition('.')[2]}": module for module in (branches, loops, growth, refusing)}
 """The modules that a staged body calls, by the names it has for them."""
-BRANCHES, LOOPS, GROWTH = ASKED
+BRANCHES, LOOPS, GROWTH, REFUSING = ASKED
 _ITERABLES = frozenset({"enumerate", "zip", "reversed", "sorted", "range", "list", "tuple", "set", "dict"})
 """Python's own functions that may stand around what a loop goes over."""
 _ASKING = frozenset({"type", "callable"})

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
 from glacier.source import FunctionNode
-from glacier.staging.expressions import BRANCHES, GROWTH, LOOPS, Expressions
+from glacier.staging.expressions import BRANCHES, GROWTH, LOOPS, REFUSING, Expressions
 from glacier.staging.syntax import (
     OWN,
     REPEATS,
@@ -96,7 +96,7 @@ class Statements(Expressions):
         self.flags = any(returns(s) for s in tree.body if not isinstance(s, ast.Return | REPEATS | SCOPES))
         in_loops = any(returns(node) for node in own(tree.body) if isinstance(node, REPEATS))
         statements = self.block(tree.body)
-        start = [assign(_DEPTH, call(f"{LOOPS}.depth", at=first), first)] if in_loops else []
+        start = [assign(_DEPTH, call(f"{REFUSING}.depth", at=first), first)] if in_loops else []
         if self.flags:
             start += [assign(_RETURNED, ast.Constant(None), first), assign(_DONE, ast.Constant(value=False), first)]
             statements = [*statements, ast.copy_location(ast.Return(named(_RETURNED)), last)]
@@ -149,7 +149,7 @@ class Statements(Expressions):
         """In a body with early returns: notes the value, or checks that a loop may be left here."""
         value = self.visit(node.value) if node.value else ast.Constant(None)
         if not self.flags or self.loops:
-            node.value = call(f"{LOOPS}.leaving", value, named(_DEPTH), at=node) if self.loops else value
+            node.value = call(f"{REFUSING}.leaving", value, named(_DEPTH), at=node) if self.loops else value
             return node
         return [assign(_RETURNED, value, node), assign(_DONE, ast.Constant(value=True), node)]
 
@@ -200,7 +200,7 @@ class Statements(Expressions):
 
     def visit_While(self, node: ast.While) -> ast.stmt:
         """Asks that the condition be plain."""
-        node.test = call(f"{LOOPS}.lasting", self.visit(node.test), at=node.test)
+        node.test = call(f"{REFUSING}.lasting", self.visit(node.test), at=node.test)
         return self._unplanned(node)
 
     def visit_AsyncFor(self, node: ast.AsyncFor) -> ast.stmt:
@@ -279,8 +279,8 @@ class Statements(Expressions):
         """Asks that no task be called where the body could catch what it raises."""
         number = self._number()
         since, finally_since = f"{OWN}try{number}", f"{OWN}finally{number}"
-        recorded = call(f"{LOOPS}.recorded", at=node)
-        tried = ast.copy_location(ast.Expr(call(f"{LOOPS}.tried", named(since), at=first_word(node))), node)
+        recorded = call(f"{REFUSING}.recorded", at=node)
+        tried = ast.copy_location(ast.Expr(call(f"{REFUSING}.tried", named(since), at=first_word(node))), node)
         if self.flags and not self.loops and node.orelse and any(map(returns, node.body)):
             node.orelse = [_unless(_DONE, node.orelse)]
         self._inside(node)
@@ -289,7 +289,7 @@ class Statements(Expressions):
         if node.handlers:
             node.orelse = [tried, *node.orelse]
         if node.finalbody and not node.handlers:
-            finished = call(f"{LOOPS}.finished", named(since), named(finally_since), at=first_word(node))
+            finished = call(f"{REFUSING}.finished", named(since), named(finally_since), at=first_word(node))
             ended = ast.copy_location(ast.Expr(finished), node)
             node.finalbody = [assign(finally_since, copy.deepcopy(recorded), node), *node.finalbody, ended]
         return [assign(since, recorded, node), node]
@@ -303,15 +303,15 @@ class Statements(Expressions):
         since = f"{OWN}with{self._number()}"
         self._inside(node)
         for item in node.items:
-            item.context_expr = call(f"{LOOPS}.entered", item.context_expr, named(since), at=item.context_expr)
-        whole = ast.copy_location(ast.Expr(call(f"{LOOPS}.whole", named(since), at=node)), node)
-        return [assign(since, call(f"{LOOPS}.recorded", at=node), node), node, whole]
+            item.context_expr = call(f"{REFUSING}.entered", item.context_expr, named(since), at=item.context_expr)
+        whole = ast.copy_location(ast.Expr(call(f"{REFUSING}.whole", named(since), at=node)), node)
+        return [assign(since, call(f"{REFUSING}.recorded", at=node), node), node, whole]
 
     def visit_Match(self, node: ast.Match) -> ast.stmt:
         """Asks that what the patterns ask for be plain."""
         self._inside(node)
         deep = ast.Constant(any(is_deep(case.pattern) for case in node.cases))
-        node.subject = call(f"{LOOPS}.matched", node.subject, deep, at=node.subject)
+        node.subject = call(f"{REFUSING}.matched", node.subject, deep, at=node.subject)
         return node
 
     def _unpacking(self, target: ast.expr) -> tuple[ast.expr, list[ast.stmt]]:
