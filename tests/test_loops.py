@@ -619,6 +619,31 @@ def test_frames_in_turns_are_handed_on(tmp_path: Path) -> None:
     assert provider.bucket("report", path="all.parquet").read()["n"].to_list() == [0, 0, 1, 0, 1, 2]
 
 
+def test_an_expensive_frame_taken_in_every_turn_is_computed_once() -> None:
+    calls: list[int] = []
+
+    def counted(batch: pl.Series) -> pl.Series:
+        calls.append(1)
+        return batch
+
+    @task
+    def expensive() -> pl.LazyFrame:
+        frame = pl.LazyFrame({"k": [1, 2, 2], "n": [1, 2, 3]})
+        return frame.with_columns(pl.col("n").map_batches(counted, return_dtype=pl.Int64)).sort("k")
+
+    @task
+    def taken(frame: pl.LazyFrame, x: int) -> int:
+        return int(frame.filter(pl.col("k") > x).collect()["n"].sum())
+
+    @pipeline
+    def body() -> list[int]:
+        frame = expensive()
+        return [taken(frame, x) for x in numbers(5)]
+
+    assert body.run() == [6, 5, 0, 0, 0]
+    assert len(calls) == 1
+
+
 @pipeline
 def after_the_loop() -> str:
     for x in numbers(3):

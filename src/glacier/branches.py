@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from glacier.containers import Containers
 from glacier.errors import GraphError, Site
+from glacier.growth import container_of, noted
 from glacier.trace import Handle, Plan, calling, current_plan
 from glacier.work import Absent, Expression, Select, Unset
 
@@ -222,7 +223,9 @@ def _merged(test: Handle, name: str, then: object, other: object, frame: FrameTy
     if type(then) is type(other) and isinstance(then, _COMPARABLE) and then == other:
         return then
     sides = (Absent(side.name) if isinstance(side, Unset) else side for side in (then, other))
-    return test.glacier_plan.record(Select(name), (test, *sides), {}, frame)
+    kinds = {container_of(then), container_of(other)}
+    chosen = test.glacier_plan.record(Select(name), (test, *sides), {}, frame)
+    return noted(chosen, kinds.pop() if len(kinds) == 1 else None)
 
 
 def _recorded(expression: Expression, *operands: object) -> Handle:

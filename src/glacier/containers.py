@@ -76,7 +76,7 @@ class Containers:
             self._add(name, value)
 
     def _add(self, name: str, value: object) -> None:
-        if not isinstance(value, list | dict | set | deque):
+        if not issubclass(type(value), list | dict | set | deque):  # not isinstance, which would ask a handle
             return
         container = cast("Sized", value)
         if id(container) in self._names:

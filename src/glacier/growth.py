@@ -15,7 +15,7 @@ from typing import Any, cast
 
 from glacier.errors import GraphError, Site
 from glacier.trace import Handle, Plan, current_plan
-from glacier.work import Carried, Growth, Outcome, Select
+from glacier.work import Growth
 
 
 def _appended(items: list[object], item: object) -> list[object]:
@@ -108,7 +108,8 @@ def assign_attribute(owner: Any, name: str, value: object) -> None:
 def _changed(growth: Growth, value: Any, args: tuple[object, ...], really: Callable[[], object]) -> object:
     frame = sys._getframe(2)
     if type(value) is Handle or (growth is _INCREASED and type(args[0]) is Handle):
-        return cast("Plan", current_plan()).record(growth, (value, *args), {}, frame)
+        made = cast("Plan", current_plan()).record(growth, (value, *args), {}, frame)
+        return noted(made, container_of(value))
     if not _is_outer(value):
         _note_given(value, frame)
         really()
@@ -171,16 +172,11 @@ def container_of(value: object) -> type | None:
     """Gives the type of container that a value of a plan surely is; None where that is not known."""
     if type(value) in (list, dict, set):
         return type(value)
-    if type(value) is not Handle:
-        return None
-    node = value.glacier_node
-    match node.work:
-        case Growth() | Carried():
-            return container_of(node.args[0])
-        case Outcome(container=container):
-            return container
-        case Select():
-            kinds = {container_of(side) for side in node.args[1:]}
-            return kinds.pop() if len(kinds) == 1 else None
-        case _:
-            return None
+    return value.glacier_plan.containers.get(value.glacier_node.index) if type(value) is Handle else None
+
+
+def noted(handle: Handle, container: type | None) -> Handle:
+    """Notes which container the value of a handle is, and gives the handle."""
+    if container is not None:
+        handle.glacier_plan.containers[handle.glacier_node.index] = container
+    return handle

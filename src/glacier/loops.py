@@ -16,7 +16,7 @@ from glacier.containers import Containers
 from glacier.errors import GraphError, Site
 from glacier.graph import Node
 from glacier.groups import Group
-from glacier.growth import call, container_of, names_of, shared
+from glacier.growth import call, container_of, names_of, noted, shared
 from glacier.nesting import Loop
 from glacier.trace import Handle, Plan, current_plan, handles_in
 from glacier.work import Carried, Expression, Growth, Item, Outcome, Select, Unset
@@ -66,7 +66,8 @@ class Turns:
             elif name in changed and container_of(value) is None and type(value) is not Handle:
                 self._start[name] = value
             else:
-                self._start[name] = self._items.glacier_plan.record(Carried(name), (value,), {}, self._frame)
+                carried = self._items.glacier_plan.record(Carried(name), (value,), {}, self._frame)
+                self._start[name] = noted(carried, container_of(value))
         return tuple(self._start.values())
 
     def turn(self, variables: Mapping[str, object], names: tuple[str, ...], targets: tuple[str, ...]) -> Any:
@@ -130,42 +131,51 @@ class Turns:
         self._loop.outcomes[outcome.glacier_node.index] = now
         node = outcome.glacier_node
         node.data = tuple(dict.fromkeys([*node.data, *handles_in(now)]))
-        return outcome
+        return noted(outcome, container)
 
 
 turns = Turns
 
 
 def _called(items: Node, plan: Plan) -> str:
-    """Gives the name of the loop over a node's value: that of the task which gives it, or of the variable."""
-    sources = [items]
-    while any(node.hidden and node.data for node in sources):
-        sources = [plan.nodes[index] for node in sources for index in (node.data or (node.index,))]
-    names = dict.fromkeys(node.work.name for node in sources)
+    """Gives the name of the loop over a node's value: that of the tasks which it is made of."""
+    names: dict[str, None] = {}
+    pending, seen = [items.index], set[int]()
+    while pending:
+        node = plan.nodes[pending.pop()]
+        if node.index in seen:
+            continue
+        seen.add(node.index)
+        if node.hidden and node.data:
+            pending += reversed(node.data)
+        else:
+            names[node.work.name] = None
     return f"each {' and '.join(names)}"
 
 
 def _growth(carry: Node, value: object) -> set[int] | None:
     """Gives the nodes by which `value` is made from `carry` if they only make it longer, `carry` among them."""
-    if type(value) is not Handle:
-        return None
-    node = value.glacier_node
-    if node is carry:
-        return {carry.index}
-    match node.work:
-        case Growth(containers=containers) if container_of(carry.args[0]) in containers:
-            longer = [_growth(carry, node.args[0])]
-        case Select():
-            longer = [_growth(carry, side) for side in node.args[1:]]
-        case Outcome(container=container) if container is not None:
-            longer = [_growth(carry, node.args[0])]
-        case _:
+    found: set[int] = set()
+    pending = [value]
+    while pending:
+        at = pending.pop()
+        if type(at) is not Handle:
             return None
-    found = {node.index}
-    for nodes in longer:
-        if nodes is None:
-            return None
-        found |= nodes
+        node = at.glacier_node
+        if node.index in found:
+            continue
+        found.add(node.index)
+        match node.work:
+            case Carried() if node is carry:
+                pass
+            case Growth(containers=containers) if container_of(carry.args[0]) in containers:
+                pending.append(node.args[0])
+            case Select():
+                pending += node.args[1:]
+            case Outcome(container=container) if container is not None:
+                pending.append(node.args[0])
+            case _:
+                return None
     return found
 
 

@@ -51,6 +51,7 @@ class Plan:
         within: the loops that are being planned now, outermost first.
         loop_of: for each node recorded in a loop the innermost one.
         regions: the branches and loops being planned, each of which knows the containers that were there before it.
+        containers: for nodes whose value surely is a list, dict or set, which of these.
         given: the containers that tasks were given, by identity, with the node that got each last.
         warnings: what a person should know before running.
         prepared: resources whose place must be made ready before the run, because the body asked for their URI.
@@ -74,6 +75,7 @@ class Plan:
         self.within: list[Loop] = []
         self.loop_of: dict[int, Loop] = {}
         self.regions: list[Containers] = []
+        self.containers: dict[int, type] = {}
         self.given: dict[int, tuple[object, Node]] = {}
         self.warnings: list[str] = []
         self.prepared: dict[Resource, None] = {}

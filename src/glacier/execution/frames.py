@@ -137,10 +137,12 @@ def _is_frame(value: object, kind: FrameKind) -> bool:
 
 
 def _takers(graph: Graph) -> Sequence[Sequence[Node]]:
+    """Gives the nodes that take each value; one in a loop that the value comes into from outside stands for several."""
     takers: list[list[Node]] = [[] for _ in graph.nodes]
     for node in graph.nodes:
         for source in node.data:
-            takers[source].append(node)
+            again = node.index in graph.loop_of and graph.nesting.key_in(source, graph.loop_of[node.index]) is None
+            takers[source] += [node, node] if again else [node]
     return takers
 
 
