@@ -154,6 +154,52 @@ def body_of(steps: list[Step], bucket: Bucket) -> Pipeline[[], list[Any]]:
     return body
 
 
+@task
+def few(value: int) -> list[int]:
+    return [value + k for k in range(value % 4)]
+
+
+def line(bucket: Bucket, step: Step, number: int, value: Any, frame: Any) -> tuple[Any, Any]:
+    """Does one line with what there is, and gives the value and the frame after it."""
+    turns = Turns(bucket)
+    turns.values, turns.frames = [value], [frame]
+    return turns.made(number, step)
+
+
+def looping_body(
+    before: list[Step], inside: list[Step], nested: list[Step], after: list[Step], bucket: Bucket
+) -> Pipeline[[], Any]:
+    @pipeline
+    def body() -> Any:
+        value, frame = make(1), lazy(bucket)
+        found = []
+        for number, step in enumerate(before):
+            value, frame = line(bucket, step, number, value, frame)
+            found.append(value)
+        for x in few(add(value, 2)):
+            for number, step in enumerate(inside):
+                if step.side is None:
+                    value, frame = line(bucket, step, number, value, frame)
+                elif (x % 2 == 0) == step.side:
+                    own, _ = line(bucket, step, number, x, frame)
+                    found.append(own)
+                else:
+                    line(bucket, step, number, value, frame)
+            for y in few(x):
+                for number, step in enumerate(nested):
+                    if step.side is None:
+                        value, frame = line(bucket, step, number, add(value, y), frame)
+                    elif (y % 2 == 0) == step.side:
+                        own, frame = line(bucket, step, number, y, frame)
+                        found.append(own)
+        for number, step in enumerate(after):
+            value, frame = line(bucket, step, number, value, frame)
+            found.append(value)
+        return found, value
+
+    return body
+
+
 def fresh() -> Bucket:
     bucket = LocalProvider(tempfile.mkdtemp()).bucket("data", path="a.parquet")
     for number, path in enumerate(PATHS):
@@ -180,6 +226,27 @@ def test_parallel_run_equals_the_body_run_top_to_bottom(steps: list[Step], worke
     one, other = fresh(), fresh()
     try:
         assert body_of(steps, one).run(max_workers=workers) == body_of(steps, other)()
+        assert contents(one) == contents(other)
+    finally:
+        for bucket in (one, other):
+            shutil.rmtree(Path(bucket.uri).parents[1])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(steps, max_size=4),
+    st.lists(steps, min_size=1, max_size=6),
+    st.lists(steps, max_size=3),
+    st.lists(steps, max_size=4),
+    st.integers(2, 8),
+)
+def test_loops_over_shared_objects_equal_the_body_run_top_to_bottom(
+    before: list[Step], inside: list[Step], nested: list[Step], after: list[Step], workers: int
+) -> None:
+    one, other = fresh(), fresh()
+    try:
+        run = looping_body(before, inside, nested, after, one).run(max_workers=workers)
+        assert run == looping_body(before, inside, nested, after, other)()
         assert contents(one) == contents(other)
     finally:
         for bucket in (one, other):

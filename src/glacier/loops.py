@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
-from glacier.containers import Containers
+from glacier.containers import PLAIN, Containers
 from glacier.errors import GraphError, Site
 from glacier.graph import Node
 from glacier.groups import Group
@@ -108,7 +108,9 @@ class Turns:
     def _outcome(self, name: str, now: object, plan: Plan) -> object:
         """Gives what a variable is after the loop, and notes what one turn leaves to the next."""
         start = self._start.get(name)
-        if now is start:
+        if now is start or (
+            type(now) in PLAIN and type(now) is type(self._before.get(name)) and now == self._before[name]
+        ):
             return self._before[name] if isinstance(start, Handle) else now
         if not isinstance(start, Handle) or isinstance(now, Unset):
             return now if isinstance(start, Handle) or not isinstance(start, Unset) else Unset(name, "loop")
@@ -130,7 +132,7 @@ class Turns:
         outcome = plan.record(Outcome(name, self._loop.index, container), (before,), {}, self._frame)
         self._loop.outcomes[outcome.glacier_node.index] = now
         node = outcome.glacier_node
-        node.data = tuple(dict.fromkeys([*node.data, *handles_in(now)]))
+        node.data = tuple(dict.fromkeys([*node.data, *handles_in(now), self._loop.item]))  # it waits for the loop
         return noted(outcome, container)
 
 

@@ -89,7 +89,9 @@ def execute(graph: Graph, options: RunOptions) -> object:
         performer = Performer(graph, workplace, replace, frames)
         for resource in graph.prepared:
             resource.prepare()
-        outside = Job(graph, Agenda(graph, scopes_of(graph), together=sinks), [performer.values()])
+        scope = scopes_of(graph)
+        together = [[scope.place[index] for index in group] for group in sinks]
+        outside = Job(graph, Agenda(graph, scope, together=together), [performer.values()])
         run = _Run(graph, performer, outside, options)
         if options.observer:
             options.observer.run_started(graph)

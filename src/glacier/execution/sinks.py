@@ -18,12 +18,12 @@ def is_write(node: Node) -> bool:
 
 
 def shared_sinks(graph: Graph) -> list[list[int]]:
-    """Gives the groups of two or more writes that take values from a common node, in body order.
+    """Gives the groups of two or more writes that take values from a common node, in body order; none of a loop.
 
     Nodes of one group never wait for each other, not even through another group: a write that nothing waits for can go
     last; of the others only those of equal depth are put together, and along every edge the depth grows.
     """
-    writes = [node for node in graph.nodes if is_write(node)]
+    writes = [node for node in graph.nodes if is_write(node) and node.index not in graph.loop_of]
     if len(writes) < 2:
         return []
     sources = _Sets(len(graph.nodes))
