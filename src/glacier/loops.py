@@ -132,7 +132,10 @@ class Turns:
         outcome = plan.record(Outcome(name, self._loop.index, container), (before,), {}, self._frame)
         self._loop.outcomes[outcome.glacier_node.index] = now
         node = outcome.glacier_node
-        node.data = tuple(dict.fromkeys([*node.data, *handles_in(now), self._loop.item]))  # it waits for the loop
+        made = list(handles_in(now))
+        inside = any(self._loop in loop.around() for index in made if (loop := plan.loop_of.get(index)))
+        waited = [] if inside else [self._loop.item]  # for the loop it waits in any case
+        node.data = tuple(dict.fromkeys([*node.data, *made, *waited]))
         return noted(outcome, container)
 
 
