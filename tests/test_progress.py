@@ -5,14 +5,14 @@ import re
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from rich.console import Console
 
 from glacier import pipeline, task
 from glacier.errors import RunErrors
-from glacier.execution.record import NodeRecord, NodeState, RunRecord
+from glacier.execution.record import NodeRecord, NodeState, Recorder, RunRecord
 from glacier.graph import Graph
 from glacier.report.progress import progress_observer, summary_table
 
@@ -234,3 +234,34 @@ def test_default_is_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
     told(progress_observer(), fan(1))
     captured = capsys.readouterr()
     assert (captured.out, captured.err) == ("", "  load   0.12 s\n1 task in 1.2 s\n")
+
+
+def test_turns_of_a_loop_are_told() -> None:
+    @task
+    def numbers() -> list[int]:
+        return [1, 2, 3]
+
+    @pipeline
+    def body() -> list[int]:
+        return [one_more(n) for n in numbers()]
+
+    @task
+    def one_more(n: int) -> int:
+        return n + 1
+
+    told: list[tuple[int, int | None]] = []
+
+    class Counting(Recorder):
+        def turn_ended(self, index: int, ended: int, turns: int | None) -> None:
+            told.append((ended, turns))
+
+    recorder = Counting()
+    assert body.run(progress=recorder) == [2, 3, 4]
+    assert sorted(told) == [(1, 3), (2, 3), (3, 3)]
+    stream = io.StringIO()
+    body.run(progress=progress_observer(stream))
+    assert re.search(r"one_more   3 turns   \d", stream.getvalue())
+    assert recorder.record is not None
+    console = Console(file=io.StringIO(), width=100)
+    console.print(summary_table(recorder.record))
+    assert "one_more × 3" in cast("io.StringIO", console.file).getvalue()

@@ -85,6 +85,9 @@ class Told:
         with self.lock:
             self.events.append(("started", self.graph.names[index]))
 
+    def turn_ended(self, index: int, ended: int, turns: int | None) -> None:
+        raise AssertionError("no loop over a result here")
+
     def node_ended(self, index: int, record: NodeRecord) -> None:
         with self.lock:
             self.events.append((record.state, record.name))

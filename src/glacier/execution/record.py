@@ -19,6 +19,7 @@ class NodeRecord:
         name: the node's unique name in the graph.
         state: how it ended; "cancelled" if the run stopped before it started.
         started: seconds since the run began; None if it never started.
+        ended: seconds since the run began when it, or the last of its turns, had ended.
         seconds: how long it took. A task that returns a LazyFrame only plans; the work is in the node that collects.
         rows: rows of the frame it returned or wrote, where that is known without extra work.
         reason: why it was skipped, or what it failed with.
@@ -32,6 +33,7 @@ class NodeRecord:
     seconds: float | None = None
     rows: int | None = None
     reason: str | None = None
+    ended: float | None = None
     turns: int | None = None
     groups: tuple[str, ...] = ()
 
@@ -61,8 +63,17 @@ class Observer(Protocol):
     def node_started(self, index: int) -> None:
         """Node `index` of the graph starts."""
 
+    def turn_ended(self, index: int, ended: int, turns: int | None) -> None:
+        """A turn of node `index`, which is in a loop over a result, ended.
+
+        Args:
+            index: the node.
+            ended: how many have ended so far.
+            turns: how many there are; None in a loop in another one, where that is not known.
+        """
+
     def node_ended(self, index: int, record: NodeRecord) -> None:
-        """Node `index` ended, was skipped, or was cancelled."""
+        """Node `index` ended, was skipped, or was cancelled; one in a loop, in its last turn."""
 
     def run_ended(self, record: RunRecord) -> None:
         """The run is over, well or not; also called when it is interrupted."""
@@ -98,6 +109,11 @@ class Recorder:
         """Passes it on."""
         if self._shown:
             self._shown.node_started(index)
+
+    def turn_ended(self, index: int, ended: int, turns: int | None) -> None:
+        """Passes it on."""
+        if self._shown:
+            self._shown.turn_ended(index, ended, turns)
 
     def node_ended(self, index: int, record: NodeRecord) -> None:
         """Passes it on."""

@@ -318,6 +318,9 @@ class _Run:
                 self.queue.clear()
             if not job.path:
                 told.ended.append(one.index)
+            elif self.observer is not None and not self.graph.nodes[one.index].hidden:
+                turns = len(job.values) if len(job.path) == 1 else None
+                told.turned.append((one.index, self.tallies.ended(one.index), turns))
             self._advance(job, job.agenda.ended(number, job.ended(number, one)), told)
 
     def _start(self, job: Job, block: Block | None, told: _Told) -> None:
@@ -386,6 +389,8 @@ class _Run:
 
     def _tell(self, told: _Told) -> None:
         if self.observer is not None:
+            for turned in told.turned:
+                self.observer.turn_ended(*turned)
             for index in told.ended:
                 self.observer.node_ended(index, self._node_record(index))
 
@@ -415,7 +420,8 @@ class _Run:
 
 @dataclass
 class _Told:
-    """What a step has brought: the units now ready, and the nodes that have ended for good."""
+    """What a step has brought: the units now ready, the turns that ended, the nodes that have ended for good."""
 
     ready: list[_Unit] = field(default_factory=list[_Unit])
+    turned: list[tuple[int, int, int | None]] = field(default_factory=list[tuple[int, int, int | None]])
     ended: list[int] = field(default_factory=list[int])

@@ -20,6 +20,7 @@ class _Turns:
     failed: int = 0
     skipped: int = 0
     began: float | None = None
+    over: float | None = None
     seconds: float = 0.0
     rows: int | None = None
     reason: str | None = None
@@ -59,6 +60,7 @@ class Tallies:
             turns.reason = turns.reason or done.skipped
             return
         turns.began = done.began if turns.began is None else min(turns.began, done.began)
+        turns.over = max(turns.over or 0.0, done.began + done.seconds)
         turns.seconds += done.seconds
         if done.error is not None:
             turns.failed += 1
@@ -67,6 +69,11 @@ class Tallies:
         turns.succeeded += 1
         if done.rows is not None:
             turns.rows = done.rows + (turns.rows or 0)
+
+    def ended(self, index: int) -> int:
+        """Gives how many turns of a node in a loop have ended."""
+        turns = self._of(index)
+        return turns.succeeded + turns.failed + turns.skipped
 
     def skip(self, index: int, reason: str) -> None:
         """Takes that a node was skipped, in a turn of a loop or as long as the loop has none."""
@@ -89,7 +96,8 @@ class Tallies:
             return NodeRecord(name, state, reason=reason, groups=groups)
         if done.error is not None:
             reason = _summary(done.error)
-        return NodeRecord(name, state, done.began - begun, done.seconds, done.rows, reason, groups=groups)
+        started = done.began - begun
+        return NodeRecord(name, state, started, done.seconds, done.rows, reason, started + done.seconds, groups=groups)
 
     def of_turns(self, index: int, begun: float) -> NodeRecord:
         """Gives the record of a node in a loop, over all its turns."""
@@ -101,7 +109,8 @@ class Tallies:
         if turns.failed and reason is not None and ran > 1:
             reason = f"{turns.failed:,} of {ran:,} turns failed, one with {reason}"
         name, groups = self._graph.names[index], self._graph.path(index)
-        return NodeRecord(name, turns.state, started, seconds, turns.rows, reason, ran, groups)
+        over = None if turns.over is None else turns.over - begun
+        return NodeRecord(name, turns.state, started, seconds, turns.rows, reason, over, ran, groups)
 
     def _of(self, index: int) -> _Turns:
         return self._turns.setdefault(index, _Turns())

@@ -90,6 +90,7 @@ def as_json_text(record: RunRecord, value: object) -> str:
             "seconds": _rounded(node.seconds),
             "rows": node.rows,
             "reason": node.reason,
+            "turns": node.turns,
         }
         for node in record.nodes
     ]

@@ -99,6 +99,7 @@ class _LiveView:
         self._names = graph.names
         self._wide = _name_columns(self._tally)
         self._running: dict[int, float] = {}
+        self._turns: dict[int, str] = {}
         self._ended: deque[NodeRecord] = deque()
         self._recent: deque[NodeRecord] = deque(maxlen=_MOST_LINES)
         self._failed: list[NodeRecord] = []
@@ -118,6 +119,9 @@ class _LiveView:
     def node_started(self, index: int) -> None:
         if self._tally.visible[index]:
             self._running[index] = perf_counter()
+
+    def turn_ended(self, index: int, ended: int, turns: int | None) -> None:
+        self._turns[index] = f"{ended:,}/{turns:,}" if turns is not None else f"{ended:,}"
 
     def node_ended(self, index: int, record: NodeRecord) -> None:
         if self._tally.visible[index]:
@@ -149,7 +153,7 @@ class _LiveView:
             now = perf_counter()
             return Group(
                 *(_ended_line(record, self._wide) for record in shown),
-                *(self._running_line(self._names[index], now - since) for index, since in running[:most]),
+                *(self._running_line(index, now - since) for index, since in running[:most]),
                 *more,
                 self._bar(now),
             )
@@ -162,10 +166,11 @@ class _LiveView:
                 self._failed.append(record)
             self._recent.append(record)
 
-    def _running_line(self, name: str, seconds: float) -> RenderableType:
+    def _running_line(self, index: int, seconds: float) -> RenderableType:
+        name, turns = self._names[index], self._turns.get(index, "")
         spin = self._spinner.render(self._console.get_time())
         mark = spin if isinstance(spin, Text) else Text("*")
-        line = Text.assemble("  ", mark, " ", _padded(name, self._wide), f"{seconds:>9.1f} s")
+        line = Text.assemble("  ", mark, " ", _padded(name, self._wide), f"{seconds:>9.1f} s", ("   " + turns, "dim"))
         return _one_line(line)
 
     def _bar(self, now: float) -> RenderableType:
@@ -207,6 +212,9 @@ class _PlainLines:
     def node_started(self, index: int) -> None:
         pass
 
+    def turn_ended(self, index: int, ended: int, turns: int | None) -> None:
+        pass
+
     def node_ended(self, index: int, record: NodeRecord) -> None:
         tally = self._tally
         if not tally.visible[index]:
@@ -244,6 +252,8 @@ def _plain_line(record: NodeRecord, width: int) -> str:
     parts = ["  " + _padded(record.name, width)]
     if record.state != "succeeded":
         parts.append(record.state)
+    if record.turns:
+        parts.append(counted(record.turns, "turn"))
     if record.seconds is not None:
         parts.append(f"{record.seconds:.2f} s")
     if record.rows is not None:
@@ -257,6 +267,8 @@ def _ended_line(record: NodeRecord, width: int) -> RenderableType:
     mark, style = _MARKS[record.state]
     seconds = f"{record.seconds:>9.2f} s" if record.seconds is not None else " " * 11
     line = Text.assemble("  ", (mark, style), " ", _padded(record.name, width), seconds)
+    if record.turns:
+        line.append(f"   {counted(record.turns, 'turn')}", style="dim")
     if record.rows is not None:
         line.append(f"   {counted(record.rows, 'row')}", style="dim")
     if record.state != "succeeded":
@@ -338,9 +350,11 @@ def _cells(node: NodeRecord, whole: float) -> tuple[RenderableType, ...]:
     started, seconds = node.started, node.seconds
     bar: RenderableType = ""
     if started is not None and seconds is not None and whole > 0:
-        bar = Bar(size=whole, begin=started, end=min(started + max(seconds, whole / 80), whole), width=20, color="cyan")
+        ended = max(node.ended if node.ended is not None else started + seconds, started + whole / 80)
+        bar = Bar(size=whole, begin=started, end=min(ended, whole), width=20, color="cyan")
+    times = f" × {node.turns:,}" if node.turns else ""
     return (
-        Text("  " * len(node.groups) + _within(node.name, node.groups)),
+        Text("  " * len(node.groups) + _within(node.name, node.groups) + times),
         Text(node.state, style=_MARKS[node.state][1]),
         "–" if started is None else f"{started:.2f}",  # noqa: RUF001  # a dash: not known
         "–" if seconds is None else f"{seconds:.2f}",  # noqa: RUF001  # a dash: not known
