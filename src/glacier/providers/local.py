@@ -9,19 +9,22 @@ import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2s
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glacier.config import AzureBlobConfig, GCSConfig, S3Config
 from glacier.errors import Site, StorageError
-from glacier.resources.bucket import Bucket, Entry, declare
+from glacier.resources.bucket import Bucket, check_config, declare
+from glacier.resources.store import Entry
 
 if TYPE_CHECKING:
     from glacier.resources.formats import Format
 
 _STAGED = ".glacier-"
 _STALE_SECONDS = 24 * 3600
+_BLOCK_BYTES = 8 * 1024 * 1024
 _NAME_BYTES = 255
 """Of one path component: NAME_MAX of Linux's, macOS's and (counted in UTF-16 units) Windows' file systems."""
 _PATH_BYTES = 4095
@@ -46,18 +49,32 @@ class LocalProvider:
     def __init__(self, base_path: str | os.PathLike[str] = "./data") -> None:
         object.__setattr__(self, "base_path", os.path.normpath(Path(base_path).expanduser().absolute()))
 
-    def bucket(self, name: str, *, path: str, format: Format | None = None) -> Bucket:  # noqa: A002
+    def bucket(
+        self,
+        name: str,
+        *,
+        path: str,
+        format: Format | None = None,  # noqa: A002
+        config: S3Config | GCSConfig | AzureBlobConfig | None = None,
+        existing: bool = False,
+    ) -> Bucket:
         """Declares a bucket; nothing is made or read.
 
         Args:
             name: one folder below `base_path`.
             path: in it: a file, a directory (ends in "/" or has no extension), or a glob.
             format: of the data; told by the path's extension if left out, Parquet for a directory.
+            config: of any cloud, so that a pipeline comes here from its cloud by the provider's line alone. A folder
+                has no versions, keys, classes or lifecycle: the bucket keeps the config, and nothing is done with it.
+            existing: says that the cloud's bucket is there already; makes no difference to a folder.
 
         Raises:
-            ConfigError: if the path leaves the bucket, tells no known format, or is too long for a file system.
+            ConfigError: if the path leaves the bucket, tells no known format, or is too long for a file system; if
+                `config` is no bucket's config.
         """
-        return declare(LocalStore(self), name, path, format=format, site=Site.of_caller(sys._getframe(1)))
+        site = Site.of_caller(sys._getframe(1))
+        check_config(name, config, (S3Config, GCSConfig, AzureBlobConfig), self, site)
+        return declare(LocalStore(self, config, existing), name, path, format=format, site=site)
 
 
 @dataclass(frozen=True)
@@ -69,6 +86,8 @@ class LocalStore:
     """
 
     local: LocalProvider
+    config: S3Config | GCSConfig | AzureBlobConfig | None = field(default=None, compare=False)
+    existing: bool = False
 
     @property
     def provider(self) -> str:
@@ -120,12 +139,15 @@ class LocalStore:
         names = sorted(name for name in os.listdir(place) if not name.startswith("."))  # noqa: PTH208  # names only
         return missing, str(place), names
 
-    def ends(self, bucket: str, path: str) -> tuple[bytes, bytes]:
+    def ends(self, bucket: str, entries: Sequence[Entry]) -> list[tuple[bytes, bytes]]:
         """Reads the first 64 and the last 8 bytes."""
-        with self._place(bucket, path).open("rb") as file:
-            head = file.read(64)
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 8))
-            return head, file.read()
+        return [_ends(self._place(bucket, entry.path)) for entry in entries]
+
+    def blocks(self, bucket: str, entry: Entry) -> Iterator[bytes]:
+        """Reads the file in blocks of 8 MiB."""
+        with self._place(bucket, entry.path).open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                yield block
 
     def prepare(self, bucket: str, path: str) -> None:
         """Makes the folder, or the folder of the file."""
@@ -210,9 +232,22 @@ class LocalStaged:
         (self.hidden / "place").write_text(self.place.name, encoding="utf-8")
 
     @property
-    def uri(self) -> str:
-        """The file or folder to write."""
-        return str(self.hidden / "new")
+    def takes_bytes(self) -> bool:
+        """Polars writes to files itself."""
+        return False
+
+    @property
+    def failure(self) -> None:
+        """What a file system refuses, Polars tells well."""
+
+    def file(self, path: str) -> str:
+        """Gives the staged file, its folder made."""
+        if not path:
+            return str(self.hidden / "new")
+        place = self.hidden / "new" / path
+        if self.hidden.exists():  # a thread of a failed query may ask late, and must not bring the folder back
+            place.parent.mkdir(parents=True, exist_ok=True)
+        return str(place)
 
     def entries(self) -> list[Entry]:
         """Gives the files, by the paths they will have."""
@@ -275,6 +310,13 @@ def _remove(folder: Path) -> None:
             continue
         else:
             return
+
+
+def _ends(place: Path) -> tuple[bytes, bytes]:
+    with place.open("rb") as file:
+        head = file.read(64)
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 8))
+        return head, file.read()
 
 
 def _folders(top: Path) -> Iterator[Path]:
