@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2s
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glacier.config import AzureBlobConfig, GCSConfig, S3Config
 from glacier.errors import Site, StorageError
+from glacier.providers import leftovers
 from glacier.resources.bucket import Bucket, check_config, declare
 from glacier.resources.store import Entry
 
 if TYPE_CHECKING:
     from glacier.resources.formats import Format
 
-_STAGED = ".glacier-"
-_STALE_SECONDS = 24 * 3600
 _BLOCK_BYTES = 8 * 1024 * 1024
 _NAME_BYTES = 255
 """Of one path component: NAME_MAX of Linux's, macOS's and (counted in UTF-16 units) Windows' file systems."""
@@ -159,7 +155,7 @@ class LocalStore:
         shown = self._place(bucket, path)
         place = self._inside(shown)
         place.parent.mkdir(parents=True, exist_ok=True)
-        hidden = place.parent / f"{_STAGED}{_here()}-{os.getpid()}-{secrets.token_hex(6)}.tmp"
+        hidden = place.parent / leftovers.new_name()
         inner = shown.relative_to(self._place(bucket, "./")).as_posix()
         return LocalStaged(hidden, place, inner, is_tree=path.endswith("/"))
 
@@ -177,7 +173,7 @@ class LocalStore:
         """Removes staged files and folders whose process is gone (or, on another machine, silent for a day)."""
         place = self._inside(self._place(bucket, path))
         for folder in (place.parent, *_folders(place)):
-            for left in folder.glob(f"{_STAGED}*.tmp"):
+            for left in folder.glob(f"{leftovers.PREFIX}*.tmp"):
                 if _is_stale(left):
                     _restore(left)
                     _remove(left)
@@ -203,7 +199,7 @@ class LocalStore:
         with os.scandir(folder) as items:
             found = sorted(items, key=lambda item: item.name)
         for item in found:
-            if item.name.startswith(_STAGED):
+            if item.name.startswith(leftovers.PREFIX):
                 continue
             path = item.name if shown == "." else f"{shown}/{item.name}"
             place = self._inside(Path(item.path)) if item.is_symlink() else Path(item.path)
@@ -321,29 +317,10 @@ def _ends(place: Path) -> tuple[bytes, bytes]:
 
 def _folders(top: Path) -> Iterator[Path]:
     for folder, inner, _ in os.walk(top):
-        inner[:] = [name for name in inner if not name.startswith(_STAGED)]
+        inner[:] = [name for name in inner if not name.startswith(leftovers.PREFIX)]
         yield Path(folder)
 
 
-def _here() -> str:
-    return blake2s(socket.gethostname().encode(), digest_size=4).hexdigest()
-
-
 def _is_stale(staged: Path) -> bool:
-    host, pid, _ = staged.name.removeprefix(_STAGED).split("-")
-    if host == _here() and not _is_running(int(pid)):
-        return True
     newest = max((path.lstat().st_mtime for path in (staged, *staged.rglob("*"))), default=0.0)
-    return time.time() - newest > _STALE_SECONDS
-
-
-def _is_running(pid: int) -> bool:
-    if sys.platform == "win32":
-        return True  # signal 0 would be Ctrl-C there; the day's silence decides
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return leftovers.is_stale(staged.name, newest)

@@ -199,8 +199,7 @@ def scan(
             return _scan_text(function, uris, files, {"glob": False, **tabs, **reach, **options})
         case "ndjson":
             # scan_ndjson has no `glob=False`: a name that holds a wildcard is escaped.
-            escaped = [re.sub(r"([*?\[])", r"[\1]", uri) for uri in uris]
-            return _scan_text(function, escaped, files, {**reach, **options})
+            return _scan_text(function, [_literal(uri) for uri in uris], files, {**reach, **options})
         case "json" | "avro":
             raise AssertionError(format)
 
@@ -212,6 +211,12 @@ def read(format: Format, contents: Sequence[bytes], *, options: Mapping[str, Any
     function = scan_function(format)
     frames: list[pl.DataFrame] = [function(BytesIO(content), **options) for content in contents]
     return pl.concat(frames).lazy()
+
+
+def _literal(uri: str) -> str:
+    """Gives a glob that matches a URI and nothing else; Polars makes regular expressions of those in object stores."""
+    text = re.sub(r"([*?])", r"[\1]", uri.replace("[", "\0"))
+    return text.replace("\0", r"[\[]" if "://" in uri else "[[]")
 
 
 def _scan_text(
