@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
+
+from gcs_server import GoogleStorage
+from stores import CLOUDS, Place, place_of, secrets_in_environment
 
 collect_ignore_glob = ["typing/*"]  # read by the type checkers, never imported
 
@@ -48,3 +51,24 @@ def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory of the test's own."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def secrets() -> Generator[None]:
+    """Credentials of the servers on loopback, in the environment, where credentials belong."""
+    with secrets_in_environment():
+        yield
+
+
+@pytest.fixture(params=CLOUDS)
+def cloud(request: pytest.FixtureRequest, tmp_path: Path, secrets: None) -> Place:
+    """Each object store in turn."""
+    return place_of(request.param, tmp_path)
+
+
+@pytest.fixture
+def google() -> GoogleStorage:
+    """A server of the test's own, with a bucket `raw`, whose answers the test may spoil."""
+    server = GoogleStorage()
+    server.state.create("raw")
+    return server

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -35,6 +35,8 @@ class State:
     uploads: dict[str, dict[int, bytes]] = field(default_factory=dict[str, dict[int, bytes]])
     lock: threading.RLock = field(default_factory=threading.RLock)
     numbers: count[int] = field(default_factory=lambda: count(1))
+    refuse: Callable[[str, str], tuple[int, str] | None] = lambda _method, _key: None
+    """Tells status and code of the error with which a request is answered, by method and key; None if it is not."""
 
     def create(self, bucket: str) -> None:
         self.buckets[bucket] = {}
@@ -77,6 +79,9 @@ class Requests(BaseHTTPRequestHandler):
         query = {name: values[0] for name, values in parse_qs(parts.query, keep_blank_values=True).items()}
         bucket, _, key = unquote(parts.path.lstrip("/")).partition("/")
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if (refused := self.state.refuse(self.command, key)) is not None:
+            self.fail(*refused)
+            return
         with self.state.lock:
             if bucket not in self.state.buckets:
                 self.fail(404, "NoSuchBucket")

@@ -12,7 +12,7 @@ from glacier.annotations import Signature
 from glacier.graph import Node, Resource
 from glacier.source import is_users
 from glacier.task import Task
-from glacier.usage import NONE, UNKNOWN, Access, Accesses, outer_names, python_function, usage_of
+from glacier.usage import NONE, READ, UNKNOWN, Access, Accesses, outer_names, python_function, usage_of
 from glacier.work import Located, StorageCall
 
 
@@ -31,7 +31,8 @@ def touches(node: Node) -> list[Touch]:
     """Gives what `node` does to each resource it reaches: by argument, in a container, as a global or closure."""
     work = node.work
     if isinstance(work, StorageCall):
-        return [Touch(cast("Resource", node.args[0]), Access(work.reads, work.writes))]
+        own = Touch(cast("Resource", node.args[0]), Access(work.reads, work.writes))
+        return [own, *(Touch(other, READ) for given in _given_besides(node) for other in _resources_in(given))]
     if not isinstance(work, Task):
         return []
     function = work.origin.function
@@ -53,6 +54,11 @@ def reaches_out(task: Task[..., Any]) -> bool:
     defaults = (parameter.default for parameter in task.signature.binding.parameters.values())
     own = (*defaults, getattr(task.function, "__self__", None))
     return bool(outer_accesses(task.origin.function)) or any(True for value in own for _ in _resources_in(value))
+
+
+def _given_besides(node: Node) -> list[object]:
+    """Gives what a method of a resource is given: the source of a copy, say."""
+    return [*node.args[1:], *node.kwargs.values()]
 
 
 def _in_arguments(signature: Signature, node: Node) -> Iterator[tuple[str, Resource]]:

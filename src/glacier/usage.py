@@ -15,7 +15,7 @@ from glacier.source import FunctionNode, function_ast
 from glacier.task import Task
 
 READS = frozenset({"scan", "read", "exists", "list"})
-WRITES = frozenset({"write", "sink", "delete"})
+WRITES = frozenset({"write", "sink", "delete", "copy_from"})
 NEITHER = frozenset({"at", "get_uri", "cleanup"})
 _LOGGING = frozenset({"debug", "info", "warning", "error"})
 _HARMLESS = _LOGGING | {"print", "str", "repr", "len", "isinstance", "type", "format", "Path", "join", "fspath"}
@@ -215,7 +215,8 @@ class _Body:
         helper = self._helper(call.func)
         if helper is None or helper in self.within or isinstance(value, ast.Starred):
             known = isinstance(call.func, ast.Attribute) and self._resource(call.func.value) is not None
-            self._note(resource, NONE if helper in self.within or known else UNKNOWN)
+            taken = READ if _called_name(call) == "copy_from" else NONE
+            self._note(resource, taken if helper in self.within or known else UNKNOWN)
             return
         body = _Body.of(helper, frozenset(), self.within)
         parameter = next((k.arg for k in call.keywords if k.value is value), None)

@@ -106,6 +106,7 @@ class S3:
     """
 
     aws: AWSProvider
+    checks: ClassVar[bool] = True
     title: ClassVar[str] = "S3"
     credentials: ClassVar[str] = "in AWS_ACCESS_KEY_ID, a web identity or container role, ~/.aws, the metadata service"
 

@@ -124,6 +124,7 @@ class AzureBlob:
     """
 
     azure: AzureProvider
+    checks: ClassVar[bool] = False
     title: ClassVar[str] = "Azure Blob"
     credentials: ClassVar[str] = (
         "in AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN, AZURE_CLIENT_ID, `az login`, a managed identity"

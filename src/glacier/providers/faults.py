@@ -22,6 +22,7 @@ _UNKNOWN = frozenset({
     "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "AuthenticationFailed", "InvalidSecurity",
     "InvalidAuthenticationInfo", "NoAuthenticationInformation", "AuthenticationRequired",
 })  # fmt: skip
+_OVERWRITTEN = frozenset({"PreconditionFailed", "ConditionNotMet", "412"})
 _THROTTLED = frozenset({"SlowDown", "ServerBusy", "TooManyRequests", "RequestLimitExceeded", "Throttling"})
 
 
@@ -102,7 +103,9 @@ def _reason(asked: Asked, text: str, code: str) -> tuple[str, str]:
             f"the credentials do not allow it to {asked.verb} there",
             f"allow this process's identity to {asked.verb} objects of `{asked.container}`",
         )
-    if re.search(r"timed? ?out|TimedOut|Timeout", text):
+    if code in _OVERWRITTEN:
+        return "it was overwritten while it was read", "try again, or let this task wait for the one that writes it"
+    if re.search(r"timed out|TimedOut|Timeout\b", text):
         return (
             f"no answer within {asked.seconds:g} seconds",
             "try again; if the network is slow, pass timeout=... (seconds) to the provider",

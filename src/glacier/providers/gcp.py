@@ -106,6 +106,7 @@ class CloudStorage:
     """
 
     gcp: GCPProvider
+    checks: ClassVar[bool] = False
     title: ClassVar[str] = "Cloud Storage"
     credentials: ClassVar[str] = (
         "in GOOGLE_APPLICATION_CREDENTIALS, `gcloud auth application-default login`, the metadata service"

@@ -141,17 +141,16 @@ class LocalStore:
 
     def blocks(self, bucket: str, entry: Entry) -> Iterator[bytes]:
         """Reads the file in blocks of 8 MiB."""
-        with self._place(bucket, entry.path).open("rb") as file:
-            while block := file.read(_BLOCK_BYTES):
-                yield block
+        return _blocks(self._place(bucket, entry.path))
 
     def prepare(self, bucket: str, path: str) -> None:
         """Makes the folder, or the folder of the file."""
         place = self._inside(self._place(bucket, path))
         (place if path.endswith("/") else place.parent).mkdir(parents=True, exist_ok=True)
 
-    def stage(self, bucket: str, path: str) -> LocalStaged:
+    def stage(self, bucket: str, path: str, *, for_copy: bool = False) -> LocalStaged:
         """Makes a hidden neighbour, so that publishing it is a rename."""
+        del for_copy  # names are kept and files can be read anyway
         shown = self._place(bucket, path)
         place = self._inside(shown)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -254,6 +253,15 @@ class LocalStaged:
         files = sorted(file for file in new.rglob("*") if file.is_file())
         return [Entry(prefix + file.relative_to(new).as_posix(), file.stat().st_size) for file in files]
 
+    @property
+    def is_checked(self) -> bool:
+        """A file system compares nothing."""
+        return False
+
+    def sent(self, path: str) -> Iterator[bytes]:
+        """Reads the staged file."""
+        return _blocks(Path(self.file(path)))
+
     def publish(self) -> None:
         """Renames it into place; a folder takes two renames, and if the second fails, the old folder comes back."""
         if self.is_tree:
@@ -306,6 +314,12 @@ def _remove(folder: Path) -> None:
             continue
         else:
             return
+
+
+def _blocks(place: Path) -> Iterator[bytes]:
+    with place.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            yield block
 
 
 def _ends(place: Path) -> tuple[bytes, bytes]:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
-from importlib.util import find_spec
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from glacier.errors import MissingExtra, ObjectNotFound, StorageError
@@ -40,10 +40,12 @@ class Service(Hashable, Protocol):
     Attributes:
         title: the service's name as people know it.
         credentials: where credentials are looked for, in a sentence.
+        checks: whether it compares checksums of what it is sent, as the client asks it to.
     """
 
     title: ClassVar[str]
     credentials: ClassVar[str]
+    checks: ClassVar[bool]
 
     @property
     def provider(self) -> str:
@@ -154,12 +156,12 @@ class ObjectStore:
     def prepare(self, bucket: str, path: str) -> None:
         """Does nothing: there are no folders to make."""
 
-    def stage(self, bucket: str, path: str, *, keep_names: bool = False) -> StagedObject | StagedTree:
+    def stage(self, bucket: str, path: str, *, for_copy: bool = False) -> StagedObject | StagedTree:
         """Gives a place for an object, or for a tree."""
         container = self._container(bucket)
-        return (
-            StagedTree(container, path, keep_names=keep_names) if path.endswith("/") else StagedObject(container, path)
-        )
+        if for_copy or path.endswith("/"):
+            return StagedTree(container, path, for_copy=for_copy)
+        return StagedObject(container, path)
 
     def delete(self, bucket: str, paths: Sequence[str]) -> None:
         """Removes objects and all below them, a thousand a request where the store can."""
@@ -182,6 +184,18 @@ class ObjectStore:
         return bucket if self.existing else self.service.physical(bucket)
 
     def _container(self, bucket: str) -> Container:
+        """Gives what does the work.
+
+        Raises:
+            MissingExtra: if the client library is not installed.
+        """
+        try:
+            import_module("obstore")
+        except ImportError:
+            raise MissingExtra(
+                f"buckets of {self.provider} need obstore, which is not installed",
+                fix="pip install 'glacier-pipelines[cloud]'",
+            ) from None
         return Container(self.service, self._name(bucket), self.config)
 
 
@@ -357,11 +371,6 @@ class Container:
 
 @lru_cache(maxsize=128)
 def _client(service: Service, container: str, config: Any) -> Client:
-    if find_spec("obstore") is None:
-        raise MissingExtra(
-            f"buckets of {service.provider} need obstore, which is not installed",
-            fix="pip install 'glacier-pipelines[cloud]'",
-        )
     return service.client(container, config)
 
 

@@ -50,10 +50,12 @@ class Settings:
             "lower-case letters, digits and hyphens",
             fix='write environment="prod", or leave it out',
         )
-        self.form(
-            "endpoint_url", r"https?://[^/@?#\s]+(/[^@?#\s]*)?", "an address without credentials or query",
-            fix='write endpoint_url="https://host:port"',
-        )  # fmt: skip
+        endpoint: object = getattr(self.provider, "endpoint_url", None) or None
+        if endpoint is not None and not re.fullmatch(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", str(endpoint)):
+            raise self.refusal(  # which may hold a secret, so it is not shown
+                "got an endpoint_url that is not an address without credentials or query",
+                'write endpoint_url="https://host:port"',
+            )
         tags: object = getattr(self.provider, "tags", {})
         if not isinstance(tags, Mapping) or not all(
             isinstance(name, str) and isinstance(value, str)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import secrets
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, cast
@@ -28,6 +29,7 @@ class StagedObject:
     takes_bytes = True
 
     def __init__(self, container: Container, path: str) -> None:
+        self._container = container
         self._path = path
         self._upload = container.upload(path)
 
@@ -45,6 +47,16 @@ class StagedObject:
         """Gives the object as it will be."""
         return [Entry(self._path, self._upload.size)]
 
+    @property
+    def is_checked(self) -> bool:
+        """Whether the store compares checksums."""
+        return self._container.service.checks
+
+    def sent(self, path: str) -> Iterator[bytes]:
+        """Gives nothing: an object that is not published cannot be read."""
+        del path
+        return iter(())
+
     def publish(self) -> None:
         """Completes the upload."""
         self._upload.finish()
@@ -59,18 +71,20 @@ class StagedTree:
     """Many objects that take the place of all that lies below a path, at once for whoever lists through Glacier.
 
     Each is written to a hidden folder in the tree and copied from there by the store itself. Its final name holds a
-    token, so that no new object has an old one's name; with `keep_names` it does not, and objects of the same name are
-    replaced one by one.
+    token, so that no new object has an old one's name; in a copy it does not, and objects of the same name are replaced
+    one by one. A copy may be of one object: then that alone is replaced.
     """
 
     takes_bytes = True
 
-    def __init__(self, container: Container, path: str, *, keep_names: bool = False) -> None:
+    def __init__(self, container: Container, path: str, *, for_copy: bool = False) -> None:
         self._container = container
-        self._top = "" if path == "./" else path
+        self._path = path
+        self._top = "" if path == "./" else path[: path.rfind("/") + 1]
         self._hidden = self._top + leftovers.new_name() + "/"
-        self._token = "" if keep_names else "-" + secrets.token_hex(6)
+        self._token = "" if for_copy else "-" + secrets.token_hex(6)
         self._uploads: dict[str, Upload] = {}
+        self._complete: deque[Upload] = deque()
         self._finishing: list[Future[None]] = []
         self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="glacier-upload")
         self._discarded = False
@@ -81,28 +95,31 @@ class StagedTree:
         return next((upload.failure for upload in self._uploads.values() if upload.failure), None)
 
     def file(self, path: str) -> IO[bytes]:
-        """Gives what takes the bytes of a new object; it is sent to the end as soon as nobody holds that any more."""
+        """Gives what takes the bytes of a new object; those that nobody holds any more are sent to the end."""
         if self._discarded:
             raise ValueError("this write has ended")
-        stem, ending = _split(path)
-        name = f"{self._top}{stem}{self._token}{ending}"
+        with suppress(IndexError):
+            while True:
+                self._finishing.append(self._pool.submit(self._complete.popleft().finish))
+        name = self._final(path)
         upload = self._container.upload(self._hidden + name.removeprefix(self._top))
         self._uploads[name] = upload
-        return cast("IO[bytes]", _Handed(upload, self._finish))
+        return cast("IO[bytes]", _Handed(upload, self._complete))
 
     def entries(self) -> list[Entry]:
         """Gives the objects by the paths they will have."""
         return [Entry(path, upload.size) for path, upload in self._uploads.items()]
 
-    def staged(self, path: str) -> Entry:
-        """Finishes the staged object that is to be at `path`, and gives where it is now.
+    @property
+    def is_checked(self) -> bool:
+        """Whether the store compares checksums."""
+        return self._container.service.checks
 
-        Raises:
-            StorageError: if the store refuses.
-        """
-        upload = self._uploads[path]
+    def sent(self, path: str) -> Iterator[bytes]:
+        """Completes the staged object, and reads it back unless the store compares checksums."""
+        upload = self._uploads[self._final(path)]
         upload.finish()
-        return Entry(upload.key, upload.size)
+        return iter(()) if self.is_checked else self._container.blocks(Entry(upload.key, upload.size))
 
     def publish(self) -> None:
         """Puts the tree in place of the old one, all of it or nothing; the old objects are deleted afterwards."""
@@ -110,7 +127,7 @@ class StagedTree:
             future.result()
         for upload in self._uploads.values():
             upload.finish()
-        before = [entry.path for entry in self._container.visible(self._top)]
+        before = [entry.path for entry in self._container.visible(self._top)] if self._path.endswith("/") else []
         old = tuple(sorted(set(before) - set(self._uploads)))
         new = tuple(sorted(set(self._uploads) - set(before)))
         is_one = len(self._uploads) == 1 and not old  # a single request, which is whole by itself
@@ -121,8 +138,9 @@ class StagedTree:
             if not is_one:
                 self._note(Journal("published", new, old))
         except BaseException:
-            with suppress(StorageError):
-                self._container.delete_objects(list(new))
+            if not is_one:
+                with suppress(StorageError):
+                    self._container.delete_objects(list(new))
             raise
         self._container.delete_objects(list(old))
         self._clear()
@@ -138,9 +156,12 @@ class StagedTree:
         with suppress(GlacierError):
             self._clear()
 
-    def _finish(self, upload: Upload) -> None:
-        if not self._discarded:
-            self._finishing.append(self._pool.submit(upload.finish))
+    def _final(self, path: str) -> str:
+        """Gives where the object of a path will be; of the one object, the path is empty."""
+        if not path:
+            return self._path
+        stem, ending = _split(path)
+        return f"{self._top}{stem}{self._token}{ending}"
 
     def _note(self, journal: Journal) -> None:
         self._container.put(self._hidden + NAME, journal.dumps())
@@ -159,18 +180,20 @@ class StagedTree:
 
 
 class _Handed:
-    """What Polars holds while it writes one file of many; when it lets go, the file is complete."""
+    """What Polars holds while it writes one file of many; when it lets go, the file is complete.
 
-    def __init__(self, upload: Upload, on_end: Callable[[Upload], None]) -> None:
+    That may be in the middle of anything, so it is noted here and acted on later.
+    """
+
+    def __init__(self, upload: Upload, complete: deque[Upload]) -> None:
         self._upload = upload
-        self._on_end = on_end
+        self._complete = complete
 
     def write(self, data: bytes, /) -> int:
         return self._upload.write(data)
 
     def __del__(self) -> None:
-        with suppress(RuntimeError):  # the interpreter ends
-            self._on_end(self._upload)
+        self._complete.append(self._upload)
 
 
 def _split(path: str) -> tuple[str, str]:

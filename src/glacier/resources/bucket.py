@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from glacier.errors import ConfigError, GlacierError, Site, StorageError, did_you_mean, listed
 from glacier.graph import Resource
-from glacier.resources import formats, objects, paths
+from glacier.resources import copying, formats, objects, paths
 from glacier.resources.formats import EXTENSIONS, FORMATS, Format
 from glacier.resources.pending import PendingWrite
 from glacier.resources.store import Store
@@ -172,6 +172,32 @@ class Bucket(Resource):
         except BaseException:
             staged.discard()
             raise
+
+    @storage_node(writes=True)
+    def copy_from(self, source: Bucket) -> None:
+        """Puts copies of another bucket's objects in place of what this path holds: whole, or not at all.
+
+        The two may be on different providers. Objects go through this machine in pieces, never held whole, and are
+        compared by size and checksum before they are published. A file is copied to a file; a directory or the matches
+        of a glob go to a directory, below which they keep their folders and names, hidden ones too. In an object store,
+        an object of the new directory that has an old one's name replaces it by itself.
+
+        Args:
+            source: what to copy.
+
+        Raises:
+            ObjectNotFound: if nothing is there to copy.
+            StorageError: if this is no place for it, or an object did not arrive as it was sent.
+
+        >>> import polars as pl
+        >>> from glacier.testing import MemoryProvider
+        >>> here, there = MemoryProvider(), MemoryProvider()
+        >>> here.bucket("raw", path="2024/may.csv").write(pl.DataFrame({"id": [1]}))
+        >>> there.bucket("raw", path="all/").copy_from(here.bucket("raw", path="**/*.csv"))
+        >>> there.bucket("raw", path="./").list()
+        ['all/2024/may.csv']
+        """
+        copying.copy(self, source)
 
     def get_uri(self) -> str:
         """Gives `uri`, ready to be written to by Polars or `open`: missing folders are made, nothing else.

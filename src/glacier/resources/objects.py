@@ -31,7 +31,7 @@ def readable(bucket: Bucket) -> list[Entry]:
     """Gives the files that a scan reads, in the order of their paths."""
     every = sorted(found(bucket))
     if not every:
-        raise _not_found(bucket)
+        raise not_found(bucket)
     top = bucket.path.rstrip("/") + "/"
     if paths.is_glob(bucket.path) or not all(bucket.path == "./" or entry.path.startswith(top) for entry in every):
         return every
@@ -53,7 +53,8 @@ def readable(bucket: Bucket) -> list[Entry]:
     )
 
 
-def _not_found(bucket: Bucket) -> ObjectNotFound:
+def not_found(bucket: Bucket) -> ObjectNotFound:
+    """Gives the error that nothing is there, which names the nearest that is."""
     missing, folder, names = bucket.store.neighbours(bucket.name, bucket.path)
     holds = f"it holds {listed(names)}" if names else "it is empty"
     if not missing:

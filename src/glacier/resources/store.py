@@ -49,6 +49,15 @@ class Staged(Protocol):
         """What has been written so far, by the paths that it will have."""
         ...
 
+    @property
+    def is_checked(self) -> bool:
+        """Whether the store itself has compared checksums of what it was sent."""
+        ...
+
+    def sent(self, path: str) -> Iterator[bytes]:
+        """Completes what `file(path)` gave, and reads it back; nothing comes if the store compares checksums itself."""
+        ...
+
     def publish(self) -> None:
         """Puts what was written in place of what the path held, whole or not at all."""
         ...
@@ -102,8 +111,8 @@ class Store(Protocol):
         """Makes what must be there before others write to the path's URI: folders, where there are such."""
         ...
 
-    def stage(self, bucket: str, path: str) -> Staged:
-        """A new temporary place for what is to become `path`."""
+    def stage(self, bucket: str, path: str, *, for_copy: bool = False) -> Staged:
+        """A new temporary place for what is to become `path`; in a copy, files keep names and can be read back."""
         ...
 
     @property
