@@ -21,10 +21,7 @@ class Blob:
     content: bytes
     generation: int
     when: datetime
-
-    @property
-    def etag(self) -> str:
-        return f'"{hashlib.md5(self.content).hexdigest()}"'
+    etag: str
 
 
 @dataclass
@@ -42,7 +39,8 @@ class State:
         self.buckets[bucket] = {}
 
     def put(self, bucket: str, key: str, content: bytes) -> Blob:
-        blob = Blob(content, next(self.numbers), datetime.now(UTC))
+        etag = f'"{hashlib.md5(content).hexdigest()}"'
+        blob = Blob(content, next(self.numbers), datetime.now(UTC), etag)
         self.buckets[bucket][key] = blob
         return blob
 

@@ -43,6 +43,17 @@ def test_copies_between_stores(cloud: Place, tmp_path: Path) -> None:
     assert cloud.leftovers(there) == []
 
 
+def test_a_copy_of_many_blocks(cloud: Place, tmp_path: Path) -> None:
+    here = LocalProvider(tmp_path).bucket("raw", path="a.parquet")
+    rows = pl.LazyFrame().select(i=pl.int_range(7_000_000, dtype=pl.Int64)).select(pl.col("i").hash())
+    here.write(rows, compression="uncompressed")
+    there = cloud.declare("out", path="a.parquet")
+    there.copy_from(here)
+    back = here.at("b.parquet")
+    back.copy_from(there)
+    assert Path(back.uri).read_bytes() == Path(here.uri).read_bytes()
+
+
 def test_copies_that_are_refused(tmp_path: Path) -> None:
     raw = LocalProvider(tmp_path).bucket("raw", path="a.csv")
     raw.write(SALES)

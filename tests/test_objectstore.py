@@ -312,3 +312,23 @@ def test_a_bucket_that_is_not_there(cloud: Place) -> None:
         name = cloud.provider.name_prefix + "never"
         assert caught.value.message.startswith(f"{title} refused to ")
         assert caught.value.message.endswith(f": there is no bucket `{name}`")
+
+
+LARGE = """
+import pickle, resource, sys
+import polars as pl
+target = pickle.loads(bytes.fromhex(sys.argv[1]))
+rows = pl.LazyFrame().select(i=pl.int_range(25_000_000, dtype=pl.Int64))
+target.write(rows.with_columns(**{f"c{n}": pl.col("i").hash(n) for n in range(6)}))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+"""
+
+
+def test_a_result_larger_than_memory_is_streamed(google: GoogleStorage) -> None:
+    target = GCPProvider(endpoint_url=google.url).bucket("raw", path="a.parquet")
+    done = subprocess.run(
+        [sys.executable, "-c", LARGE, pickle.dumps(target).hex()], capture_output=True, text=True, check=True
+    )
+    size = len(google.state.buckets["raw"]["a.parquet"].content)
+    assert size > 1.1e9
+    assert int(done.stdout) < 0.8e9

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from configparser import ConfigParser
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
@@ -84,6 +83,8 @@ class ProfileCredentials:
 
 def _section(profile: str) -> dict[str, str]:
     """Gives what both shared files say of a profile."""
+    from configparser import ConfigParser
+
     home = Path.home() / ".aws"
     keys = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE", home / "credentials"))
     settings = Path(os.environ.get("AWS_CONFIG_FILE", home / "config"))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import lru_cache
 from importlib import import_module
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from glacier.errors import MissingExtra, ObjectNotFound, StorageError
@@ -146,6 +146,8 @@ class ObjectStore:
         container = self._container(bucket)
         if len(entries) == 1:
             return [container.ends(entries[0])]
+        from concurrent.futures import ThreadPoolExecutor
+
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(container.ends, entries))
 
@@ -287,6 +289,8 @@ class Container:
 
     def blocks(self, entry: Entry) -> Iterator[bytes]:
         """Reads an object in ranges, some ahead of what is taken."""
+        from concurrent.futures import ThreadPoolExecutor
+
         import obstore
 
         if not entry.size:
@@ -302,10 +306,10 @@ class Container:
 
         with ThreadPoolExecutor(_BLOCKS_AHEAD) as pool:
             starts = iter(range(0, entry.size, _BLOCK_BYTES))
-            ahead = [pool.submit(read, start) for start, _ in zip(starts, range(_BLOCKS_AHEAD), strict=False)]
+            ahead = [pool.submit(read, start) for start in islice(starts, _BLOCKS_AHEAD)]
             while ahead:
                 block = ahead.pop(0).result()
-                ahead += [pool.submit(read, start) for start in [next(starts, None)] if start is not None]
+                ahead += [pool.submit(read, start) for start in islice(starts, 1)]
                 yield block
 
     def upload(self, key: str) -> Upload:

@@ -6,7 +6,6 @@ import posixpath
 import secrets
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, cast
 
@@ -17,6 +16,8 @@ from glacier.providers.uploads import Upload
 from glacier.resources.store import Entry
 
 if TYPE_CHECKING:
+    from concurrent.futures import Future
+
     from glacier.providers.objectstore import Container
 
 AT_ONCE = 16
@@ -78,6 +79,8 @@ class StagedTree:
     takes_bytes = True
 
     def __init__(self, container: Container, path: str, *, for_copy: bool = False) -> None:
+        from concurrent.futures import ThreadPoolExecutor
+
         self._container = container
         self._path = path
         self._top = "" if path == "./" else path[: path.rfind("/") + 1]

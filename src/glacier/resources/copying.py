@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +19,8 @@ _FILES_AT_ONCE = 4
 
 def copy(target: Bucket, source: Bucket) -> None:
     """Puts the objects of one bucket's path in place of what another's holds; see `Bucket.copy_from`."""
+    from concurrent.futures import ThreadPoolExecutor
+
     with source.sited():
         found = sorted(objects.found(source))
     if not found:
@@ -64,6 +64,8 @@ def _check(target: Bucket, source: Bucket, found: list[Entry]) -> None:
 
 def _one(staged: Staged, source: Bucket, entry: Entry, name: str) -> None:
     """Copies one object to its staged place, and reads it back unless the store compares checksums itself."""
+    from hashlib import blake2b
+
     digest, size = blake2b(), 0
     with ExitStack() as stack:
         place = staged.file(name)
