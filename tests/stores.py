@@ -10,6 +10,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Generator, Iterator
@@ -162,6 +163,12 @@ def azure_url() -> str:
                 return f"http://127.0.0.1:{port}/{ACCOUNT}"
         time.sleep(0.1)
     raise AssertionError("azurite did not start")
+
+
+def dead_name() -> str:
+    """The name of what a process of this machine staged that is gone."""
+    script = "from glacier.providers import leftovers; print(leftovers.new_name())"
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def free_port() -> int:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from polars.testing import assert_frame_equal
 
 from glacier.config import AzureBlobConfig, GCSConfig, S3Config
 from glacier.errors import ConfigError, MissingExtra, ObjectNotFound, StorageError
+from glacier.loading import load_pipeline
 from glacier.providers import AWSProvider, AzureProvider, GCPProvider, LocalProvider
 from glacier.testing import MemoryProvider
 from stores import CLOUDS, Place, boto, place_of, secrets_in, secrets_in_environment
@@ -276,3 +278,24 @@ def test_one_variable_moves_a_pipeline(kind: str, in_tmp: Path, monkeypatch: pyt
             (in_tmp / "main.py").write_text(f"import portable\nif __name__ == '__main__':\n    print({call})\n")
             done = subprocess.run([sys.executable, "main.py"], capture_output=True, text=True, check=False)
             assert (done.stdout, done.stderr) == ("[1]\n", "")
+
+
+@pytest.mark.parametrize("name", ["sales_analytics", "validated_processing", "simple_etl"])
+@pytest.mark.parametrize(
+    "cloud_provider",
+    [
+        'AWSProvider(region="us-east-1")',
+        'GCPProvider(project_id="my-project", region="us-central1")',
+        'AzureProvider(subscription_id="s", resource_group="g", storage_account="acme", location="eastus")',
+    ],
+)
+def test_a_pipeline_over_a_cloud_is_planned_without_one(name: str, cloud_provider: str, in_tmp: Path) -> None:
+    text = (Path(__file__).parent.parent / "examples" / f"{name}.py").read_text()
+    moved = text.replace("import LocalProvider", f"import {cloud_provider.partition('(')[0]}")
+    moved = re.sub(r"(?m)^provider = .*$", f"provider = {cloud_provider}", moved)
+    assert moved != text
+    (in_tmp / "here.py").write_text(text)
+    (in_tmp / "there.py").write_text(moved)
+    here, there = (load_pipeline(str(in_tmp / file)).run(mode="analyze") for file in ("here.py", "there.py"))
+    assert there["execution_levels"] == here["execution_levels"]
+    assert [each["name"] for each in there["resources"]] == [each["name"] for each in here["resources"]]

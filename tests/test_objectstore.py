@@ -20,10 +20,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from gcs_server import GoogleStorage
-from glacier import Bucket
 from glacier.errors import StorageError
 from glacier.providers import AWSProvider, AzureProvider, GCPProvider
-from stores import ACCOUNT, Place, boto, gcs_server
+from stores import ACCOUNT, Place, boto, dead_name, gcs_server
 
 SALES = pl.DataFrame({"city": ["Köln", "Oslo", "Köln"], "id": [1, 2, 3], "amount": [9.5, None, 3.0]})
 
@@ -112,7 +111,7 @@ def test_a_tree_changes_as_one(cloud: Place) -> None:
     tree = cloud.declare("out", path="tree/")
     for name in "old-1", "old-2", "new-1", "new-2":
         tree.at(f"tree/{name}.parquet").write(pl.DataFrame({"n": [name]}))
-    note = cloud.declare("out", path=f"tree/{dead_name(tree)}/journal", format="json")
+    note = cloud.declare("out", path=f"tree/{dead_name()}/journal", format="json")
     staged = note.at(note.path.replace("journal", "x.parquet"))
     new, old = (f'["tree/{name}-1.parquet", "tree/{name}-2.parquet"]' for name in ("new", "old"))
     body = f'{{"state": "%s", "new": {new}, "old": {old}}}'
@@ -131,12 +130,6 @@ def test_a_tree_changes_as_one(cloud: Place) -> None:
     assert not tree.exists()
     tree.cleanup()
     assert cloud.keys(tree) == []
-
-
-def dead_name(bucket: Bucket) -> str:
-    """The name of what a process of this machine staged that is gone."""
-    script = "from glacier.providers import leftovers; print(leftovers.new_name())"
-    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def test_a_tree_whose_publishing_fails_is_the_old_one(google: GoogleStorage) -> None:
