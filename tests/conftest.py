@@ -6,10 +6,13 @@ import inspect
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
+
+from gcs_server import GoogleStorage
+from stores import CLOUDS, Place, place_of, secrets_in_environment
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 collect_ignore_glob = ["typing/*"]  # read by the type checkers, never imported
@@ -66,3 +69,24 @@ def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in set(sys.modules) - modules:
         if getattr(sys.modules[name], "__file__", "") and str(tmp_path) in str(sys.modules[name].__file__):
             del sys.modules[name]
+
+
+@pytest.fixture
+def secrets() -> Generator[None]:
+    """Credentials of the servers on loopback, in the environment, where credentials belong."""
+    with secrets_in_environment():
+        yield
+
+
+@pytest.fixture(params=CLOUDS)
+def cloud(request: pytest.FixtureRequest, tmp_path: Path, secrets: None) -> Place:
+    """Each object store in turn."""
+    return place_of(request.param, tmp_path)
+
+
+@pytest.fixture
+def google() -> GoogleStorage:
+    """A server of the test's own, with a bucket `raw`, whose answers the test may spoil."""
+    server = GoogleStorage()
+    server.state.create("raw")
+    return server

@@ -6,10 +6,11 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,9 +18,10 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from glacier.errors import ConfigError, ObjectNotFound, StorageError
+from glacier.errors import ConfigError, ObjectNotFound, SchemaError, StorageError
 from glacier.providers import LocalProvider
 from glacier.resources.bucket import Bucket
+from stores import CLOUDS, Place, dead_name, place_of, secrets_in_environment
 
 if TYPE_CHECKING:
     from glacier.resources.formats import Format
@@ -34,14 +36,17 @@ PATHS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(params=["local"])
-def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Declare:
-    """Declares buckets on the provider under test; the others join here."""
-    match request.param:
-        case "local":
-            return LocalProvider(tmp_path / "data").bucket
-        case other:
-            raise AssertionError(other)
+@pytest.fixture(params=["local", "memory", *CLOUDS])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Place]:
+    """A place to keep buckets; other providers join in `stores.py`."""
+    with secrets_in_environment():
+        yield place_of(request.param, tmp_path)
+
+
+@pytest.fixture
+def bucket(place: Place) -> Declare:
+    """Declares buckets on the provider under test."""
+    return place.declare
 
 
 def failing() -> pl.LazyFrame:
@@ -138,11 +143,11 @@ def test_globs_directories_and_lists(bucket: Declare) -> None:
     assert bucket("nothing", path="./").list() == []
 
 
-def test_a_file_may_be_named_like_a_glob(bucket: Declare) -> None:
+def test_a_file_may_be_named_like_a_glob(place: Place, bucket: Declare, tmp_path: Path) -> None:
     for name in "a[1].parquet", "a[1].ndjson", "a[1].csv":
-        bucket("raw", path="plain" + name[4:]).write(SALES)
-        source = bucket("raw", path="plain" + name[4:])
-        Path(source.uri).rename(Path(source.uri).with_name(name))
+        plain = LocalProvider(tmp_path).bucket("plain", path="a" + name[4:])
+        plain.write(SALES)
+        place.put(bucket("raw", path=name), Path(plain.uri).read_bytes())
         assert_frame_equal(bucket("raw", path=name).read(), SALES)
         assert bucket("raw", path=name).list() == [name]
 
@@ -177,7 +182,9 @@ def test_options_pass_through(bucket: Declare) -> None:
 
 @pytest.mark.parametrize("plan", [failing, raising])
 @pytest.mark.parametrize("path", ["a.parquet", "a.csv.gz", "a.ndjson", "a.arrow", "a.avro", "a.json", "tree/"])
-def test_a_failing_plan_leaves_the_old_data(bucket: Declare, plan: Callable[[], pl.LazyFrame], path: str) -> None:
+def test_a_failing_plan_leaves_the_old_data(
+    place: Place, bucket: Declare, plan: Callable[[], pl.LazyFrame], path: str
+) -> None:
     target, top = bucket("out", path=path), bucket("out", path="./")
     target.write(SALES)
     before = top.list()
@@ -185,19 +192,14 @@ def test_a_failing_plan_leaves_the_old_data(bucket: Declare, plan: Callable[[], 
     for _ in range(20 if path in ("a.parquet", "tree/") else 3):
         with pytest.raises((pl.exceptions.InvalidOperationError, KeyError, pl.exceptions.ComputeError)):
             target.write(plan(), partition_by=keys)
-        assert leftovers(target) == []
+        assert place.leftovers(target) == []
     assert_frame_equal(target.read(), SALES)
     assert top.list() == before
     time.sleep(0.2)  # Polars' threads have been seen to open files after the error was raised
-    assert leftovers(target) == []
+    assert place.leftovers(target) == []
 
 
-def leftovers(target: Bucket) -> list[str]:
-    root = Path(target.at("./").uri)
-    return [str(path) for path in root.parent.rglob(".glacier-*")]
-
-
-def test_many_writes_in_one_query(bucket: Declare) -> None:
+def test_many_writes_in_one_query(place: Place, bucket: Declare) -> None:
     calls: list[int] = []
 
     def count(frame: pl.DataFrame) -> pl.DataFrame:
@@ -210,11 +212,9 @@ def test_many_writes_in_one_query(bucket: Declare) -> None:
     assert not bucket("out", path="./").exists()
     pl.collect_all([write.plan for write in pending if write.plan is not None], engine="streaming")
     written = [write.publish() for write in pending]
-    assert [(each.rows, each.files) for each in written] == [
-        (3, ("a.parquet",)),
-        (None, ("b.csv",)),
-        (3, ("c/part-0.parquet",)),
-    ]
+    assert [each.rows for each in written] == [3, None, 3]
+    files = [re.sub(r"-[0-9a-f]{12}", "", each.files[0]) for each in written]  # new ones in a directory hold a token
+    assert files == ["a.parquet", "b.csv", "c/part-0.parquet"]
     assert all(each.bytes > 0 for each in written)
     assert len(calls) == 1
     eager = bucket("out", path="d.avro").stage_write(shared)
@@ -222,17 +222,17 @@ def test_many_writes_in_one_query(bucket: Declare) -> None:
     eager.discard()
     eager.discard()
     assert not bucket("out", path="d.avro").exists()
-    assert leftovers(bucket("out", path="d.avro")) == []
+    assert place.leftovers(bucket("out", path="d.avro")) == []
 
 
 def test_get_uri_is_ready_for_polars(bucket: Declare) -> None:
     target = bucket("out", path="deep/er/a.parquet")
-    assert not Path(target.uri).parent.exists()
-    SALES.write_parquet(target.get_uri())
+    assert target.at("deep/").list() == []
+    SALES.write_parquet(target.get_uri(), **target.store.reach())
     assert_frame_equal(target.read(), SALES)
 
 
-def test_cleanup_sweeps_what_a_killed_process_left(bucket: Declare) -> None:
+def test_cleanup_sweeps_what_a_killed_process_left(place: Place, bucket: Declare) -> None:
     target = bucket("out", path="a.parquet")
     target.write(SALES)
     script = (
@@ -244,29 +244,33 @@ def test_cleanup_sweeps_what_a_killed_process_left(bucket: Declare) -> None:
     )
     subprocess.run([sys.executable, "-c", script, pickle.dumps(target).hex()], check=False)
     mine = target.stage_write(SALES.head(1))
-    assert len(leftovers(target)) == 3
+    staged = 1
+    if place.kind != "local":  # there, one object is not at all before it is published, and many are when they are sent
+        staged = 0
+        place.put(target.at(f"tree/{dead_name()}/id=1/0.parquet"), b"half")
+    assert len(place.leftovers(target)) == 1 + 2 * staged
     with target as same:
         assert same is target
-    assert len(leftovers(target)) == 1
+    assert len(place.leftovers(target)) == staged
     assert mine.plan is not None
     mine.plan.collect()
     mine.publish()
-    assert leftovers(target) == []
+    assert place.leftovers(target) == []
     assert_frame_equal(target.read(), SALES.head(1))
 
 
 def test_nothing_there(bucket: Declare) -> None:
     raw = bucket("raw", path="transactions.parquet")
     raw.write(SALES)
-    root = raw.uri.removesuffix("/raw/transactions.parquet")
+    top = raw.at("./").uri.rstrip("/")
     for path, text in {
         "transactons.parquet": f"""\
-nothing at `{root}/raw/transactons.parquet`: `{root}/raw` has no `transactons.parquet`, it holds `transactions.parquet`
+nothing at `{top}/transactons.parquet`: `{top}` has no `transactons.parquet`, it holds `transactions.parquet`
   at {{site}}
      missing = bucket("raw", path=path)
   Fix: write `transactions.parquet` for `transactons.parquet`""",
         "2024/*.csv": f"""\
-nothing at `{root}/raw/2024/*.csv`: `{root}/raw` has no `2024`, it holds `transactions.parquet`
+nothing at `{top}/2024/*.csv`: `{top}` has no `2024`, it holds `transactions.parquet`
   at {{site}}
      missing = bucket("raw", path=path)
   Fix: write the data first, or correct the path""",
@@ -276,13 +280,6 @@ nothing at `{root}/raw/2024/*.csv`: `{root}/raw` has no `2024`, it holds `transa
             with pytest.raises(ObjectNotFound) as caught:
                 use()
             assert str(caught.value) == text.format(site=missing.site)
-    missing = bucket("rav", path="transactions.parquet")
-    with pytest.raises(ObjectNotFound) as caught:
-        missing.scan()
-    assert (caught.value.message, caught.value.fix) == (
-        f"nothing at `{root}/rav/transactions.parquet`: `{root}` has no `rav`, it holds `raw`",
-        "write `raw` for `rav`",
-    )
 
 
 def test_a_directory_without_the_format(bucket: Declare) -> None:
@@ -321,9 +318,11 @@ no parquet file in `{missing.uri}`: it holds `a.csv`
          "write it again in a format Glacier reads, or correct the path"),
     ],
 )  # fmt: skip
-def test_not_what_the_extension_says(bucket: Declare, path: str, content: bytes, message: str, fix: str) -> None:
+def test_not_what_the_extension_says(
+    place: Place, bucket: Declare, path: str, content: bytes, message: str, fix: str
+) -> None:
     source = bucket("raw", path=path)
-    Path(source.get_uri()).write_bytes(content)
+    place.put(source, content)
     with pytest.raises(StorageError) as caught:
         source.scan()
     assert (
@@ -397,3 +396,15 @@ def test_polars_own_errors_pass(bucket: Declare) -> None:
     raw.write(SALES)
     with pytest.raises(pl.exceptions.ColumnNotFoundError):
         raw.scan().select("amout").collect()
+
+
+def test_a_declared_schema_is_held_to_wherever_it_lies(bucket: Declare) -> None:
+    sales = bucket("raw", path="day.csv", schema={"id": pl.String, "amount": pl.Float64})
+    sales.write(pl.DataFrame({"id": ["01", "02"], "amount": [1.0, 2.0]}))
+    assert sales.scan().collect_schema() == {"id": pl.String, "amount": pl.Float64}
+    assert sales.read()["id"].to_list() == ["01", "02"]
+    with pytest.raises(SchemaError, match=r"a frame for `raw/day.csv` is not as its schema says"):
+        sales.write(pl.DataFrame({"id": ["01"]}))
+    other = bucket("raw", path="day.csv", schema={"id": pl.String, "amout": pl.Float64})
+    with pytest.raises(SchemaError, match=r"the data of `raw/day.csv` is not as its schema says"):
+        other.scan()

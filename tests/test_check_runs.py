@@ -12,7 +12,8 @@ import pytest
 from glacier import Bucket, Pipeline, pipeline, task
 from glacier.errors import SchemaError
 from glacier.providers import LocalProvider
-from glacier.resources.bucket import Store, declare
+from glacier.resources.bucket import declare
+from glacier.resources.store import Store
 from glacier.trace import current_plan
 
 SALES = pl.Schema({"id": pl.Int64(), "region": pl.String(), "amount": pl.Float64()})

@@ -10,7 +10,10 @@ import pytest
 HEAVY = ("polars", "numpy", "pyarrow", "rich", "typer", "graphlay", "pydantic", "boto3", "obstore", "asyncio")
 
 
-@pytest.mark.parametrize("statement", ["import glacier", "import glacier.providers", "import glacier.resources.bucket"])
+@pytest.mark.parametrize(
+    "statement",
+    ["import glacier", "import glacier.providers", "import glacier.config", "import glacier.resources.bucket"],
+)
 def test_import_loads_nothing_heavy(statement: str) -> None:
     program = f"import sys; {statement}; print(*[name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

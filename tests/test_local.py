@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from glacier.errors import ConfigError, StorageError
+from glacier.errors import ConfigError, ObjectNotFound, StorageError
 from glacier.providers import LocalProvider
 
 SALES = pl.DataFrame({"id": [1, 2, 3]})
@@ -118,3 +118,15 @@ def test_a_file_does_not_replace_a_directory(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="is a directory, and a file is to be written there"):
         provider.bucket("out", path="a.parquet").write(SALES)
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.parquet"]
+
+
+def test_the_nearest_bucket_is_named(tmp_path: Path) -> None:
+    provider = LocalProvider(tmp_path)
+    provider.bucket("raw", path="transactions.parquet").write(SALES)
+    missing = provider.bucket("rav", path="transactions.parquet")
+    with pytest.raises(ObjectNotFound) as caught:
+        missing.scan()
+    assert (caught.value.message, caught.value.fix) == (
+        f"nothing at `{tmp_path}/rav/transactions.parquet`: `{tmp_path}` has no `rav`, it holds `raw`",
+        "write `raw` for `rav`",
+    )

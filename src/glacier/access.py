@@ -57,7 +57,9 @@ def reached(node: Node) -> list[Touch]:
     """
     work = node.work
     if isinstance(work, StorageCall):
-        return [Touch(cast("Resource", node.args[0]), Access(work.reads, work.writes))]
+        own = Touch(cast("Resource", node.args[0]), Access(work.reads, work.writes))
+        besides = (*node.args[1:], *node.kwargs.values())  # the source of a copy, say
+        return [own, *(Touch(resource, READ) for given in besides for resource in resources_in(given))]
     if not isinstance(work, Task):
         return []
     function, bound = _unbound(work.origin.function)

@@ -19,7 +19,9 @@ from glacier.work import Located
 
 _DEEPEST = 5
 _ABSENT = object()
-_FACTS = frozenset({"name", "path", "format", "site", "label", "provider_name"})
+_FACTS = frozenset(
+    {"name", "path", "format", "site", "label", "provider_name", "config", "existing", "schema", "handler", "runtime"}
+)
 """What a resource tells of itself without being read."""
 
 

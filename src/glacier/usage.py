@@ -207,8 +207,9 @@ class _Body:
             return
         on = self.names.resources(call.func.value) if isinstance(call.func, ast.Attribute) else frozenset[Reached]()
         owned = helper is not None and helper.owner is not None
+        taken = READ if name == "copy_from" else NONE
         for resource in self.names.resources(value):
-            self._through(helper, parameter, resource, None, NONE if on and not owned else UNKNOWN)
+            self._through(helper, parameter, resource, None, taken if on and not owned else UNKNOWN)
 
     def _returned(self, names: Names, call: ast.Call) -> tuple[Found, Found]:
         """Gives what a helper gives back of what this call gives it."""

@@ -3,7 +3,8 @@
 import polars as pl
 
 from glacier import Bucket, composite_resource, pipeline, task
-from glacier.providers import LocalProvider
+from glacier.config import AzureBlobConfig, GCSConfig, LambdaConfig, S3Config
+from glacier.providers import AWSProvider, AzureProvider, GCPProvider, LocalProvider
 
 provider = LocalProvider()
 
@@ -54,3 +55,14 @@ task(takes=["df"])  # refused
 report.check(schema={})  # refused
 provider.bucket("sales", path="sales.parquet", schema=["amount"])  # refused
 text: str = report.run()  # refused
+
+aws = AWSProvider(region="us-east-1")
+aws.bucket("raw", path="a.parquet", config=GCSConfig())  # refused
+GCPProvider().bucket("raw", path="a.parquet", config=AzureBlobConfig())  # refused
+AzureProvider().bucket("raw", path="a.parquet", config=S3Config())  # refused
+provider.bucket("raw", path="a.parquet", config=LambdaConfig())  # refused
+S3Config(storage_class="STANDARD-IA")  # refused
+S3Config(lifecycle_rules=[{"days": 30, "transition": "NEARLINE"}])  # refused
+S3Config(lifecycle_rules=[{"day": 30, "expiration": True}])  # refused
+AWSProvider("us-east-1")  # refused
+aws.bucket("raw", path="a.parquet").copy_from("s3://other/a.parquet")  # refused

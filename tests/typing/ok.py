@@ -8,7 +8,8 @@ import polars as pl
 
 from glacier import Bucket, ExecutionMode, composite_resource, pipeline, task
 from glacier.checking.check import Check
-from glacier.providers import LocalProvider
+from glacier.config import AzureBlobConfig, GCSConfig, LambdaConfig, S3Config, S3LifecycleRule
+from glacier.providers import AWSProvider, AzureProvider, GCPProvider, LocalProvider
 from glacier.report.analysis import Analysis
 from glacier.report.diagram import Diagram
 from glacier.report.findings import GroupInfo
@@ -123,3 +124,24 @@ def composed(df: pl.LazyFrame) -> pl.DataFrame:
 
 assert_type(analysis["groups"], list[GroupInfo])
 assert_type(analysis["resources"][0]["group"], str | None)
+
+config = S3Config(
+    versioning=True,
+    encryption="AES256",
+    storage_class="INTELLIGENT_TIERING",
+    lifecycle_rules=[{"days": 30, "transition": "GLACIER"}, {"days": 90, "expiration": True}],
+)
+S3Config(lifecycle_rules=[S3LifecycleRule(days=30, transition="GLACIER")])
+LambdaConfig(memory=3008, timeout=900)
+clouds: list[AWSProvider | GCPProvider | AzureProvider | LocalProvider] = [
+    AWSProvider(region="us-east-1"),
+    GCPProvider(project_id=None, region="us-central1"),
+    AzureProvider(subscription_id="s", resource_group="g", storage_account="acme", location="westeurope"),
+    provider,
+]
+anywhere = clouds[0].bucket("sales", path="sales.parquet")
+assert_type(anywhere, Bucket)
+anywhere.copy_from(AWSProvider(region="us-east-1").bucket("raw", path="a.parquet", config=config, existing=True))
+GCPProvider().bucket("raw", path="a.parquet", config=GCSConfig(storage_class="NEARLINE"))
+AzureProvider().bucket("raw", path="a.parquet", config=AzureBlobConfig(access_tier="Cool"))
+provider.bucket("raw", path="a.parquet", config=config)

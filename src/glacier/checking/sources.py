@@ -101,6 +101,9 @@ class Sources:
             case "write":
                 self._write(resource, *args, **cast("dict[str, Any]", kwargs))
                 return None
+            case "copy_from":
+                self._copy(resource, *cast("tuple[Any, ...]", args), **cast("dict[str, Any]", kwargs))
+                return None
             case "delete":
                 self.write_unseen(resource, "deletes it")
                 return None
@@ -202,6 +205,17 @@ class Sources:
             self.write_unseen(bucket, f"writes it as {bucket.format}, which does not keep dtypes")
         else:
             self._note(bucket, schema, "writes it")
+
+    def _copy(self, target: Bucket, source: Bucket) -> None:
+        try:
+            schema = self.schema(source, {})
+        except Unknowable as unknown:
+            self.write_unseen(target, f"copies it, and {unknown.reason}")
+            return
+        if target.format in _WHOLE_SCHEMA:
+            self._note(target, schema, "copies it")
+        else:
+            self.write_unseen(target, f"copies it as {target.format}, which does not keep dtypes")
 
     def _note(self, resource: Resource, schema: pl.Schema | None, how: str) -> None:
         with rehearsing(None):

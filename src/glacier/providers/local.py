@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from hashlib import blake2s
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from glacier.config import AzureBlobConfig, GCSConfig, S3Config
 from glacier.errors import Site, StorageError
-from glacier.resources.bucket import Bucket, Entry, declare
+from glacier.providers import leftovers
+from glacier.resources.bucket import Bucket, check_config, declare
+from glacier.resources.store import Entry
 from glacier.schemas import SchemaLike
 
 if TYPE_CHECKING:
     from glacier.resources.formats import Format
 
-_STAGED = ".glacier-"
-_STALE_SECONDS = 24 * 3600
+_BLOCK_BYTES = 8 * 1024 * 1024
 _NAME_BYTES = 255
 """Of one path component: NAME_MAX of Linux's, macOS's and (counted in UTF-16 units) Windows' file systems."""
 _PATH_BYTES = 4095
@@ -53,6 +52,8 @@ class LocalProvider:
         *,
         path: str,
         format: Format | None = None,  # noqa: A002
+        config: S3Config | GCSConfig | AzureBlobConfig | None = None,
+        existing: bool = False,
         schema: SchemaLike | None = None,
     ) -> Bucket:
         """Declares a bucket; nothing is made or read.
@@ -61,16 +62,21 @@ class LocalProvider:
             name: one folder below `base_path`.
             path: in it: a file, a directory (ends in "/" or has no extension), or a glob.
             format: of the data; told by the path's extension if left out, Parquet for a directory.
+            config: of any cloud, so that a pipeline comes here from its cloud by the provider's line alone. A folder
+                has no versions, keys, classes or lifecycle: the bucket keeps the config, and nothing is done with it.
+            existing: says that the cloud's bucket is there already; makes no difference to a folder.
             schema: the columns and dtypes that the data has: a dict or `pl.Schema`, a dataframely `Schema`, or a
                 `DataFrameModel` of pandera.polars. CSV and NDJSON are read with these dtypes. A scan of data without
                 these columns, or with other dtypes, and a write of such a frame, is a `SchemaError`; more do no harm.
 
         Raises:
-            ConfigError: if the path leaves the bucket, tells no known format, or is too long for a file system, or the
-                schema is none.
+            ConfigError: if the path leaves the bucket, tells no known format, or is too long for a file system; if
+                `config` is no bucket's config, or the schema is none.
         """
         site = Site.of_caller(sys._getframe(1))
-        return declare(LocalStore(self), name, path, format=format, site=site, schema=schema)
+        check_config(name, config, (S3Config, GCSConfig, AzureBlobConfig), self, site)
+        store = LocalStore(self, config, existing)
+        return declare(store, name, path, format=format, site=site, schema=schema)
 
 
 @dataclass(frozen=True)
@@ -82,6 +88,8 @@ class LocalStore:
     """
 
     local: LocalProvider
+    config: S3Config | GCSConfig | AzureBlobConfig | None = field(default=None, compare=False)
+    existing: bool = False
 
     @property
     def provider(self) -> str:
@@ -133,24 +141,26 @@ class LocalStore:
         names = sorted(name for name in os.listdir(place) if not name.startswith("."))  # noqa: PTH208  # names only
         return missing, str(place), names
 
-    def ends(self, bucket: str, path: str) -> tuple[bytes, bytes]:
+    def ends(self, bucket: str, entries: Sequence[Entry]) -> list[tuple[bytes, bytes]]:
         """Reads the first 64 and the last 8 bytes."""
-        with self._place(bucket, path).open("rb") as file:
-            head = file.read(64)
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 8))
-            return head, file.read()
+        return [_ends(self._place(bucket, entry.path)) for entry in entries]
+
+    def blocks(self, bucket: str, entry: Entry) -> Iterator[bytes]:
+        """Reads the file in blocks of 8 MiB."""
+        return _blocks(self._place(bucket, entry.path))
 
     def prepare(self, bucket: str, path: str) -> None:
         """Makes the folder, or the folder of the file."""
         place = self._inside(self._place(bucket, path))
         (place if path.endswith("/") else place.parent).mkdir(parents=True, exist_ok=True)
 
-    def stage(self, bucket: str, path: str) -> LocalStaged:
+    def stage(self, bucket: str, path: str, *, for_copy: bool = False) -> LocalStaged:
         """Makes a hidden neighbour, so that publishing it is a rename."""
+        del for_copy  # names are kept and files can be read anyway
         shown = self._place(bucket, path)
         place = self._inside(shown)
         place.parent.mkdir(parents=True, exist_ok=True)
-        hidden = place.parent / f"{_STAGED}{_here()}-{os.getpid()}-{secrets.token_hex(6)}.tmp"
+        hidden = place.parent / leftovers.new_name()
         inner = shown.relative_to(self._place(bucket, "./")).as_posix()
         return LocalStaged(hidden, place, inner, is_tree=path.endswith("/"))
 
@@ -168,7 +178,7 @@ class LocalStore:
         """Removes staged files and folders whose process is gone (or, on another machine, silent for a day)."""
         place = self._inside(self._place(bucket, path))
         for folder in (place.parent, *_folders(place)):
-            for left in folder.glob(f"{_STAGED}*.tmp"):
+            for left in folder.glob(f"{leftovers.PREFIX}*.tmp"):
                 if _is_stale(left):
                     _restore(left)
                     _remove(left)
@@ -194,7 +204,7 @@ class LocalStore:
         with os.scandir(folder) as items:
             found = sorted(items, key=lambda item: item.name)
         for item in found:
-            if item.name.startswith(_STAGED):
+            if item.name.startswith(leftovers.PREFIX):
                 continue
             path = item.name if shown == "." else f"{shown}/{item.name}"
             place = self._inside(Path(item.path)) if item.is_symlink() else Path(item.path)
@@ -223,9 +233,22 @@ class LocalStaged:
         (self.hidden / "place").write_text(self.place.name, encoding="utf-8")
 
     @property
-    def uri(self) -> str:
-        """The file or folder to write."""
-        return str(self.hidden / "new")
+    def takes_bytes(self) -> bool:
+        """Polars writes to files itself."""
+        return False
+
+    @property
+    def failure(self) -> None:
+        """What a file system refuses, Polars tells well."""
+
+    def file(self, path: str) -> str:
+        """Gives the staged file, its folder made."""
+        if not path:
+            return str(self.hidden / "new")
+        place = self.hidden / "new" / path
+        if self.hidden.exists():  # a thread of a failed query may ask late, and must not bring the folder back
+            place.parent.mkdir(parents=True, exist_ok=True)
+        return str(place)
 
     def entries(self) -> list[Entry]:
         """Gives the files, by the paths they will have."""
@@ -235,6 +258,15 @@ class LocalStaged:
         prefix = "" if self.path == "." else self.path + "/"
         files = sorted(file for file in new.rglob("*") if file.is_file())
         return [Entry(prefix + file.relative_to(new).as_posix(), file.stat().st_size) for file in files]
+
+    @property
+    def is_checked(self) -> bool:
+        """A file system compares nothing."""
+        return False
+
+    def sent(self, path: str) -> Iterator[bytes]:
+        """Reads the staged file."""
+        return _blocks(Path(self.file(path)))
 
     def publish(self) -> None:
         """Renames it into place; a folder takes two renames, and if the second fails, the old folder comes back."""
@@ -290,31 +322,25 @@ def _remove(folder: Path) -> None:
             return
 
 
+def _blocks(place: Path) -> Iterator[bytes]:
+    with place.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            yield block
+
+
+def _ends(place: Path) -> tuple[bytes, bytes]:
+    with place.open("rb") as file:
+        head = file.read(64)
+        file.seek(max(0, file.seek(0, os.SEEK_END) - 8))
+        return head, file.read()
+
+
 def _folders(top: Path) -> Iterator[Path]:
     for folder, inner, _ in os.walk(top):
-        inner[:] = [name for name in inner if not name.startswith(_STAGED)]
+        inner[:] = [name for name in inner if not name.startswith(leftovers.PREFIX)]
         yield Path(folder)
 
 
-def _here() -> str:
-    return blake2s(socket.gethostname().encode(), digest_size=4).hexdigest()
-
-
 def _is_stale(staged: Path) -> bool:
-    host, pid, _ = staged.name.removeprefix(_STAGED).split("-")
-    if host == _here() and not _is_running(int(pid)):
-        return True
     newest = max((path.lstat().st_mtime for path in (staged, *staged.rglob("*"))), default=0.0)
-    return time.time() - newest > _STALE_SECONDS
-
-
-def _is_running(pid: int) -> bool:
-    if sys.platform == "win32":
-        return True  # signal 0 would be Ctrl-C there; the day's silence decides
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return leftovers.is_stale(staged.name, newest)

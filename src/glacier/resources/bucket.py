@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from glacier.errors import ConfigError, GlacierError, Site
 from glacier.graph import Resource
 from glacier.permits import require
 from glacier.rehearsal import Unknowable, rehearsed
-from glacier.resources import contract, formats, objects, paths
+from glacier.resources import contract, copying, formats, objects, paths
 from glacier.resources.formats import Format
 from glacier.resources.pending import PendingWrite
+from glacier.resources.store import Store
 from glacier.schemas import SchemaLike, schema_from
 from glacier.storage import storage_node
 from glacier.trace import current_plan
@@ -22,96 +23,6 @@ from glacier.work import Located
 
 if TYPE_CHECKING:
     import polars as pl
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Entry:
-    """An object that a store holds.
-
-    Attributes:
-        path: in the bucket, with "/".
-        size: in bytes.
-
-    >>> sorted([Entry("b.csv", 3), Entry("a.csv", 9)])[0].path
-    'a.csv'
-    """
-
-    path: str
-    size: int
-
-
-class Staged(Protocol):
-    """A place beside a path, where Polars writes what no reader sees before it is published."""
-
-    @property
-    def uri(self) -> str:
-        """Where to write: a file, or the top of a tree if the path ends in "/"."""
-        ...
-
-    def entries(self) -> list[Entry]:
-        """What has been written so far, by the paths that it will have."""
-        ...
-
-    def publish(self) -> None:
-        """Puts what was written in place of what the path held, whole or not at all."""
-        ...
-
-    def discard(self) -> None:
-        """Removes what was written. May be called twice, and after `publish`."""
-        ...
-
-
-class Store(Protocol):
-    """Where objects lie: what a provider does for its buckets.
-
-    A `bucket` is a declared name. A `path` has been checked: relative, with "/", no "..". One that ends in "/" stands
-    for all that lies below it.
-    """
-
-    @property
-    def provider(self) -> str:
-        """The provider's name as the user wrote it, `LocalProvider` say."""
-        ...
-
-    def uri(self, bucket: str, path: str) -> str:
-        """What Polars and messages call a path; touches nothing."""
-        ...
-
-    def reach(self) -> Mapping[str, Any]:
-        """The options with which Polars' functions reach a URI (`storage_options`); never a secret."""
-        ...
-
-    def refusal(self, bucket: str, path: str) -> tuple[str, str] | None:
-        """Why the store cannot hold such a name, and the fix; None if it can."""
-        ...
-
-    def entries(self, bucket: str, path: str) -> Iterator[Entry]:
-        """The object `path`, else all objects below it, in any order; not what is staged."""
-        ...
-
-    def neighbours(self, bucket: str, path: str) -> tuple[str, str, list[str]]:
-        """For a path that is not there: its first missing component, the folder before it, the names in that."""
-        ...
-
-    def ends(self, bucket: str, path: str) -> tuple[bytes, bytes]:
-        """The first 64 and the last 8 bytes of an object."""
-        ...
-
-    def prepare(self, bucket: str, path: str) -> None:
-        """Makes what must be there before others write to the path's URI: folders, where there are such."""
-        ...
-
-    def stage(self, bucket: str, path: str) -> Staged:
-        """A new temporary place for what is to become `path`."""
-        ...
-
-    def delete(self, bucket: str, paths: Sequence[str]) -> None:
-        """Removes objects and all below them; what is not there is no error."""
-        ...
-
-    def sweep(self, bucket: str, path: str) -> None:
-        """Removes what interrupted writes left beside and below a path; not what a running one still writes."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -159,6 +70,16 @@ class Bucket(Resource):
     def label(self) -> str:
         """Its name and path: `sales/2024.parquet`."""
         return f"{self.name}/{self.path}"
+
+    @property
+    def config(self) -> object:
+        """How its cloud is to keep it: what `config=` was given, or None."""
+        return self.store.config
+
+    @property
+    def existing(self) -> bool:
+        """Whether it is there already, so that Glacier must not create it."""
+        return self.store.existing
 
     @property
     def provider_name(self) -> str:
@@ -213,8 +134,13 @@ class Bucket(Resource):
             found = objects.readable(self)
             objects.check(self, found, may_be_empty="schema" in options or options.get("raise_if_empty") is False)
         files = {entry.path: self.store.uri(self.name, entry.path) for entry in found}
-        given = contract.with_dtypes(self, files, options)
-        frame = formats.scan(self.format, files, options=given, reach=self.store.reach())
+        if formats.streams(self.format):
+            given = contract.with_dtypes(self, files, options)
+            frame = formats.scan(self.format, files, options=given, reach=self.store.reach())
+        else:
+            with self.sited():
+                contents = [b"".join(self.store.blocks(self.name, entry)) for entry in found]
+            frame = formats.read(self.format, contents, options=options)
         contract.check_scanned(self, frame, options)
         return frame
 
@@ -261,8 +187,6 @@ class Bucket(Resource):
         """Prepares a `write` without running it, so that many can run as one query. Takes and raises what that does."""
         if rehearsed() is not None:
             raise Unknowable(f"it prepares a write of `{self.label}`")
-        import polars as pl
-
         keys = [partition_by] if isinstance(partition_by, str) else list(partition_by or ())
         contract.check_writable(self, frame, keys)
         if self.schema is not None:
@@ -272,24 +196,36 @@ class Bucket(Resource):
         with self.sited():
             staged = self.store.stage(self.name, place)
         try:
-            target = f"{staged.uri}/{formats.file_name(self.format)}" if place.endswith("/") else staged.uri
-            rows = frame.height if isinstance(frame, pl.DataFrame) else None
-            given = {**self.store.reach(), **options}
-            pending = PendingWrite(None, self, staged, frame.lazy(), rows, bool(keys), given)
-            if formats.streams(self.format):
-                onto = pl.PartitionBy(staged.uri, key=keys) if keys else target
-                on_files = pending._sinked.append
-                pending.plan = formats.lazy_sink(
-                    frame.lazy(), onto, self.format, path=self.path, options=given, on_files=on_files
-                )
-            else:
-                whole = frame.lazy().collect(engine="streaming")
-                pending._rows = whole.height
-                formats.write_function(self.format)(whole, target, **options)
+            return PendingWrite.of(self, staged, frame, options, *keys)
         except BaseException:
             staged.discard()
             raise
-        return pending
+
+    @storage_node(writes=True)
+    def copy_from(self, source: Bucket) -> None:
+        """Puts copies of another bucket's objects in place of what this path holds: whole, or not at all.
+
+        The two may be on different providers. Objects go through this machine in pieces, never held whole, and are
+        compared by size and checksum before they are published. A file is copied to a file; a directory or the matches
+        of a glob go to a directory, below which they keep their folders and names, hidden ones too. In an object store,
+        an object of the new directory that has an old one's name replaces it by itself.
+
+        Args:
+            source: what to copy.
+
+        Raises:
+            ObjectNotFound: if nothing is there to copy.
+            StorageError: if this is no place for it, or an object did not arrive as it was sent.
+
+        >>> import polars as pl
+        >>> from glacier.testing import MemoryProvider
+        >>> here, there = MemoryProvider(), MemoryProvider()
+        >>> here.bucket("raw", path="2024/may.csv").write(pl.DataFrame({"id": [1]}))
+        >>> there.bucket("raw", path="all/").copy_from(here.bucket("raw", path="**/*.csv"))
+        >>> there.bucket("raw", path="./").list()
+        ['all/2024/may.csv']
+        """
+        copying.copy(self, source)
 
     def get_uri(self) -> str:
         """Gives `uri`, ready to be written to by Polars or `open`: missing folders are made, nothing else.
@@ -398,3 +334,19 @@ def declare(
         place = place.rstrip("/") + "/"
     columns = None if schema is None else schema_from(schema, f"bucket `{name}`", site)
     return Bucket(name, place, format or formats.format_of(place) or "parquet", store, site, schema=columns)
+
+
+def check_config(name: str, config: object, takes: Sequence[type], provider: object, site: Site | None) -> None:
+    """Refuses a bucket's config that is of another cloud, or none: what a provider's `bucket` calls.
+
+    Raises:
+        ConfigError: naming the config, the provider and what it takes.
+    """
+    if config is None or isinstance(config, tuple(takes)):
+        return
+    cloud = type(provider).__name__
+    raise ConfigError(
+        f"bucket `{name}` got {type(config).__name__}, and {cloud} takes {' or '.join(one.__name__ for one in takes)}",
+        site=site,
+        fix=f"use {takes[0].__name__}(...), or drop config= to stay portable",
+    )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from io import BytesIO
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Literal, get_args
-from urllib.parse import unquote
+from typing import IO, TYPE_CHECKING, Any, Literal, get_args
+from urllib.parse import quote, unquote
 
 from glacier.errors import ConfigError, Site, did_you_mean, listed
 
@@ -31,10 +32,10 @@ _BARE: dict[str, Format] = {
     ".feather": "ipc",
     ".avro": "avro",
 }
-_COMPRESSIONS: dict[str, Literal["gzip", "zstd"]] = {".gz": "gzip", ".zst": "zstd"}
+COMPRESSIONS: dict[str, Literal["gzip", "zstd"]] = {".gz": "gzip", ".zst": "zstd"}
 EXTENSIONS: dict[str, Format] = {
     **_BARE,
-    **{bare + packed: kind for bare, kind in _BARE.items() if kind in ("csv", "ndjson") for packed in _COMPRESSIONS},
+    **{bare + packed: kind for bare, kind in _BARE.items() if kind in ("csv", "ndjson") for packed in COMPRESSIONS},
 }
 _USUAL: dict[Format, str] = {
     "parquet": ".parquet",
@@ -174,12 +175,12 @@ def scan(
     options: Mapping[str, Any],
     reach: Mapping[str, Any],
 ) -> pl.LazyFrame:
-    """Gives files as one LazyFrame; JSON and Avro, which Polars cannot scan, are read here and now.
+    """Gives files as one LazyFrame.
 
     Components `key=value` of the paths become columns, where the files do not hold them themselves.
 
     Args:
-        format: of every file.
+        format: of every file; one that streams.
         files: URI (taken as it is, never as a glob) by path in the bucket, in the order of the rows.
         options: of the Polars function, checked.
         reach: what Polars needs to reach the store, `storage_options` say.
@@ -198,16 +199,24 @@ def scan(
             return _scan_text(function, uris, files, {"glob": False, **tabs, **reach, **options})
         case "ndjson":
             # scan_ndjson has no `glob=False`: a name that holds a wildcard is escaped.
-            escaped = [re.sub(r"([*?\[])", r"[\1]", uri) for uri in uris]
-            return _scan_text(function, escaped, files, {**reach, **options})
+            return _scan_text(function, [_literal(uri) for uri in uris], files, {**reach, **options})
         case "json" | "avro":
-            return _read_all(function, uris, options)
+            raise AssertionError(format)
 
 
-def _read_all(function: Callable[..., pl.DataFrame], uris: list[str], options: Mapping[str, Any]) -> pl.LazyFrame:
+def read(format: Format, contents: Sequence[bytes], *, options: Mapping[str, Any]) -> pl.LazyFrame:  # noqa: A002
+    """Gives files of a format that Polars cannot scan as one LazyFrame, from their contents."""
     import polars as pl
 
-    return pl.concat([function(uri, **options) for uri in uris]).lazy()
+    function = scan_function(format)
+    frames: list[pl.DataFrame] = [function(BytesIO(content), **options) for content in contents]
+    return pl.concat(frames).lazy()
+
+
+def _literal(uri: str) -> str:
+    """Gives a glob that matches a URI and nothing else; Polars makes regular expressions of those in object stores."""
+    text = re.sub(r"([*?])", r"[\1]", uri.replace("[", "\0"))
+    return text.replace("\0", r"[\[]" if "://" in uri else "[[]")
 
 
 def _scan_text(
@@ -253,131 +262,72 @@ def _typed(values: list[str | None]) -> list[Any]:
 
 def lazy_sink(
     frame: pl.LazyFrame,
-    target: str | pl.PartitionBy,
+    target: str | IO[bytes] | pl.PartitionBy,
     format: Format,  # noqa: A002
     *,
     path: str,
     options: Mapping[str, Any],
-    on_files: Callable[[Any], None],
+    on_files: Callable[[Any], None] | None,
 ) -> pl.LazyFrame:
     """Gives the lazy sink of a frame: nothing is written until it is collected.
 
     Args:
         frame: what is written.
-        target: a URI or a partitioning below one.
+        target: a file's path, something to write to, or a partitioning.
         format: one that streams.
         path: the path the data will have; its extension tells compression and separator.
-        options: of the Polars function, checked, with what reaches the store.
-        on_files: called with Polars' list of the written files (path, rows, bytes); Parquet and IPC only.
+        options: of the Polars function, checked.
+        on_files: called with Polars' list of the written files (path, rows, bytes); Parquet and IPC on paths only.
     """
     given: dict[str, Any] = {"lazy": True}
     if format in ("parquet", "ipc"):
-        given["sinked_paths_callback"] = on_files
+        given |= {"sinked_paths_callback": on_files} if on_files else {}
     else:
         given["check_extension"] = False  # the temporary name tells nothing
         last = "." + extension(path).rsplit(".", 1)[-1]
-        given |= {"compression": _COMPRESSIONS[last]} if last in _COMPRESSIONS else {}
+        given |= {"compression": COMPRESSIONS[last]} if last in COMPRESSIONS else {}
         given |= {"separator": "\t"} if extension(path).startswith(".tsv") else {}
     sink: pl.LazyFrame = write_function(format)(frame, target, **{**given, **options})
     return sink
 
 
-_MAGIC: tuple[tuple[bytes, str], ...] = (
-    (b"PAR1", "Parquet"),
-    (b"PARE", "encrypted Parquet"),
-    (b"ARROW1", "Arrow IPC"),
-    (b"\xff\xff\xff\xff", "an Arrow IPC stream"),
-    (b"FEA1", "Feather version 1"),
-    (b"Obj\x01", "Avro"),
-    (b"\x1f\x8b", "gzip"),
-    (b"\x28\xb5\x2f\xfd", "zstd"),
-    (b"PK\x03\x04", "a zip archive (an Excel workbook is one)"),
-    (b"\xd0\xcf\x11\xe0", "an old Excel workbook"),
-    (b"BZh", "bzip2"),
-    (b"\xfd7zXZ\x00", "xz"),
-    (b"%PDF", "PDF"),
-    (b"SQLite format 3", "an SQLite database"),
-    (b"\xff\xfe", "UTF-16 text"),
-    (b"\xfe\xff", "UTF-16 text"),
-)
-_WANTED: dict[Format, tuple[str, ...]] = {
-    "parquet": ("Parquet", "encrypted Parquet"),
-    "ipc": ("Arrow IPC",),
-    "avro": ("Avro",),
-    "csv": ("text", "JSON", "a JSON array", "an HTML or XML page"),
-    "ndjson": ("JSON",),
-    "json": ("JSON", "a JSON array"),
-}
-_TITLES: dict[Format, str] = {
-    "parquet": "Parquet",
-    "csv": "CSV",
-    "ndjson": "NDJSON (one object a line)",
-    "json": "JSON",
-    "ipc": "Arrow IPC",
-    "avro": "Avro",
-}
-
-
-def mismatch(format: Format, path: str, head: bytes, tail: bytes) -> tuple[str, str] | None:  # noqa: A002
-    """Tells what a file should be and what it looks like instead; None if it looks right.
+def partitioned(
+    keys: Sequence[str],
+    format: Format,  # noqa: A002
+    file: Callable[[str], str | IO[bytes]],
+) -> pl.PartitionBy:
+    """Gives the target of a sink into folders `key=value`.
 
     Args:
-        format: what it is to be read as.
-        path: its extension tells the compression.
-        head: its first bytes, 64 are enough.
-        tail: its last 8 bytes.
-
-    >>> mismatch("parquet", "a.parquet", b"id,amount", b"1,2")
-    ('Parquet', 'text')
-    >>> mismatch("parquet", "a.parquet", b"PAR1....", b"....cut!")
-    ('Parquet', 'Parquet that was cut short')
+        keys: the columns.
+        format: tells the extension of the files.
+        file: gives the place of a file by its path below the top; called from Polars' threads.
     """
-    seen = _looks_like(head)
-    last = "." + extension(path).rsplit(".", 1)[-1]
-    if last in _COMPRESSIONS:
-        wanted: tuple[str, ...] = (_COMPRESSIONS[last],)
-    elif format_of(path) is None and format in ("csv", "ndjson"):
-        wanted = (*_WANTED[format], "gzip", "zstd")  # no extension speaks against it, and Polars tells by itself
-    else:
-        wanted = _WANTED[format]
-    if seen not in wanted:
-        return (_COMPRESSIONS[last] if last in _COMPRESSIONS else _TITLES[format]), seen
-    ends = {"parquet": (b"PAR1", b"PARE"), "ipc": (b"ARROW1",)}.get(format)
-    if ends is not None and not tail.endswith(ends):
-        return _TITLES[format], f"{_TITLES[format]} that was cut short"
-    return None
+    import polars as pl
+
+    def place(part: Any) -> str | IO[bytes]:  # Polars' FileProviderArgs, which it exports from no public module
+        row = part.partition_keys.select(pl.all().cast(pl.String)).row(0)
+        folders = [f"{_hive(name)}={_hive(value)}/" for name, value in zip(keys, row, strict=True)]
+        return file(f"{''.join(folders)}{part.index_in_partition:08}{_USUAL[format]}")
+
+    return pl.PartitionBy("", key=keys, file_path_provider=place)
 
 
-def mismatch_fix(path: str, seen: str) -> str:
-    """Gives the edit for a file that looks like `seen`.
+def _hive(value: str | None) -> str:
+    return "__HIVE_DEFAULT_PARTITION__" if value is None else quote(value, safe="")
 
-    >>> mismatch_fix("a.csv", "Parquet"), mismatch_fix("a.csv", "gzip")
-    ('pass format="parquet"', 'name the file `a.csv.gz`')
+
+def rows_told(format: Format, tail: bytes) -> int | None:  # noqa: A002
+    """Gives the rows of a file from its last bytes, where the format tells them there and they are enough; else None.
+
+    >>> rows_told("csv", b"1,2")
     """
-    if seen.endswith("cut short"):
-        return "write it again; its write was interrupted"
-    endings: dict[str, str] = {kind: ending for ending, kind in _COMPRESSIONS.items()}
-    packed = endings.get(seen)
-    if packed is not None:
-        return f"name the file `{path.rsplit('/', 1)[-1]}{packed}`"
-    for kind, wanted in _WANTED.items():
-        if seen in wanted and (kind != "csv" or seen == "text"):
-            return f'pass format="{kind}"'
-    return "write it again in a format Glacier reads, or correct the path"
+    if format != "parquet" or len(tail) < 8:
+        return None
+    footer = int.from_bytes(tail[-8:-4], "little") + 8
+    if footer > len(tail):
+        return None
+    import polars as pl
 
-
-def _looks_like(head: bytes) -> str:
-    for magic, name in _MAGIC:
-        if head.startswith(magic):
-            return name
-    if b"\x00" in head:
-        return "binary data"
-    match head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]:
-        case b"{":
-            return "JSON"
-        case b"[":
-            return "a JSON array"
-        case b"<":
-            return "an HTML or XML page"
-        case _:
-            return "text"
+    count: int = pl.scan_parquet(BytesIO(b"PAR1" + tail[-footer:])).select(pl.len()).collect().item()
+    return count

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from glacier.errors import ObjectNotFound, StorageError, did_you_mean, listed
-from glacier.resources import formats, paths
+from glacier.resources import formats, paths, signatures
 
 if TYPE_CHECKING:
-    from glacier.resources.bucket import Bucket, Entry
+    from glacier.resources.bucket import Bucket
+    from glacier.resources.store import Entry
 
 _CHECKED_FILES = 100
 """Of a directory or glob, so many files have their first and last bytes looked at; all have their size."""
@@ -17,23 +18,20 @@ _CHECKED_FILES = 100
 
 def found(bucket: Bucket) -> Iterator[Entry]:
     """Gives all that the path stands for, in no order."""
-    entries = bucket.store.entries(bucket.name, bucket.path)
     if not paths.is_glob(bucket.path):
-        yield from entries
-        return
-    exact = [entry for entry in entries if entry.path == bucket.path]
-    if exact:  # a file may be called `a[1].csv`
-        yield from exact
+        yield from bucket.store.entries(bucket.name, bucket.path)
         return
     matches = paths.matcher(bucket.path)
-    yield from (entry for entry in bucket.store.entries(bucket.name, paths.folder(bucket.path)) if matches(entry.path))
+    below = bucket.store.entries(bucket.name, paths.folder(bucket.path) or "./")
+    every = [entry for entry in below if entry.path == bucket.path or matches(entry.path)]
+    yield from [entry for entry in every if entry.path == bucket.path] or every  # a file may be called `a[1].csv`
 
 
 def readable(bucket: Bucket) -> list[Entry]:
     """Gives the files that a scan reads, in the order of their paths."""
     every = sorted(found(bucket))
     if not every:
-        raise _not_found(bucket)
+        raise not_found(bucket)
     top = bucket.path.rstrip("/") + "/"
     if paths.is_glob(bucket.path) or not all(bucket.path == "./" or entry.path.startswith(top) for entry in every):
         return every
@@ -55,7 +53,8 @@ def readable(bucket: Bucket) -> list[Entry]:
     )
 
 
-def _not_found(bucket: Bucket) -> ObjectNotFound:
+def not_found(bucket: Bucket) -> ObjectNotFound:
+    """Gives the error that nothing is there, which names the nearest that is."""
     missing, folder, names = bucket.store.neighbours(bucket.name, bucket.path)
     holds = f"it holds {listed(names)}" if names else "it is empty"
     if not missing:
@@ -80,13 +79,12 @@ def check(bucket: Bucket, entries: Sequence[Entry], *, may_be_empty: bool) -> No
                 site=bucket.site,
                 fix=f"{fix}; pass schema=... to read it as no rows" if bucket.format == "ndjson" else fix,
             )
-    for entry in entries[:_CHECKED_FILES]:
-        if not entry.size:
-            continue
-        wrong = formats.mismatch(bucket.format, entry.path, *bucket.store.ends(bucket.name, entry.path))
+    looked_at = [entry for entry in entries[:_CHECKED_FILES] if entry.size]
+    for entry, (head, tail) in zip(looked_at, bucket.store.ends(bucket.name, looked_at), strict=True):
+        wrong = signatures.mismatch(bucket.format, entry.path, head, tail)
         if wrong is not None:
             raise StorageError(
                 f"`{bucket.store.uri(bucket.name, entry.path)}` is not {wrong[0]}: it looks like {wrong[1]}",
                 site=bucket.site,
-                fix=formats.mismatch_fix(entry.path, wrong[1]),
+                fix=signatures.mismatch_fix(entry.path, wrong[1]),
             )

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from glacier.resources import formats
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from glacier.resources.bucket import Bucket, Staged
+    from glacier.resources.bucket import Bucket
+    from glacier.resources.store import Staged
+
+_TAIL_BYTES = 1024 * 1024
+"""Kept of each file: the footer of a Parquet file with 10,000 column chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +59,35 @@ class PendingWrite:
     _staged: Staged
     _frame: pl.LazyFrame
     _rows: int | None
-    _partitioned: bool
+    _keys: Sequence[str]
     _options: Mapping[str, Any]
     _sinked: list[Any] = field(default_factory=list[Any])
+    _tails: list[_Tail] = field(default_factory=list["_Tail"])
+
+    @classmethod
+    def of(
+        cls, bucket: Bucket, staged: Staged, frame: pl.DataFrame | pl.LazyFrame, options: Mapping[str, Any], *keys: str
+    ) -> PendingWrite:
+        """Prepares the write of a frame to a staged place; what cannot be streamed is computed and written there now.
+
+        Args:
+            bucket: tells path and format.
+            staged: where it is written first.
+            frame: what to write.
+            options: of the format's Polars function, checked.
+            keys: columns to partition by.
+        """
+        import polars as pl
+
+        rows = frame.height if isinstance(frame, pl.DataFrame) else None
+        pending = cls(None, bucket, staged, frame.lazy(), rows, keys, options)
+        if formats.streams(bucket.format):
+            pending.plan = pending._sink(frame.lazy(), keys)
+        else:
+            whole = frame.lazy().collect(engine="streaming")
+            pending._rows = whole.height
+            formats.write_function(bucket.format)(whole, pending._file(pending._name), **options)
+        return pending
 
     def run(self) -> Written:
         """Collects the plan and publishes, or discards whatever goes wrong."""
@@ -65,7 +96,11 @@ class PendingWrite:
                 self.plan.collect(engine="streaming")
             return self.publish()
         except BaseException:
+            failure = self._staged.failure
             self.discard()
+            if failure is not None:
+                failure.site = failure.site or self._bucket.site
+                raise failure from None  # what Polars makes of it is longer and says less
             raise
 
     def publish(self) -> Written:
@@ -74,14 +109,14 @@ class PendingWrite:
         Raises:
             StorageError: if the place cannot be taken; the old data is intact then.
         """
-        files = self._staged.entries()
-        if not files and self._partitioned:
-            self._write_empty()
-            files = self._staged.entries()
-        rows = self._rows
-        if rows is None and self._sinked:
-            rows = sum(file.num_rows for sinked in self._sinked for file in sinked.paths)
         with self._bucket.sited():
+            files = self._staged.entries()
+            if not files and self._keys:  # a partitioned sink of no rows writes no file: the columns must stay known
+                import polars as pl
+
+                self._sink(pl.LazyFrame(schema=self._frame.collect_schema()), ()).collect()
+                files = self._staged.entries()
+            rows = self._written_rows() if self._rows is None else self._rows
             self._staged.publish()
         return Written(rows, sum(file.size for file in files), tuple(sorted(file.path for file in files)))
 
@@ -89,13 +124,58 @@ class PendingWrite:
         """Removes what was written; the bucket's data is as it was."""
         self._staged.discard()
 
-    def _write_empty(self) -> None:
-        """A partitioned sink of no rows writes no file: one with the columns keeps the place readable."""
-        import polars as pl
+    @property
+    def _name(self) -> str:
+        """The one file's name in a directory; empty for a path that is a file."""
+        is_tree = self._bucket.path.endswith("/") or bool(self._keys)
+        return formats.file_name(self._bucket.format) if is_tree else ""
 
-        bucket = self._bucket
-        target = f"{self._staged.uri}/{formats.file_name(bucket.format)}"
-        empty = pl.LazyFrame(schema=self._frame.collect_schema())
-        formats.lazy_sink(
-            empty, target, bucket.format, path=bucket.path, options=self._options, on_files=self._sinked.append
-        ).collect()
+    def _sink(self, frame: pl.LazyFrame, keys: Sequence[str]) -> pl.LazyFrame:
+        kind = self._bucket.format
+        target = formats.partitioned(keys, kind, self._file) if keys else self._file(self._name)
+        on_files = None if self._staged.takes_bytes else self._sinked.append
+        return formats.lazy_sink(frame, target, kind, path=self._bucket.path, options=self._options, on_files=on_files)
+
+    def _file(self, path: str) -> str | IO[bytes]:
+        place = self._staged.file(path)
+        if isinstance(place, str):
+            return place
+        self._tails.append(tail := _Tail())
+        return cast("IO[bytes]", _Recorded(place, tail))
+
+    def _written_rows(self) -> int | None:
+        if self._sinked:
+            rows: int = sum(file.num_rows for sinked in self._sinked for file in sinked.paths)
+            return rows
+        counts = [formats.rows_told(self._bucket.format, b"".join(tail.pieces)) for tail in self._tails]
+        known = [count for count in counts if count is not None]
+        return sum(known) if known and len(known) == len(counts) else None
+
+
+@dataclass(slots=True)
+class _Tail:
+    """The last bytes of a file: where Parquet says how many rows there are."""
+
+    pieces: deque[bytes] = field(default_factory=deque[bytes])
+    size: int = 0
+
+    def add(self, piece: bytes) -> None:
+        self.pieces.append(piece)
+        self.size += len(piece)
+        while self.size - len(self.pieces[0]) >= _TAIL_BYTES:
+            self.size -= len(self.pieces.popleft())
+
+
+@dataclass(slots=True)
+class _Recorded:
+    """Hands on what Polars writes, and keeps its tail. Polars drops it when the file is complete."""
+
+    place: IO[bytes]
+    tail: _Tail
+
+    def write(self, data: bytes, /) -> int:
+        self.tail.add(data)
+        return self.place.write(data)
+
+    def flush(self) -> None:
+        """Is there because Polars asks for it; the store decides when to send."""

@@ -1,0 +1,134 @@
+"""What a bucket asks of the place that holds its objects: what each provider does in its own way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Any, Protocol
+
+from glacier.errors import GlacierError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Entry:
+    """An object that a store holds.
+
+    Attributes:
+        path: in the bucket, with "/".
+        size: in bytes.
+
+    >>> sorted([Entry("b.csv", 3), Entry("a.csv", 9)])[0].path
+    'a.csv'
+    """
+
+    path: str
+    size: int
+
+
+class Staged(Protocol):
+    """A place beside a path, where Polars writes what no reader sees before it is published."""
+
+    def file(self, path: str) -> str | IO[bytes]:
+        """A new place for one file of a tree, or for the file itself (an empty path): a path or something to write to.
+
+        May be called from Polars' threads. What is given is written from its beginning to its end, and never closed.
+        """
+        ...
+
+    @property
+    def takes_bytes(self) -> bool:
+        """Whether `file` gives something to write to; else a path on this machine."""
+        ...
+
+    @property
+    def failure(self) -> GlacierError | None:
+        """What the store refused while it was written to; Polars tells of it in words of its own."""
+        ...
+
+    def entries(self) -> list[Entry]:
+        """What has been written so far, by the paths that it will have."""
+        ...
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether the store itself has compared checksums of what it was sent."""
+        ...
+
+    def sent(self, path: str) -> Iterator[bytes]:
+        """Completes what `file(path)` gave, and reads it back; nothing comes if the store compares checksums itself."""
+        ...
+
+    def publish(self) -> None:
+        """Puts what was written in place of what the path held, whole or not at all."""
+        ...
+
+    def discard(self) -> None:
+        """Removes what was written. May be called twice, and after `publish`."""
+        ...
+
+
+class Store(Protocol):
+    """Where objects lie: what a provider does for its buckets.
+
+    A `bucket` is a declared name. A `path` has been checked: relative, with "/", no "..". One that ends in "/" stands
+    for all that lies below it.
+    """
+
+    @property
+    def provider(self) -> str:
+        """The provider's name as the user wrote it, `LocalProvider` say."""
+        ...
+
+    def uri(self, bucket: str, path: str) -> str:
+        """What Polars and messages call a path; touches nothing."""
+        ...
+
+    def reach(self) -> Mapping[str, Any]:
+        """The options with which Polars' scans and sinks reach a URI (`storage_options`); never a secret."""
+        ...
+
+    def refusal(self, bucket: str, path: str) -> tuple[str, str] | None:
+        """Why the store cannot hold such a name, and the fix; None if it can."""
+        ...
+
+    def entries(self, bucket: str, path: str) -> Iterator[Entry]:
+        """The object `path`, else all objects below it, in any order; not what is staged."""
+        ...
+
+    def neighbours(self, bucket: str, path: str) -> tuple[str, str, list[str]]:
+        """For a path that is not there: its first missing component, the folder before it, the names in that."""
+        ...
+
+    def ends(self, bucket: str, entries: Sequence[Entry]) -> list[tuple[bytes, bytes]]:
+        """The first 64 and the last 8 bytes of each object."""
+        ...
+
+    def blocks(self, bucket: str, entry: Entry) -> Iterator[bytes]:
+        """The content of an object from its beginning, in pieces that fit into memory; of one version of it."""
+        ...
+
+    def prepare(self, bucket: str, path: str) -> None:
+        """Makes what must be there before others write to the path's URI: folders, where there are such."""
+        ...
+
+    def stage(self, bucket: str, path: str, *, for_copy: bool = False) -> Staged:
+        """A new temporary place for what is to become `path`; in a copy, files keep names and can be read back."""
+        ...
+
+    @property
+    def config(self) -> object:
+        """How the cloud is to keep the bucket: a config of `glacier.config`, or None."""
+        ...
+
+    @property
+    def existing(self) -> bool:
+        """Whether the bucket is there already and none of Glacier's to create."""
+        ...
+
+    def delete(self, bucket: str, paths: Sequence[str]) -> None:
+        """Removes objects and all below them; what is not there is no error."""
+        ...
+
+    def sweep(self, bucket: str, path: str) -> None:
+        """Removes what interrupted writes left beside and below a path; not what a running one still writes."""
+        ...
