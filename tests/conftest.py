@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from gcs_server import GoogleStorage
-from stores import CLOUDS, Place, place_of, secrets_in_environment
+from stores import CLOUDS, Place, place_of
 
 collect_ignore_glob = ["typing/*"]  # read by the type checkers, never imported
 
@@ -53,15 +53,8 @@ def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def secrets() -> Generator[None]:
-    """Credentials of the servers on loopback, in the environment, where credentials belong."""
-    with secrets_in_environment():
-        yield
-
-
 @pytest.fixture(params=CLOUDS)
-def cloud(request: pytest.FixtureRequest, tmp_path: Path, secrets: None) -> Place:
+def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Each object store in turn."""
     return place_of(request.param, tmp_path)
 

@@ -13,8 +13,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import cache
@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import obstore
-import pytest
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from gcs_server import GoogleStorage
@@ -45,6 +44,10 @@ SECRETS = {
 }
 CONTAINERS = ("raw", "out", "sales", "nothing")
 """The buckets that are there in each cloud; an infrastructure would have made them."""
+
+# Once, before there are threads: Polars' read the environment whenever they open a store, and C's library lets a
+# change of it pull the ground from under them.
+os.environ.update(SECRETS, AWS_EC2_METADATA_DISABLED="true")
 
 numbers = count(1)
 
@@ -118,16 +121,6 @@ def place_of(kind: str, tmp_path: Path) -> Place:
             return cloud(kind)
         case other:
             raise AssertionError(other)
-
-
-@contextmanager
-def secrets_in_environment() -> Generator[None]:
-    """Where credentials belong; the rest of the chain is out of reach."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in SECRETS.items():
-            patch.setenv(name, value)
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        yield
 
 
 @cache
