@@ -141,7 +141,7 @@ def gcs_server() -> GoogleStorage:
 
 @cache
 def azure_url() -> str:
-    """Starts Azurite once; it ends when this process closes its standard input."""
+    """Starts Azurite once; it is ended when this process exits."""
     program = shutil.which("azurite-blob")
     assert program, "azurite is not installed: npm install azurite, and put its node_modules/.bin on PATH"
     port = free_port()
