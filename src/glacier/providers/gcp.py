@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from glacier.config import GCSConfig
 from glacier.errors import Site
-from glacier.providers.objectstore import ObjectStore, client_options, retry_options, scan_options
+from glacier.providers.limits import client_options, retry_options, scan_options
+from glacier.providers.objectstore import ObjectStore
 from glacier.providers.settings import Settings, misnamed, physical
 from glacier.resources.bucket import Bucket, check_config, declare
 from glacier.schemas import SchemaLike
