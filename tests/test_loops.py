@@ -727,7 +727,7 @@ REFUSED: list[tuple[Pipeline[[], Any], str, str]] = [
     (
         item_after_the_loop,
         "return show(x)  # the item",
-        "`x` is used after a loop over a result that alone assigns it",
+        "`x` stands for an item of a loop over a result, and is used after it",
     ),
     (too_early, "total([z])", "`z` is used in a loop over a result before the loop has assigned it"),
     (leaves, "if odd(x):  # leaves", "a branch that leaves a loop (`break`, `return`) needs its value"),
@@ -747,6 +747,92 @@ def test_refusals(body: Pipeline[[], Any], where: str, message: str, line: Calla
     assert message in error.value.message
     assert str(error.value.site) == line(where)
     assert error.value.fix
+
+
+@pipeline
+def swapped(n: int) -> Any:
+    current: Any = 0
+    previous: Any = 0
+    a, c, e = 1, 2, 3
+    first, second = [0], [5]
+    for x in numbers(n):
+        current, previous = x, current
+        a, c, e = c, e, a
+        first, second = second, first
+        first.append(x)
+    return current, previous, a, c, e, first, second, show(previous)
+
+
+def test_variables_that_turns_exchange() -> None:
+    for n in (0, 1, 2, 5):
+        assert swapped.run(inputs={"n": n}) == swapped(n), n
+
+
+@pipeline
+def filled(out: list[int], n: int) -> None:
+    for x in numbers(n):
+        out.append(square(x))
+
+
+@pipeline
+def filled_for_the_caller() -> list[int]:
+    out: list[int] = []
+    filled(out, 3)
+    return out
+
+
+@pipeline
+def held_elsewhere() -> dict[str, list[int]]:
+    out: list[int] = []
+    by_name = {"out": out}
+    for x in numbers(3):
+        out.append(square(x))
+    return by_name
+
+
+@pipeline
+def put_and_changed() -> list[dict[str, int]]:
+    rows: list[dict[str, int]] = []
+    for x in numbers(3):
+        row: dict[str, int] = {}
+        rows.append(row)
+        row["x"] = x
+    return rows
+
+
+@pipeline
+def shared_row() -> list[list[int]]:
+    rows: list[list[int]] = []
+    row: list[int] = []
+    for x in numbers(3):
+        row.append(x)
+        rows.append(row)
+    return rows
+
+
+@pipeline
+def only_the_last() -> list[int]:
+    for x in numbers(3):
+        last = square(x)
+    return [last]  # type: ignore[possibly-undefined]  # what is tested
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (filled_for_the_caller, "`out` is changed in a branch .* the pipeline that calls this one holds the same list"),
+        (held_elsewhere, "`out` is changed in a branch .*, and `by_name` holds the same list"),
+        (put_and_changed, "`row` is changed after it was put into another container"),
+        (shared_row, "`row` is changed after it was put into another container"),
+        (only_the_last, "`last` is used after a loop over a result that alone assigns it"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_what_a_plan_would_lose_is_refused(body: Pipeline[[], Any], message: str) -> None:
+    with pytest.raises(GraphError, match=message) as error:
+        body.run()
+    assert error.value.site is not None
+    assert error.value.site.file == __file__
 
 
 def test_a_list_that_a_task_got_and_that_changes_is_told(line: Callable[[str], str]) -> None:

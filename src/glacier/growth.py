@@ -8,13 +8,13 @@ Everywhere else the container itself is changed, as Python would.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from copy import copy
-from types import FrameType
+from types import FrameType, FunctionType, ModuleType
 from typing import Any, cast
 
 from glacier.errors import GraphError, Site
-from glacier.trace import Handle, Plan, current_plan
+from glacier.trace import Handle, Plan, current_plan, handles_in
 from glacier.work import Growth
 
 
@@ -108,7 +108,10 @@ def assign_attribute(owner: Any, name: str, value: object) -> None:
 def _changed(growth: Growth, value: Any, args: tuple[object, ...], really: Callable[[], object]) -> object:
     frame = sys._getframe(2)
     if type(value) is Handle or (growth is _INCREASED and type(args[0]) is Handle):
-        made = cast("Plan", current_plan()).record(growth, (value, *args), {}, frame)
+        check_not_kept(value, "it" if type(value) is not Handle else value.glacier_node.work.name, Site.of_frame(frame))
+        plan = cast("Plan", current_plan())
+        made = plan.record(growth, (value, *args), {}, frame)
+        plan.kept.update(index for arg in args for index in handles_in(arg) if index in plan.containers)
         return noted(made, container_of(value))
     if not _is_outer(value):
         _note_given(value, frame)
@@ -116,24 +119,75 @@ def _changed(growth: Growth, value: Any, args: tuple[object, ...], really: Calla
         return value
     if type(value) not in (*growth.containers, list):
         raise _refused(value, f"`{growth.name}`", frame)
-    other = names_of(value, frame)[1:]
-    if other:
-        raise shared(names_of(value, frame), Site.of_frame(frame))
+    name = next(iter(names_of(value, frame)), type(value).__name__)
+    check_alone(value, name, frame.f_locals, Site.of_frame(frame))
     return growth.body(value, *args)
+
+
+def check_alone(value: object, name: str, variables: Mapping[str, object], site: Site | None) -> None:
+    """Refuses to change a container in a branch or loop over a result if something else holds it, and would not see it.
+
+    Args:
+        value: the container as it was before.
+        name: the variable that is assigned a changed one.
+        variables: those of the body.
+        site: where the branch or loop is.
+
+    Raises:
+        GraphError: another variable is or holds the same object, or the body was given it by another pipeline's.
+    """
+    if not isinstance(value, list | dict | set):
+        return
+    plan = current_plan()
+    holds = "the pipeline that calls this one" if plan is not None and id(value) in plan.lent else None
+    for other, held in variables.items():
+        if other != name and not other.startswith("__glacier") and _holds(held, value, 4):
+            holds = f"`{other}`"
+    if holds is not None:
+        kind = type(cast("object", value)).__name__
+        raise GraphError(
+            f"`{name}` is changed in a branch or loop over a result, and {holds} holds the same {kind}, which would not",
+            site=site,
+            fix=f"change a copy, `{name} = {name}.copy()`, and use that from then on; or return it",
+        )
+
+
+def _holds(whole: object, part: object, depth: int) -> bool:
+    """Whether a value is an object, or holds it in containers and attributes."""
+    if whole is part:
+        return True
+    if not depth or type(whole) is Handle or isinstance(whole, str | bytes | type | ModuleType | FunctionType):
+        return False
+    if isinstance(whole, dict):
+        members: Iterable[object] = cast("dict[object, object]", whole).values()
+    elif isinstance(whole, list | tuple | set | frozenset):
+        members = cast("Iterable[object]", whole)
+    else:
+        members = cast("dict[str, object]", getattr(whole, "__dict__", {})).values()
+    return any(_holds(member, part, depth - 1) for member in list(members))
+
+
+def check_not_kept(value: object, name: str, site: Site | None) -> None:
+    """Refuses to change a container after it was put into another one, which holds it as it was then.
+
+    Raises:
+        GraphError: it was.
+    """
+    if type(value) is Handle and value.glacier_node.index in value.glacier_plan.kept:
+        raise _kept(name, site)
+
+
+def _kept(name: str, site: Site | None) -> GraphError:
+    return GraphError(
+        f"`{name}` is changed after it was put into another container, which a plan keeps as it was then",
+        site=site,
+        fix=f"put it there when it is complete, or a copy: `[*{name}]`, `dict({name})`",
+    )
 
 
 def names_of(value: object, frame: FrameType) -> list[str]:
     """Gives the variables of a body that hold this very object."""
     return [name for name, held in frame.f_locals.items() if held is value and not name.startswith("__glacier")]
-
-
-def shared(names: list[str], site: Site | None) -> GraphError:
-    """Gives the error that says a container has two names and only one of them would see the change."""
-    return GraphError(
-        f"`{names[0]}` and `{names[1]}` are one object, which a branch or loop over a result changes",
-        site=site,
-        fix=f"make them two, such as `{names[1]} = [*{names[0]}]`, or use one name",
-    )
 
 
 def _is_outer(value: object) -> bool:
@@ -160,6 +214,8 @@ def _note_given(value: object, frame: FrameType) -> None:
     if node is None or given is not value:
         return
     name = next(iter(names_of(value, frame)), "it")
+    if isinstance(node.work, Growth):
+        raise _kept(name, Site.of_frame(frame))
     warning = (
         f"`{name}` is changed at {Site.of_frame(frame)} after `{node.work.name}` got it at {node.site}; "
         f"`{node.work.name}` sees it as it was then (pass a copy, [*{name}], to say so)"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from glacier.annotations import Parameter, Signature, can_be, shown
 from glacier.errors import GraphError, InputError, Site, did_you_mean, listed
@@ -106,6 +106,19 @@ def bound(
         ) from None
     _check_types(body, arguments.arguments, site)
     return arguments.args, arguments.kwargs
+
+
+def lend(plan: Plan, given: Iterable[object]) -> None:
+    """Notes the containers that a pipeline called in a body is given: the body would not see it change them."""
+    pending = list(given)
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            pending += cast("dict[object, object]", value).values()
+        elif isinstance(value, list | tuple | set):
+            pending += cast("list[object]", value)
+        if isinstance(value, list | dict | set):
+            plan.lent[id(cast("object", value))] = value
 
 
 def checked(body: Body, inputs: Mapping[str, object], site: Site, *, partial: bool) -> dict[str, object]:

@@ -16,7 +16,7 @@ from glacier.containers import PLAIN, Containers
 from glacier.errors import GraphError, Site
 from glacier.graph import Node
 from glacier.groups import Group
-from glacier.growth import call, container_of, names_of, noted, shared
+from glacier.growth import call, check_alone, check_not_kept, container_of, noted
 from glacier.nesting import Loop
 from glacier.trace import Handle, Plan, current_plan, handles_in
 from glacier.work import Carried, Expression, Growth, Item, Outcome, Select, Unset
@@ -84,7 +84,9 @@ class Turns:
         now = {name: variables.get(name, Unset(name, "loop")) for name in names}
         plan.within.pop()
         plan.groups.pop()
-        return tuple(Unset(name, "loop") if name in targets else self._outcome(name, now[name], plan) for name in names)
+        self._nodes = plan.nodes[self._loop.item :]
+        self._now = now
+        return tuple(Unset(name, "item") if name in targets else self._outcome(name, plan) for name in names)
 
     def left(self, variables: Mapping[str, object], names: tuple[str, ...], targets: tuple[str, ...]) -> Any:
         """Ends the turn by a `break` that depends on no result: there is no other turn."""
@@ -105,9 +107,9 @@ class Turns:
         plan: Plan = self._items.glacier_plan
         return plan.nodes[self._loop.item].site
 
-    def _outcome(self, name: str, now: object, plan: Plan) -> object:
+    def _outcome(self, name: str, plan: Plan) -> object:
         """Gives what a variable is after the loop, and notes what one turn leaves to the next."""
-        start = self._start.get(name)
+        start, now = self._start.get(name), self._now[name]
         if now is start or (
             type(now) in PLAIN and type(now) is type(self._before.get(name)) and now == self._before[name]
         ):
@@ -117,18 +119,18 @@ class Turns:
         carry = start.glacier_node
         before = carry.args[0]
         original = self._before[name]
-        turn_nodes = plan.nodes[self._loop.item :]
+        check_alone(original, name, self._frame.f_locals, self._site)
+        check_not_kept(now, name, self._site)
+        elsewhere = {index for other, left in self._now.items() if other != name for index in handles_in(left)}
         container = container_of(before)
         chain = _growth(carry, now) if container is not None else None
-        if chain is not None and not _taken_elsewhere(chain, now, turn_nodes):
+        if chain is not None and not chain & elsewhere and not _taken_elsewhere(chain, now, self._nodes):
             carry.work = Carried(name, container)
         else:
             container = None
-            if any(carry.index in node.data for node in turn_nodes) or carry.index in handles_in(now):
+            taken = any(carry.index in node.data for node in self._nodes)
+            if taken or carry.index in elsewhere or carry.index in handles_in(now):
                 self._loop.carried[carry.index] = now
-        alike = names_of(original, self._frame) if type(original) in (list, dict, set) else []
-        if alike:
-            raise shared([name, *alike], self._site)
         outcome = plan.record(Outcome(name, self._loop.index, container), (before,), {}, self._frame)
         self._loop.outcomes[outcome.glacier_node.index] = now
         node = outcome.glacier_node

@@ -12,14 +12,15 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from glacier.annotations import Signature, signature_of
+from glacier.containers import rebuilt
 from glacier.errors import ConfigError, GlacierError, GraphError, Site, listed
 from glacier.graph import Graph
-from glacier.inlining import bound, checked, inlining, refuse_options
+from glacier.inlining import bound, checked, inlining, lend, refuse_options
 from glacier.rehearsal import Unknowable, rehearsed
 from glacier.source import definition_line, is_users
 from glacier.task import Task
 from glacier.trace import Handle, Plan, calling, current_plan, handles_in, planning
-from glacier.work import Input
+from glacier.work import Input, Unset
 
 if TYPE_CHECKING:
     from glacier.checking.check import Check
@@ -296,6 +297,7 @@ class Pipeline(Generic[P, R_co]):
         return tuple(named.pop(parameter.name, parameter.default) for parameter in nameless), named
 
     def _inlined(self, plan: Plan, frame: FrameType, args: tuple[object, ...], kwargs: dict[str, Any]) -> object:
+        lend(plan, (*args, *kwargs.values()))
         with inlining(plan, self, frame):
             return self._traced(args, kwargs)
 
@@ -306,7 +308,8 @@ class Pipeline(Generic[P, R_co]):
     def _traced(self, args: tuple[object, ...], kwargs: dict[str, Any]) -> object:
         try:
             result = self._staged(*args, **kwargs)
-            return _sent(result, self) if inspect.iscoroutine(result) else result
+            result = _sent(result, self) if inspect.iscoroutine(result) else result
+            return _all_set(result, self.site)
         except GlacierError:
             raise
         except Exception as error:
@@ -342,6 +345,24 @@ def _sent(coroutine: Any, pipeline: Pipeline[..., Any]) -> object:
         site=pipeline.site,
         fix="await it inside an `async def` task",
     )
+
+
+def _all_set(result: object, site: Site) -> object:
+    """Gives what a body returned.
+
+    Raises:
+        GraphError: a variable in it may have no value.
+    """
+
+    def visit(member: object) -> object:
+        if isinstance(member, Unset):
+            refusal = member.glacier_refusal()
+            refusal.site = site
+            raise refusal
+        return rebuilt(member, visit)
+
+    visit(result)
+    return result
 
 
 def _innermost_site(error: BaseException) -> Site | None:

@@ -184,7 +184,7 @@ class Located(str):
         return str, (str(self),)
 
 
-Missing = Literal["branch", "turn", "loop"]
+Missing = Literal["branch", "turn", "loop", "item"]
 
 _MISSING: dict[Missing, tuple[str, str]] = {
     "branch": (
@@ -198,6 +198,10 @@ _MISSING: dict[Missing, tuple[str, str]] = {
     "loop": (
         "is used after a loop over a result that alone assigns it, and which may have no turn",
         "assign `{name}` before the loop too, or collect what the turns make: `found.append({name})`",
+    ),
+    "item": (
+        "stands for an item of a loop over a result, and is used after it, where there may have been none",
+        "collect what is needed in the loop: `found.append({name})`",
     ),
 }
 
