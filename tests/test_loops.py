@@ -3,8 +3,10 @@
 # pyright: reportUnboundVariable=false, reportPossiblyUnboundVariable=false
 from __future__ import annotations
 
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -820,8 +822,11 @@ def only_the_last() -> list[int]:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        (filled_for_the_caller, "`out` is changed in a branch .* the pipeline that calls this one holds the same list"),
-        (held_elsewhere, "`out` is changed in a branch .*, and `by_name` holds the same list"),
+        (
+            filled_for_the_caller,
+            r"`out` is changed in a .* the pipeline that calls this one holds the same list",
+        ),
+        (held_elsewhere, r"`out` is changed in a branch .*, and `by_name` holds the same list"),
         (put_and_changed, "`row` is changed after it was put into another container"),
         (shared_row, "`row` is changed after it was put into another container"),
         (only_the_last, "`last` is used after a loop over a result that alone assigns it"),
@@ -833,6 +838,124 @@ def test_what_a_plan_would_lose_is_refused(body: Pipeline[[], Any], message: str
         body.run()
     assert error.value.site is not None
     assert error.value.site.file == __file__
+
+
+def test_the_side_that_handles_a_check_is_not_closed_by_it(tmp_path: Path) -> None:
+    source = LocalProvider(tmp_path).bucket("in", path="x.parquet")
+    source.write(pl.DataFrame({"x": [1]}))
+
+    @task
+    def valid(source: Bucket, day: int = 0) -> bool:
+        return day == 1 and source.exists()
+
+    @task
+    def use(source: Bucket, day: int = 0) -> str:
+        return f"used {day} {source.exists()}"
+
+    @pipeline
+    def early() -> str:
+        if valid(source):
+            return use(source, 1)
+        return use(source, 2)
+
+    @pipeline
+    def negated() -> str:
+        if not valid(source):
+            return use(source, 3)
+        return "fine"
+
+    @pipeline
+    def in_turns() -> list[str]:
+        found: list[str] = []
+        for day in numbers(4):
+            if valid(source, day):
+                found.append(use(source, day))
+            else:
+                found.append(use(source, -day))
+        return found
+
+    @pipeline
+    def not_handled() -> str:
+        valid(source)
+        return use(source) if square(1) == 1 else "none"
+
+    for body in (early, negated, in_turns):
+        assert body.run() == body()
+    with pytest.raises(GateClosed) as error:
+        not_handled.run()
+    assert error.value.message == (
+        "pipeline `not_handled` has no result: what it returns was skipped because `valid` returned False"
+    )
+
+
+def test_what_a_loop_leaves_is_dropped_when_it_is_taken() -> None:
+    alive: weakref.WeakSet[Large] = weakref.WeakSet()
+
+    @task
+    def made(x: int) -> Large:
+        large = Large()
+        alive.add(large)
+        return large
+
+    @task
+    def size(many: list[Large]) -> int:
+        return len(many)
+
+    @task
+    def later(count: int) -> int:
+        gc.collect()
+        return len(alive)
+
+    @pipeline
+    def body() -> int:
+        return later(size([made(x) for x in numbers(50)]))
+
+    assert body.run() == 0
+
+
+class Large:
+    """Something worth dropping."""
+
+
+def test_many_loops_stay_linear() -> None:
+    @pipeline
+    def body(n: int) -> list[int]:
+        found: list[int] = []
+        for k in range(n):
+            for x in numbers(2):
+                if odd(x):
+                    found.append(add(x, k))
+        return found
+
+    def seconds(n: int) -> float:
+        begun = time.perf_counter()
+        assert len(body.run(inputs={"n": n}, max_workers=2)) == n
+        return time.perf_counter() - begun
+
+    seconds(10)
+    assert seconds(400) < 12 * seconds(100)
+
+
+def test_an_interrupted_loop_has_not_succeeded() -> None:
+    @task
+    def stops(x: int) -> int:
+        if x == 2:
+            raise ValueError("stop")
+        return x
+
+    @pipeline
+    def body() -> list[int]:
+        return [square(stops(x)) for x in numbers(50)]
+
+    recorder = Recorder()
+    with pytest.raises(TaskError):
+        body.run(executor="sync", progress=recorder)
+    assert recorder.record is not None
+    assert {node.name: node.state for node in recorder.record.nodes} == {
+        "numbers": "succeeded",
+        "stops": "failed",
+        "square": "cancelled",
+    }
 
 
 def test_a_list_that_a_task_got_and_that_changes_is_told(line: Callable[[str], str]) -> None:

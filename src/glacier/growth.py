@@ -146,7 +146,7 @@ def check_alone(value: object, name: str, variables: Mapping[str, object], site:
     if holds is not None:
         kind = type(cast("object", value)).__name__
         raise GraphError(
-            f"`{name}` is changed in a branch or loop over a result, and {holds} holds the same {kind}, which would not",
+            f"`{name}` is changed in a branch or loop over a result, and {holds} holds the same {kind}, as it was",
             site=site,
             fix=f"change a copy, `{name} = {name}.copy()`, and use that from then on; or return it",
         )

@@ -219,6 +219,9 @@ class _Inferred:
         self.extra: defaultdict[int, dict[int, Edge]] = defaultdict(dict)
         self.across: defaultdict[int, dict[tuple[int, int], Edge]] = defaultdict(dict)
         self.visits: Sequence[_Visit] = []
+        self.deciding: dict[
+            int, frozenset[int]
+        ] = {}  # by condition of a branch, the visible nodes that it is made from
 
     def add(self, in_run_order: Sequence[int], plan: Plan) -> None:
         nodes = self.graph.nodes
@@ -312,6 +315,8 @@ class _Inferred:
         """Notes that the node of visit `now` waits for that of visit `before`."""
         one, other = self.visits[before], self.visits[now]
         source, target = one.index, other.index
+        if kind == "gate" and self._decided(source, target):
+            return
         loop = one.turn_before(other)
         if loop is not None:
             inside = _guards_outside(self.guarded.get(source, ()), loop, self.graph)
@@ -328,6 +333,15 @@ class _Inferred:
             return
         if not any(edge.source == source for edge in self.graph.ordering.get(target, ())):
             self.extra[target][source] = Edge(source, target, kind, reason, needed=needed, gate=kind == "gate")
+
+    def _decided(self, check: int, target: int) -> bool:
+        """Whether the body itself decides by a check's result if a node runs: then it is no gate before that node."""
+        for condition, _ in self.guarded.get(target, ()):
+            if condition not in self.deciding:
+                self.deciding[condition] = frozenset(self.graph.shown(condition))
+            if check in self.deciding[condition]:
+                return True
+        return False
 
     def _warn(self, node: Node, touch: Touch) -> None:
         warning = (

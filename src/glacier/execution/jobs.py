@@ -82,6 +82,9 @@ class Job:
             taken = self.graph.nodes[key].data
             if not takers.get(key):
                 values[key] = None
+            work = self.graph.nodes[key].work
+            if isinstance(work, Outcome):
+                _drop(values, takers, len(self.graph.nodes) + work.loop)
         for source in taken:
             _drop(values, takers, source)
         loop = self.scope.loop
@@ -148,8 +151,10 @@ class Job:
         """Gives how a member ended, for what waits for it."""
         if done.skipped is None:
             return done.ended
-        failed = any(self.how(source, number).is_failure for source in self.graph.nodes[done.index].data)
-        return replace(done.ended, after_failure=failed)
+        before = [self.how(source, number) for source in self.graph.nodes[done.index].data]
+        failed = any(ended.is_failure for ended in before)
+        reasons = [ended.reason for ended in before if ended.state == "skipped" and not ended.untaken]
+        return replace(done.ended, after_failure=failed, reason=next(iter(reasons), done.skipped))
 
     def left(self, performer: Performer) -> Left:
         """Gives what the loop leaves, once every turn has ended."""

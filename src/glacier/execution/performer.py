@@ -258,7 +258,7 @@ class Performer:
         if isinstance(node.work, Task):
             names = [parameter.name for parameter in node.work.signature.parameters]
         else:
-            names = ["bucket", "frame"]
+            names = ["bucket", "frame"] if is_write(node) else []
         return {**dict(zip(names, args, strict=False)), **kwargs}
 
 

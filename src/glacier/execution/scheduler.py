@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from functools import cached_property
 from heapq import heappop, heappush
 from os import cpu_count
 from time import perf_counter
@@ -123,7 +124,8 @@ def _result(graph: Graph, performer: Performer, outside: Job) -> object:
     for index in handles_in(graph.result):
         number = outside.scope.place[index]
         if outside.agenda.states[number] != "succeeded":
-            skipped = f"`{graph.names[index]}` was skipped because {outside.agenda.reasons[number]}"
+            named = "what it returns" if graph.nodes[index].hidden else f"`{graph.names[index]}`"
+            skipped = f"{named} was skipped because {outside.agenda.reasons[number]}"
             raise GateClosed(
                 f"pipeline `{graph.name}` has no result: {skipped}",
                 site=graph.nodes[index].site,
@@ -279,7 +281,7 @@ class _Run:
                 with self.lock:
                     self.tallies.failures.append((loop.item, failure))
         if self.observer and items and not job.path:
-            for index in self._inside(loop):
+            for index in self._inside[loop]:
                 self.observer.node_started(index)
         with self.lock:
             told = _Told()
@@ -287,6 +289,8 @@ class _Run:
                 self.stopping = True
                 self.queue.clear()
             inner = job.open(number, items)
+            for key in inner.scope.keys:
+                self.tallies.expect(key, len(items))
             self._start(inner, block, told)
             following = self._next(told)
         self._tell(told)
@@ -309,10 +313,11 @@ class _Run:
     def _note(self, job: Job, numbers: list[int], done: list[Done], told: _Told) -> None:
         """Notes how nodes ended, what is ready after them, and what is skipped."""
         for number, one in zip(numbers, done, strict=True):
+            ended = job.ended(number, one)
             job.release(number)
             self.tallies.note(job, one)
-            if one.skipped:
-                job.agenda.reasons[number] = one.skipped
+            if ended.state == "skipped":
+                job.agenda.reasons[number] = ended.reason
             if one.error and self.stop_on_failure:
                 self.stopping = True
                 self.queue.clear()
@@ -321,7 +326,7 @@ class _Run:
             elif self.observer is not None and not self.graph.nodes[one.index].hidden:
                 turns = len(job.values) if len(job.path) == 1 else None
                 told.turned.append((one.index, self.tallies.ended(one.index), turns))
-            self._advance(job, job.agenda.ended(number, job.ended(number, one)), told)
+            self._advance(job, job.agenda.ended(number, ended), told)
 
     def _start(self, job: Job, block: Block | None, told: _Told) -> None:
         """Starts the turns of a loop; there may be none."""
@@ -356,7 +361,7 @@ class _Run:
             left = Left(left.outcomes, dict.fromkeys(loop.outcomes, reason))
         around.values_of(opened.number)[len(self.graph.nodes) + loop.index] = left
         around.release(opened.number)
-        inside = self._inside(loop)
+        inside = self._inside[loop]
         if block is not None or not job.values:
             for index in inside:
                 self.tallies.skip(index, reason)
@@ -369,9 +374,14 @@ class _Run:
             change = around.agenda.ended(opened.number, block.ended)
         self._advance(around, change, told)
 
-    def _inside(self, loop: Loop) -> list[int]:
-        """Gives the nodes that lie in a loop, at any depth."""
-        return [index for index, innermost in self.graph.loop_of.items() if loop in innermost.around()]
+    @cached_property
+    def _inside(self) -> dict[Loop, list[int]]:
+        """The nodes that lie in each loop, at any depth."""
+        inside: dict[Loop, list[int]] = {loop: [] for loop in self.graph.loops}
+        for index, innermost in self.graph.loop_of.items():
+            for loop in innermost.around():
+                inside[loop].append(index)
+        return inside
 
     def _finish_if_over(self) -> None:
         if self.running <= 0 and not self.queue:
@@ -384,7 +394,7 @@ class _Run:
             for number in self.outside.agenda.cancel():
                 scope = self.outside.inner(number)
                 loop = scope.loop if scope else None
-                told.ended += [self.outside.key(number)] if loop is None else self._inside(loop)
+                told.ended += [self.outside.key(number)] if loop is None else self._inside[loop]
         self._tell(told)
 
     def _tell(self, told: _Told) -> None:
@@ -414,8 +424,10 @@ class _Run:
             return
         if self.stop_on_failure:
             raise self.tallies.failures[0][1]
+        nodes = {index for index, _ in self.tallies.failures}
         tasks = sum(not node.hidden for node in self.graph.nodes)
-        raise RunErrors(f"{len(failures)} of {tasks} tasks of pipeline `{self.graph.name}` failed", failures)
+        turns = f", {len(failures)} times in all" if len(failures) > len(nodes) else ""
+        raise RunErrors(f"{len(nodes)} of {tasks} tasks of pipeline `{self.graph.name}` failed{turns}", failures)
 
 
 @dataclass

@@ -168,6 +168,8 @@ class _Scopes:
             work = self.graph.nodes[index].work
             if isinstance(work, Carried) and work.container is not None:
                 self.scopes[loop].fresh[index] = work.container
+        for loop in self.graph.loops:
+            self.scopes[loop.within].takers[self.nesting.key_of(loop)] = len(loop.outcomes)
         for index, nodes in self.added.items():
             self.scopes[self.graph.loop_of[nodes[0].index]].added[index] = nodes
         for node in self.graph.nodes:

@@ -16,6 +16,7 @@ from glacier.graph import Graph
 class _Turns:
     """What the turns of one node of a loop came to."""
 
+    expected: int = 0
     succeeded: int = 0
     failed: int = 0
     skipped: int = 0
@@ -30,7 +31,7 @@ class _Turns:
         if self.failed:
             return "failed"
         if self.succeeded:
-            return "succeeded"
+            return "succeeded" if self.succeeded + self.skipped >= self.expected else "cancelled"
         return "skipped" if self.skipped else "cancelled"
 
 
@@ -69,6 +70,10 @@ class Tallies:
         turns.succeeded += 1
         if done.rows is not None:
             turns.rows = done.rows + (turns.rows or 0)
+
+    def expect(self, index: int, turns: int) -> None:
+        """Takes that a node of a loop is to run in so many turns more."""
+        self._of(index).expected += turns
 
     def ended(self, index: int) -> int:
         """Gives how many turns of a node in a loop have ended."""
