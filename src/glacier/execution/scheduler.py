@@ -211,9 +211,8 @@ class _Run:
     def _work(self) -> None:
         try:
             while (unit := self._wait_for_unit()) is not None:
-                next_unit: _Unit | None = unit
-                while next_unit is not None:
-                    next_unit = self._step(next_unit)
+                while unit is not None:  # None while it waits: a unit holds the values of its loop
+                    unit = self._step(unit)
         except BaseException as error:  # noqa: BLE001  # a fault of Glacier's or the observer's must end the run, not hang it
             with self.lock:
                 self.crash = error
