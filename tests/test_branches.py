@@ -353,7 +353,7 @@ def test_a_list_changed_otherwise_in_a_branch_is_refused(line: Callable[[str], s
         "`.sort(...)` changes `found` in a branch or loop over a result, where it may happen never or many times\n"
         f"  at {line('found.sort()  # in')}\n"
         "     found.sort()  # in a branch\n"
-        "  Fix: assign a new one, such as `found = [*found, more]`, or change it in a task"
+        "  Fix: use `append`, `extend`, `add`, `update` or `found[key] = ...`, or make a new one in a task"
     )
 
     @pipeline

@@ -913,6 +913,33 @@ def test_what_a_loop_leaves_is_dropped_when_it_is_taken() -> None:
     assert body.run() == 0
 
 
+def test_turns_do_not_run_far_ahead_of_what_takes_their_results() -> None:
+    alive: weakref.WeakSet[Large] = weakref.WeakSet()
+    most = [0]
+
+    @task
+    def made(x: int) -> Large:
+        large = Large()
+        alive.add(large)
+        most[0] = max(most[0], len(alive))
+        return large
+
+    @task
+    def taken(so_far: int, large: Large) -> int:
+        time.sleep(0.001)
+        return so_far + 1
+
+    @pipeline
+    def body() -> int:
+        count = square(0)
+        for x in numbers(200):
+            count = taken(count, made(x))
+        return count
+
+    assert body.run(max_workers=3) == 200
+    assert most[0] < 20
+
+
 class Large:
     """Something worth dropping."""
 

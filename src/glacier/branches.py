@@ -72,7 +72,7 @@ class Branch:
             raise GraphError(
                 f"`{changed}` is changed inside a branch on a result, so it would be changed whichever side is taken",
                 site=Site.of_frame(frame),
-                fix=f"assign a new one in the branch, such as `{changed} = [*{changed}, more]`",
+                fix=f"change `{changed}` itself there by `append`, `extend`, `add`, `update` or `{changed}[key] = ...`",
             )
         test = cast("Handle", self._test)
         test.glacier_plan.guards.pop()

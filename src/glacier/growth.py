@@ -201,7 +201,7 @@ def _refused(value: object, how: str, frame: FrameType) -> GraphError:
     return GraphError(
         f"{how} changes `{name}` in a branch or loop over a result, where it may happen never or many times",
         site=Site.of_frame(frame),
-        fix=f"assign a new one, such as `{name} = [*{name}, more]`, or change it in a task",
+        fix=f"use `append`, `extend`, `add`, `update` or `{name}[key] = ...`, or make a new one in a task",
     )
 
 

@@ -99,7 +99,7 @@ class Turns:
             raise GraphError(
                 f"`{name}` is changed inside a loop over a result in a way that planning cannot follow",
                 site=Site(frame.f_code.co_filename, self._site.line),
-                fix=f"assign a new one in the loop, such as `{name} = [*{name}, more]`, or change it in a task",
+                fix=f"change `{name}` itself there by `append`, `extend`, `add`, `update` or `{name}[key] = ...`",
             )
 
     @property

@@ -61,7 +61,7 @@ def no_items(graph: Graph, loop: Loop, error: BaseException, path: Sequence[tupl
         pipeline=graph.name,
         items=tuple(number for _, number in path),
         site=graph.nodes[loop.item].site,
-        fix=f"let `{whole}` return a list",
+        fix=f"let {listed(dict.fromkeys(graph.nodes[index].work.name for index in sources))} return a list",
     )
     failure.__cause__ = error
     return failure

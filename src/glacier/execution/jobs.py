@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from heapq import heappop, heappush
 
 from glacier.execution.agenda import WELL, Agenda, Block, Ended, block_across, block_by
 from glacier.execution.performer import MISSING, Done, Left, Performer, Turn, TurnValues, Values
@@ -43,6 +44,9 @@ class Job:
         if opened is not None and self.scope.loop is not None:
             whole = "` and `".join(graph.names[index] for index in graph.shown(self.scope.loop.items))
             self.path = (*opened.job.path_at(opened.number), (whole, 0))
+        self._left = [agenda.width] * len(values)
+        self._front = 0
+        self._held: list[list[int]] = []
         self._takers = [dict(self.scope.takers) for _ in values]
         if values and self.scope.loop is not None:
             for index in _left_last(graph, self.scope.loop):
@@ -74,6 +78,9 @@ class Job:
     def release(self, number: int) -> None:
         """Notes that a member has ended, and drops the values that nothing takes any more."""
         turn, place = divmod(number, self.agenda.width)
+        self._left[turn] -= 1
+        while self._front < len(self._left) and not self._left[self._front]:
+            self._front += 1
         values, takers, key = self.values[turn], self._takers[turn], self.scope.keys[place]
         inner = self.scope.inner.get(place) if self.scope.inner else None
         if inner is not None:
@@ -91,6 +98,26 @@ class Job:
         if loop is not None and turn and key in loop.carried:
             for source in handles_in(loop.carried[key]):
                 _drop(self.values[turn - 1], self._takers[turn - 1], source)
+
+    def admitted(self, ready: list[list[int]], ahead: int) -> list[list[int]]:
+        """Gives the units that may start now: those of turns not too far ahead of the first that has not ended.
+
+        Other turns would only fill the memory with what that one, or one that it waits for, has still to take. No turn
+        waits for a later one, so something may always start.
+
+        Args:
+            ready: units that have become ready; those that may not start yet are kept.
+            ahead: how many turns may be under way.
+        """
+        if len(self.values) <= ahead:
+            return ready
+        for unit in ready:
+            heappush(self._held, unit)
+        end = (self._front + ahead) * self.agenda.width
+        admitted: list[list[int]] = []
+        while self._held and self._held[0][0] < end:
+            admitted.append(heappop(self._held))
+        return admitted
 
     def open(self, number: int, items: Sequence[object]) -> Job:
         """Gives the job of a loop for the items it goes over."""

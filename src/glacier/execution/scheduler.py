@@ -151,6 +151,7 @@ class _Run:
         self.observer = options.observer
         self.stop_on_failure = options.on_failure == "stop"
         self.max_workers = options.max_workers or min(32, (cpu_count() or 1) + 4)
+        self.ahead = 2 * self.max_workers + 2
         self.outside = outside
         self.tallies = Tallies(graph)
         self.limits = Limits(graph)
@@ -337,10 +338,10 @@ class _Run:
     def _advance(self, job: Job, change: tuple[list[list[int]], list[int]], told: _Told) -> None:
         """Goes on after something of a job ended: with what is ready, and with the loop's end if nothing is left."""
         units, skipped = change
-        told.ready += [((*job.rank, unit[0]), job, unit) for unit in units]
         for number in skipped:
             job.release(number)
             told.ended += self._skip(job, number)
+        told.ready += [((*job.rank, unit[0]), job, unit) for unit in job.admitted(units, self.ahead)]
         if job.opened is not None and not job.agenda.left:
             self._close(job, None, told)
 
