@@ -706,6 +706,12 @@ def tries() -> int:
 
 
 @pipeline
+def uses_the_item() -> None:
+    for number in numbers(3):
+        print(number)  # uses it
+
+
+@pipeline
 def in_a_generator() -> int:
     return total(square(x) for x in numbers(3))  # type: ignore[arg-type]  # in a generator
 
@@ -737,6 +743,7 @@ REFUSED: list[tuple[Pipeline[[], Any], str, str]] = [
     (while_on_a_result, "while odd(3):  # while", "a `while` needs its value before each turn"),
     (match_on_a_result, "match numbers(3):  # match", "a `match` needs its value"),
     (tries, "x = square(2)  # tries", "`square` is called in a `try`, but what it raises comes in the run"),
+    (uses_the_item, "print(number)  # uses", "`number` is made from results of tasks"),
     (in_a_generator, "return total(square(x) for x in numbers(3))", "a loop or an unpacking needs its items"),
     (hidden_in_an_object, "return [total(Kept.values)]  # hidden", "`square` is made in each turn of the loop at"),
 ]

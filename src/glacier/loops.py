@@ -29,12 +29,13 @@ class Turns:
         planned: whether the items are a result, so that one turn is planned for all.
     """
 
-    def __init__(self, items: Any, variables: Mapping[str, object], frame: FrameType | None = None) -> None:
-        """Takes what to go over, the variables of the body before the loop, and where that is, if not in the caller."""
+    def __init__(self, items: Any, variables: Mapping[str, object], item: str, frame: FrameType | None = None) -> None:
+        """Takes what to go over, the variables before the loop, the item's, and where that is, if not in the caller."""
         self.planned = type(items) is Handle
         self._items = items
         if self.planned:
             self._frame = frame or sys._getframe(1)
+            self._item = item
             self._before = dict(variables)
             self._start: dict[str, object] = {}
 
@@ -50,7 +51,7 @@ class Turns:
         plan.groups.append(Group(_called(items.glacier_node, plan), "loop", self._frame.f_code, self._frame.f_lasti))
         plan.within.append(self._loop)
         plan.regions.append(Containers(self._before, Site.of_frame(self._frame)))
-        yield plan.record(Item("item"), (items,), {}, self._frame)
+        yield plan.record(Item(self._item), (items,), {}, self._frame)
 
     def begin(self, names: tuple[str, ...], changed: tuple[str, ...]) -> tuple[object, ...]:
         """Gives the variables that the loop assigns as a turn finds them.
@@ -273,7 +274,7 @@ def mapped(called: Callable[[Any], object], items: Any, frame: FrameType) -> obj
     if type(items) is not Handle:
         return [called(item) for item in items]
     found: object = []
-    around = Turns(items, {"found": found}, frame)
+    around = Turns(items, {"found": found}, "item", frame)
     for item in around:
         (found,) = around.begin(("found",), ())
         found = call(found, "append", called(item))

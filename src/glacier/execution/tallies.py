@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from traceback import clear_frames
 
 from glacier.errors import TaskError
 from glacier.execution.failures import summary
@@ -10,6 +11,9 @@ from glacier.execution.jobs import Job
 from glacier.execution.performer import Done
 from glacier.execution.record import NodeRecord, NodeState
 from glacier.graph import Graph
+
+_FRAMES_KEPT = 10
+"""Of so many failures the frames keep their variables, for a debugger; those of more would fill the memory."""
 
 
 @dataclass(slots=True)
@@ -52,6 +56,8 @@ class Tallies:
         """Takes how a node of a job ended."""
         if done.error is not None:
             self.failures.append((done.index, done.error))
+            if len(self.failures) > _FRAMES_KEPT and done.error.__cause__ is not None:
+                clear_frames(done.error.__cause__.__traceback__)
         if not job.path:
             self._done[done.index] = done
             return

@@ -185,7 +185,8 @@ class Statements(Expressions):
         """Plans one turn where what it goes over is a handle."""
         node.body = without_continue(node.body) or [ast.copy_location(ast.Pass(), node)]
         loop = _For(node, self._number(), self.variables, self.shared)
-        turns = call(f"{LOOPS}.turns", self._iterable(node.iter), variables_now(), at=node.iter)
+        item = ast.Constant(ast.unparse(node.target).strip("()"))
+        turns = call(f"{LOOPS}.turns", self._iterable(node.iter), variables_now(), item, at=node.iter)
         self.loops.append(loop)
         body = self.block(node.body)
         self.loops.pop()
