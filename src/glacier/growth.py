@@ -136,7 +136,7 @@ def check_alone(value: object, name: str, variables: Mapping[str, object], site:
     Raises:
         GraphError: another variable is or holds the same object, or the body was given it by another pipeline's.
     """
-    if not isinstance(value, list | dict | set):
+    if type(value) not in (list, dict, set):
         return
     plan = current_plan()
     holds = "the pipeline that calls this one" if plan is not None and id(value) in plan.lent else None
@@ -144,7 +144,7 @@ def check_alone(value: object, name: str, variables: Mapping[str, object], site:
         if other != name and not other.startswith("__glacier") and _holds(held, value, 4):
             holds = f"`{other}`"
     if holds is not None:
-        kind = type(cast("object", value)).__name__
+        kind = type(value).__name__
         raise GraphError(
             f"`{name}` is changed in a branch or loop over a result, and {holds} holds the same {kind}, as it was",
             site=site,
