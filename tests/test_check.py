@@ -353,3 +353,57 @@ def test_a_lazyframe_annotated_as_a_dataframe(line: Line) -> None:
         "     forgot(sales.scan())\n"
         "  Fix: return .collect(), or annotate `-> pl.LazyFrame`"
     )
+
+
+@task
+def months() -> list[str]:
+    raise AssertionError("a check runs no task that gives no frame")
+
+
+@task
+def united(frames: list[pl.LazyFrame]) -> pl.LazyFrame:
+    return pl.concat(frames).filter(pl.col("amont") > 0)
+
+
+@task
+def doubled(df: pl.LazyFrame) -> pl.LazyFrame:
+    return df.with_columns(pl.col("amount") * 2)
+
+
+@task
+def renamed(df: pl.LazyFrame) -> pl.LazyFrame:
+    return df.rename({"amount": "sum"})
+
+
+@pipeline
+def in_a_loop() -> pl.LazyFrame:
+    df = load(sales)
+    found: list[pl.LazyFrame] = []
+    for _ in months():
+        df = doubled(df)
+        found.append(df)
+        shares(df)
+    return united(found)
+
+
+@pipeline
+def changed_by_turns() -> pl.LazyFrame:
+    df = load(sales)
+    for _ in months():
+        df = renamed(df)
+    return doubled(df)
+
+
+def test_a_loop_is_checked_by_its_first_turn() -> None:
+    with pytest.raises(SchemaError) as error:
+        in_a_loop.check()
+    told = str(error.value)
+    assert len(error.value.findings) == 2
+    assert "`shares`" in told
+    assert "`regio`" in told
+    assert "`united`" in told
+    assert "`amont`" in told
+    told = " ".join(str(changed_by_turns.check()).split())
+    assert "2 of 4 calls checked" in told
+    assert "renamed tests/test_check.py" in told
+    assert "it takes `df` from `load`, `renamed`, and that is not known" in told

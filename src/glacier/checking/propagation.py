@@ -21,7 +21,18 @@ from glacier.rehearsal import Unknowable, rehearsing
 from glacier.schemas import schema_from
 from glacier.task import Task
 from glacier.trace import Handle
-from glacier.work import Absent, Barrier, Expression, Input, Located, Select, StorageCall
+from glacier.work import (
+    Absent,
+    Barrier,
+    Carried,
+    Expression,
+    Growth,
+    Input,
+    Located,
+    Outcome,
+    Select,
+    StorageCall,
+)
 
 if TYPE_CHECKING:
     from glacier.checking.sources import Sources
@@ -74,8 +85,12 @@ class Propagation:
                 return self._of_input(node.work)
             case Select():
                 return self._of_select(node)
-            case Expression():
+            case Expression() | Growth():
                 return self._of_expression(node, node.work)
+            case Carried(container=container):
+                return container() if container is not None else self._filled(node.args[0])
+            case Outcome():
+                return self._of_outcome(node, node.work)
             case _:
                 return Unknown("a check does not follow it")
 
@@ -99,7 +114,20 @@ class Propagation:
             return Unknown("the two sides of a branch give it different schemas")
         return sides[0]
 
-    def _of_expression(self, node: Node, work: Expression) -> object:
+    def _of_outcome(self, node: Node, work: Outcome) -> object:
+        """Gives what a variable is after one turn of a loop, if more turns, or none, would leave it alike."""
+        before = self._filled(node.args[0])
+        after = self._filled(self.graph.loops[work.loop].outcomes[node.index])
+        unknown = unknown_in([before, after])
+        if unknown is not None:
+            return unknown
+        if work.container is not None:
+            return work.body(before, [after])
+        if any(True for _ in frames_in(before)) and same_frames(before, after):
+            return after
+        return Unknown("a loop may leave it as it was, or with another schema")
+
+    def _of_expression(self, node: Node, work: Expression | Growth) -> object:
         args = [self._filled(value) for value in node.args]
         unknown = next((value for value in args if isinstance(value, Unknown)), None)
         if unknown is not None:

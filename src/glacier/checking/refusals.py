@@ -93,7 +93,16 @@ def _changes_files(call: ast.Call, name: str) -> bool:
     if name == "open":
         modes = [value.value for value in given if isinstance(value, ast.Constant) and isinstance(value.value, str)]
         return any(re.fullmatch(r"[rbt]*[wax+][wax+rbt]*", mode) for mode in modes)
+    if name == "rename" and isinstance(call.func, ast.Attribute):
+        return _names_files(call.func.value)  # frames and columns are renamed too
     return name in _CHANGES
+
+
+def _names_files(value: ast.expr) -> bool:
+    """Whether what a method is called on is about files, by its names: `os`, `Path(...)`, `old_path`."""
+    words = {node.id for node in ast.walk(value) if isinstance(node, ast.Name)}
+    words |= {node.attr for node in ast.walk(value) if isinstance(node, ast.Attribute)}
+    return any(word in ("os", "shutil") or "path" in word.lower() or "file" in word.lower() for word in words)
 
 
 def _harmless_names(tree: FunctionNode, places: frozenset[str]) -> frozenset[str]:
