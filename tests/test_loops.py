@@ -967,7 +967,7 @@ def test_many_loops_stay_linear() -> None:
         return time.perf_counter() - begun
 
     seconds(10)
-    assert seconds(400) < 12 * seconds(100)
+    assert min(seconds(800) for _ in range(3)) < 16 * min(seconds(100) for _ in range(3))  # 64 times if quadratic
 
 
 def test_an_interrupted_loop_has_not_succeeded() -> None:
