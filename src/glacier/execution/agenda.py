@@ -229,7 +229,7 @@ class Agenda:
         if place in self.scope.inner:
             self._note_loop(number, ended)
             return
-        if ended == WELL:
+        if ended is WELL:
             return
         index = self.scope.keys[place]
         self._endings[number] = ended
