@@ -50,6 +50,14 @@ def growing_branches(n: int) -> list[int]:
 
 
 @pipeline
+def chain(n: int) -> int:
+    x = step(0)
+    for _ in range(n - 1):
+        x = step(x)
+    return x
+
+
+@pipeline
 def constant_loop(n: int) -> list[int]:
     return [step(k) for k in range(n)]
 
@@ -98,11 +106,11 @@ def main() -> None:
     for body in (branches, growing_branches, constant_loop):
         cells = [f"{1e6 * plans[body.name, size] / size:.1f}" for size in SIZES]
         print(f"| {body.name} | " + " | ".join(cells) + " |")
-    runs = medians([constant_loop, dynamic_loop, dynamic_map], whole)
+    runs = medians([constant_loop, dynamic_loop, dynamic_map, chain], whole)
     print("\nPlanning and running an empty task for each item, µs an item; beside the constant loop\n")
     print("| body | " + " | ".join(f"{size:,}" for size in SIZES) + " |")
     print("| --- |" + " ---: |" * len(SIZES))
-    for body in (constant_loop, dynamic_loop, dynamic_map):
+    for body in (constant_loop, dynamic_loop, dynamic_map, chain):
         cells = [
             f"{1e6 * runs[body.name, size] / size:.1f} ({runs[body.name, size] / runs[constant_loop.name, size]:.2f})"
             for size in SIZES
