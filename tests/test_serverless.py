@@ -19,6 +19,7 @@ from glacier import Bucket, Serverless, pipeline, task
 from glacier.config import AzureFunctionConfig, CloudFunctionConfig, LambdaConfig, S3Config
 from glacier.errors import ConfigError, FunctionError, TaskError
 from glacier.providers import LocalProvider
+from glacier.providers.local_functions import StandIn
 from glacier.testing import MemoryProvider
 
 Line = Callable[[str], str]
@@ -69,7 +70,7 @@ def provider(in_tmp: Path) -> LocalProvider:
 
 
 def function(provider: LocalProvider, handler: str, **options: Any) -> Serverless:
-    return provider.serverless("worker", handler=handler, source=Path("code").absolute(), **options)
+    return provider.serverless("worker", handler=handler, source=Path.cwd() / "code", **options)
 
 
 def refused(run: Callable[[], object]) -> str:
@@ -185,9 +186,10 @@ def test_payloads_that_are_no_json(provider: LocalProvider, line: Line) -> None:
 
 
 def test_declarations_that_are_refused(provider: LocalProvider) -> None:
-    def told(name: str = "worker", **options: Any) -> str:
+    def told(name: str = "worker", **given: Any) -> str:
+        options: dict[str, Any] = {"handler": "job.told", **given}
         with pytest.raises(ConfigError) as caught:
-            provider.serverless(name, **{"handler": "job.told", **options})
+            provider.serverless(name, **options)
         return caught.value.message
 
     assert told("a b") == "function name 'a b' is none: letters, digits, hyphens and underscores"
@@ -199,11 +201,9 @@ def test_declarations_that_are_refused(provider: LocalProvider) -> None:
         "function `worker` got S3Config, and LocalProvider takes LambdaConfig or CloudFunctionConfig or "
         "AzureFunctionConfig"
     )
-    one = provider.serverless(
-        "worker", handler="job.told", config=AzureFunctionConfig(), source=Path("code").absolute()
-    )
+    one = provider.serverless("worker", handler="job.told", config=AzureFunctionConfig(), source=Path.cwd() / "code")
     assert one.config == AzureFunctionConfig()
-    assert one == provider.serverless("worker", handler="job.told", source=Path("code").absolute(), env={"A": "b"})
+    assert one == provider.serverless("worker", handler="job.told", source=Path.cwd() / "code", env={"A": "b"})
 
 
 def test_a_stand_in_takes_its_place() -> None:
@@ -260,7 +260,7 @@ def holds(fn: Serverless) -> str:
     return fn.name
 
 
-def functions(**stand_ins: Callable[..., object]) -> MemoryProvider:
+def functions(**stand_ins: StandIn) -> MemoryProvider:
     return MemoryProvider(functions=stand_ins)
 
 
@@ -277,7 +277,7 @@ def test_what_waits_for_an_invocation() -> None:
         call(fn)
         holds(fn)
         late = take(b)
-        again = through_a_helper(fn)
+        through_a_helper(fn)
         direct = fn.invoke({"n": late})
         return early, direct
 

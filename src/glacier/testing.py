@@ -6,12 +6,12 @@ import os
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from glacier.providers.local import LocalProvider
-from glacier.providers.local_functions import FunctionConfig, LocalFunctions, StandIns
+from glacier.providers.local_functions import FunctionConfig, LocalFunctions, StandIn, StandIns
 
 _MEMORY = Path("/dev/shm")  # noqa: S108  # Linux's memory file system; only a fresh folder in it is used
 
@@ -33,9 +33,9 @@ class MemoryProvider(LocalProvider):
     (['a.parquet'], [])
     """
 
-    functions: Mapping[str, Callable[..., object]] = field(default_factory=dict[str, Callable[..., object]], hash=False)
+    functions: Mapping[str, StandIn] = field(default_factory=dict[str, StandIn], hash=False)
 
-    def __init__(self, functions: Mapping[str, Callable[..., object]] | None = None) -> None:
+    def __init__(self, functions: Mapping[str, StandIn] | None = None) -> None:
         object.__setattr__(self, "functions", dict(functions or {}))
         folder = tempfile.mkdtemp(prefix="glacier-", dir=_MEMORY if os.access(_MEMORY, os.W_OK) else None)
         super().__init__(folder)

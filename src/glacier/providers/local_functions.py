@@ -19,7 +19,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 from glacier.config import AzureFunctionConfig, CloudFunctionConfig, LambdaConfig
 from glacier.errors import FunctionError, Site
@@ -28,6 +28,9 @@ from glacier.resources.host import Invocation, Limit
 from glacier.resources.serverless import Serverless
 
 FunctionConfig = LambdaConfig | CloudFunctionConfig | AzureFunctionConfig
+
+StandIn = Callable[[Any], object] | Callable[[Any, Any], object]
+"""What is called in place of a function: with the event, or the event and a context."""
 
 _CHILD = str(Path(__file__).with_name("local_child.py"))
 _LOOK_SECONDS = 0.02
@@ -111,7 +114,7 @@ class LocalFunctions:
 class StandIns(LocalFunctions):
     """Local functions, with Python functions in place of some, which are called in this process."""
 
-    functions: Mapping[str, Callable[..., object]] = field(default_factory=dict[str, Callable[..., object]], hash=False)
+    functions: Mapping[str, StandIn] = field(default_factory=dict[str, StandIn], hash=False)
 
     def call(self, function: Serverless, payload: bytes) -> bytes:
         """Calls the stand-in with the event, and with a context of None where it takes two arguments."""
@@ -124,15 +127,14 @@ class StandIns(LocalFunctions):
             raise _failed(function, type(error).__name__, str(error), "") from error
 
 
-def _unheld(stand_in: Callable[..., object], event: object) -> object:
+def _unheld(stand_in: StandIn, event: object) -> object:
     """Calls it as what it stands for runs: not held to what the task that invokes it may do."""
     act(None)
-    arguments: list[object] = [event, None]
     try:
-        inspect.signature(stand_in).bind(*arguments)
+        inspect.signature(stand_in).bind(event, None)
     except TypeError:
-        arguments.pop()
-    return stand_in(*arguments)
+        return cast("Callable[[Any], object]", stand_in)(event)
+    return cast("Callable[[Any, Any], object]", stand_in)(event, None)
 
 
 class _Ended(NamedTuple):
