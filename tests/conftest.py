@@ -6,13 +6,13 @@ import inspect
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from gcs_server import GoogleStorage
-from stores import CLOUDS, Place, place_of, secrets_in_environment
+from stores import CLOUDS, Place, place_of
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 collect_ignore_glob = ["typing/*"]  # read by the type checkers, never imported
@@ -71,15 +71,8 @@ def examples(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
             del sys.modules[name]
 
 
-@pytest.fixture
-def secrets() -> Generator[None]:
-    """Credentials of the servers on loopback, in the environment, where credentials belong."""
-    with secrets_in_environment():
-        yield
-
-
 @pytest.fixture(params=CLOUDS)
-def cloud(request: pytest.FixtureRequest, tmp_path: Path, secrets: None) -> Place:
+def cloud(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Each object store in turn."""
     return place_of(request.param, tmp_path)
 

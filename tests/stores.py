@@ -13,8 +13,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from email.utils import formatdate
 from functools import cache
@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import obstore
-import pytest
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from gcs_server import GoogleStorage
@@ -45,6 +44,10 @@ SECRETS = {
 }
 CONTAINERS = ("raw", "out", "sales", "nothing")
 """The buckets that are there in each cloud; an infrastructure would have made them."""
+
+# Once, before there are threads: Polars' read the environment whenever they open a store, and C's library lets a
+# change of it pull the ground from under them.
+os.environ.update(SECRETS, AWS_EC2_METADATA_DISABLED="true")
 
 numbers = count(1)
 
@@ -120,16 +123,6 @@ def place_of(kind: str, tmp_path: Path) -> Place:
             raise AssertionError(other)
 
 
-@contextmanager
-def secrets_in_environment() -> Generator[None]:
-    """Where credentials belong; the rest of the chain is out of reach."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in SECRETS.items():
-            patch.setenv(name, value)
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        yield
-
-
 @cache
 def s3_url() -> str:
     """Starts moto once; it ends with the process."""
@@ -148,7 +141,7 @@ def gcs_server() -> GoogleStorage:
 
 @cache
 def azure_url() -> str:
-    """Starts Azurite once; it ends when this process closes its standard input."""
+    """Starts Azurite once; it is ended when this process exits."""
     program = shutil.which("azurite-blob")
     assert program, "azurite is not installed: npm install azurite, and put its node_modules/.bin on PATH"
     port = free_port()

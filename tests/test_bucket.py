@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from polars.testing import assert_frame_equal
 from glacier.errors import ConfigError, ObjectNotFound, SchemaError, StorageError
 from glacier.providers import LocalProvider
 from glacier.resources.bucket import Bucket
-from stores import CLOUDS, Place, dead_name, place_of, secrets_in_environment
+from stores import CLOUDS, Place, dead_name, place_of
 
 if TYPE_CHECKING:
     from glacier.resources.formats import Format
@@ -37,10 +37,9 @@ PATHS = [
 
 
 @pytest.fixture(params=["local", "memory", *CLOUDS])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[Place]:
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A place to keep buckets; other providers join in `stores.py`."""
-    with secrets_in_environment():
-        yield place_of(request.param, tmp_path)
+    return place_of(request.param, tmp_path)
 
 
 @pytest.fixture

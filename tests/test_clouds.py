@@ -22,7 +22,7 @@ from glacier.errors import ConfigError, MissingExtra, ObjectNotFound, StorageErr
 from glacier.loading import load_pipeline
 from glacier.providers import AWSProvider, AzureProvider, GCPProvider, LocalProvider
 from glacier.testing import MemoryProvider
-from stores import CLOUDS, Place, boto, place_of, secrets_in, secrets_in_environment
+from stores import CLOUDS, Place, boto, place_of, secrets_in
 
 SALES = pl.DataFrame({"city": ["Köln", "Oslo", "Köln"], "id": [1, 2, 3], "amount": [9.5, None, 3.0]})
 
@@ -148,7 +148,6 @@ bucket `raw` got GCSConfig, and AWSProvider takes S3Config
             provider.bucket("raw", path="a.csv", config=wrong)
 
 
-@pytest.mark.usefixtures("secrets")
 def test_s3_writes_as_the_config_says(tmp_path: Path) -> None:
     place = place_of("s3", tmp_path)
     config = S3Config(storage_class="INTELLIGENT_TIERING", encryption="AES256")
@@ -182,14 +181,14 @@ def test_secrets_stay_where_they_are(cloud: Place) -> None:
 
 
 def test_a_profile_gives_its_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with secrets_in_environment():
-        place = place_of("s3", tmp_path)
+    place = place_of("s3", tmp_path)
     (tmp_path / "credentials").write_text(
         "[sales]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = key-of-sales\n"
     )
     (tmp_path / "config").write_text("[profile sso]\nsso_start_url = https://example.org\n")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.setenv("AWS_PROFILE", "sales")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID", raising=False)
     options: dict[str, Any] = {"region": "us-east-1", "endpoint_url": place.provider.endpoint_url}
     provider = AWSProvider(profile="sales", **options)
@@ -197,7 +196,6 @@ def test_a_profile_gives_its_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     bucket.write(SALES)
     assert_frame_equal(bucket.scan().collect(), SALES)
     assert "key-of-sales" not in bucket.scan().serialize().decode("latin-1")
-    monkeypatch.setenv("AWS_PROFILE", "sales")
     assert AWSProvider(**options).bucket(bucket.name, path="a.parquet", existing=True).read().height == 3
     with pytest.raises(StorageError) as caught:
         AWSProvider(profile="other", **options).bucket("raw", path="a.parquet").store.reach()["credential_provider"]()
@@ -266,18 +264,17 @@ def portable_pipeline():
 
 @pytest.mark.parametrize("kind", ["local", *CLOUDS])
 def test_one_variable_moves_a_pipeline(kind: str, in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with secrets_in_environment():
-        place = place_of(kind, in_tmp)
-        place.declare("raw", path="sales.parquet").write(SALES)
-        monkeypatch.setenv("GLACIER_ENV", {"s3": "aws", "gcs": "gcp"}.get(kind, kind))
-        monkeypatch.setenv("ENDPOINT", getattr(place.provider, "endpoint_url", ""))
-        monkeypatch.setenv("PREFIX", getattr(place.provider, "name_prefix", ""))
-        (in_tmp / "portable.py").write_text(SCENARIO_5)
-        for executor in "threads", "processes":
-            call = f"portable.portable_pipeline.run(executor={executor!r})['id'].to_list()"
-            (in_tmp / "main.py").write_text(f"import portable\nif __name__ == '__main__':\n    print({call})\n")
-            done = subprocess.run([sys.executable, "main.py"], capture_output=True, text=True, check=False)
-            assert (done.stdout, done.stderr) == ("[1]\n", "")
+    place = place_of(kind, in_tmp)
+    place.declare("raw", path="sales.parquet").write(SALES)
+    monkeypatch.setenv("GLACIER_ENV", {"s3": "aws", "gcs": "gcp"}.get(kind, kind))
+    monkeypatch.setenv("ENDPOINT", getattr(place.provider, "endpoint_url", ""))
+    monkeypatch.setenv("PREFIX", getattr(place.provider, "name_prefix", ""))
+    (in_tmp / "portable.py").write_text(SCENARIO_5)
+    for executor in "threads", "processes":
+        call = f"portable.portable_pipeline.run(executor={executor!r})['id'].to_list()"
+        (in_tmp / "main.py").write_text(f"import portable\nif __name__ == '__main__':\n    print({call})\n")
+        done = subprocess.run([sys.executable, "main.py"], capture_output=True, text=True, check=False)
+        assert (done.stdout, done.stderr) == ("[1]\n", "")
 
 
 @pytest.mark.parametrize("name", ["sales_analytics", "validated_processing", "simple_etl"])

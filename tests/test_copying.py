@@ -92,7 +92,6 @@ def test_a_copy_that_arrives_otherwise_is_not_published(google: GoogleStorage, t
     assert sorted(google.state.buckets["raw"]) == ["a.csv"]
 
 
-@pytest.mark.usefixtures("secrets")
 def test_one_pipeline_over_several_clouds(tmp_path: Path) -> None:
     first, second = place_of("s3", tmp_path), place_of("gcs", tmp_path)
     raw = first.declare("raw", path="day.parquet")

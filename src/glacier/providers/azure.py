@@ -13,7 +13,8 @@ from glacier.config import AzureBlobConfig, AzureFunctionConfig
 from glacier.errors import Site
 from glacier.providers.azure_functions import FunctionApps
 from glacier.providers.functions import CloudFunctions
-from glacier.providers.objectstore import ObjectStore, client_options, retry_options, scan_options
+from glacier.providers.limits import client_options, retry_options, scan_options
+from glacier.providers.objectstore import ObjectStore
 from glacier.providers.settings import Settings, misnamed, physical
 from glacier.resources.bucket import Bucket, check_config, declare
 from glacier.resources.serverless import NO_ENV, Code, Serverless, declare_function

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import lru_cache
 from importlib import import_module
 from itertools import islice
@@ -20,7 +19,6 @@ from glacier.providers.uploads import Upload
 from glacier.resources.store import Entry
 
 if TYPE_CHECKING:
-    from obstore.store import ClientConfig, RetryConfig
     from obstore.store import ObjectStore as Client
 
 _BLOCK_BYTES = 8 * 1024 * 1024
@@ -376,35 +374,3 @@ class Container:
 @lru_cache(maxsize=128)
 def _client(service: Service, container: str, config: Any) -> Client:
     return service.client(container, config)
-
-
-def client_options(timeout: float, *, plain: bool) -> ClientConfig:
-    """Gives the time limits of requests.
-
-    Args:
-        timeout: for how many seconds a silent server is waited for.
-        plain: whether the endpoint is not encrypted: an emulator on this machine, say.
-    """
-    return {
-        "connect_timeout": timedelta(seconds=min(timeout, 10)),
-        "read_timeout": timedelta(seconds=timeout),
-        "timeout": timedelta(seconds=10 * timeout),
-        "allow_http": plain,
-    }
-
-
-def retry_options(timeout: float) -> RetryConfig:
-    """Gives how failures that may pass are tried again: with growing pauses, for twice as long as one may be silent."""
-    return {"max_retries": 6, "retry_timeout": timedelta(seconds=2 * timeout)}
-
-
-def scan_options(timeout: float, *, plain: bool) -> dict[str, Any]:
-    """Gives the same limits as Polars' `storage_options` have them. Without, Polars waits for ever."""
-    return {
-        "connect_timeout": f"{int(min(timeout, 10) * 1000)}ms",
-        "read_timeout": f"{int(timeout * 1000)}ms",
-        "timeout": f"{int(timeout * 10_000)}ms",
-        "max_retries": 6,
-        "retry_timeout_ms": int(timeout * 2000),
-        **({"allow_http": "true"} if plain else {}),
-    }
