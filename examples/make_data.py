@@ -18,6 +18,9 @@ def main() -> None:
     provider.bucket("raw", path="data.parquet").write(raw)
     provider.bucket("sales-raw", path="data.parquet").write(raw)
 
+    names = [f"product {n % 7}" for n in range(500)]
+    provider.bucket("raw", path="input.parquet").write(raw.select("amount", product=pl.Series(names)))
+
     sales = pl.DataFrame(
         {
             "order_id": range(500),

@@ -126,6 +126,7 @@ def test_content_is_json(made: Any) -> None:
         "group": None,
         "read_by": ["load_sales"],
         "written_by": [],
+        "invoked_by": [],
         "uncertain": [],
     }
     assert content["calls"][3] == {

@@ -137,3 +137,23 @@ def test_smart_pipeline(examples: Path) -> None:
         "`process` waits for `validate`: it checks the same `data/input.parquet`"
     ]
     assert analysis["warnings"] == []
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes", "sync"])
+def test_serverless_transformation(examples: Path, executor: Any) -> None:
+    body = example(examples, "serverless_transformation")
+    raw = pl.read_parquet(examples / "data" / "raw" / "input.parquet")
+    totals = raw.group_by("product").agg(pl.col("amount").sum()).sort("product")
+    assert_frame_equal(body.run(executor=executor), totals)
+    (examples / "data" / "results" / "output.parquet").unlink()
+    assert_frame_equal(body(), totals)
+    analysis = body.run(mode="analyze")
+    assert analysis["execution_levels"] == [
+        ["load_raw_data"], ["prepare_for_processing"], ["invoke_processing"], ["load_results"],
+    ]  # fmt: skip
+    assert [(r["name"], r["read_by"], r["written_by"], r["invoked_by"]) for r in analysis["resources"]] == [
+        ("raw/input.parquet", ["load_raw_data"], [], []),
+        ("staging/prepared.parquet", [], ["prepare_for_processing"], []),
+        ("data-processor", [], [], ["invoke_processing"]),
+        ("results/output.parquet", ["load_results"], [], []),
+    ]

@@ -58,6 +58,8 @@ def reached(node: Node) -> list[Touch]:
     work = node.work
     if isinstance(work, StorageCall):
         own = Touch(cast("Resource", node.args[0]), Access(work.reads, work.writes))
+        if own.resource.invocable:
+            return [own]
         besides = (*node.args[1:], *node.kwargs.values())  # the source of a copy, say
         return [own, *(Touch(resource, READ) for given in besides for resource in resources_in(given))]
     if not isinstance(work, Task):
@@ -74,7 +76,8 @@ def reached(node: Node) -> list[Touch]:
     if work.options.states_access:
         every = _as_stated(work.options, given, every)
     found: dict[Resource, Touch] = {}
-    for name, _, resource, access in every:
+    for name, _, resource, done in every:
+        access = Access(writes=done.writes, certain=done.certain) if resource.invocable else done
         before = found.get(resource)
         found[resource] = (
             Touch(resource, before.access | access, before.name) if before else Touch(resource, access, name)

@@ -149,6 +149,22 @@ class ObjectNotFound(StorageError, FileNotFoundError):
     """A bucket's path holds nothing."""
 
 
+class FunctionError(GlacierError):
+    """A serverless function that failed, or could not be invoked.
+
+    Attributes:
+        function: its name.
+        raised: the type of the exception that it raised itself; empty where it raised none.
+    """
+
+    def __init__(
+        self, message: str, *, function: str, raised: str = "", site: Site | None = None, fix: str | None = None
+    ) -> None:
+        super().__init__(message, site=site, fix=fix)
+        self.function = function
+        self.raised = raised
+
+
 class MissingExtra(GlacierError, ImportError):
     """A feature whose optional dependency is not installed."""
 

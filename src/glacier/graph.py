@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from heapq import heapify, heappop, heappush
 from types import CodeType
-from typing import Literal, Protocol, Self
+from typing import ClassVar, Literal, Protocol, Self
 
 from glacier.errors import GraphError, Site
 from glacier.groups import Group, GroupPath, told_apart
@@ -24,11 +24,13 @@ class Resource:
 
     Attributes:
         group: the names of the composite resources it is a part of, outermost first; not part of its equality.
+        invocable: whether it is a function, so that to write it is to invoke it, and anything may change by that.
     """
 
     __slots__ = ()
 
     group: tuple[str, ...] = ()
+    invocable: ClassVar[bool] = False
 
     @property
     def uri(self) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from glacier.source import FunctionNode
 
 READS = frozenset({"scan", "read", "exists", "list"})
-WRITES = frozenset({"write", "sink", "delete", "copy_from"})
+WRITES = frozenset({"write", "sink", "delete", "copy_from", "invoke"})
 
 ANYWHERE = "./"
 """The path that stands for a whole bucket, where `.at(...)` is given a path that only the run will know."""

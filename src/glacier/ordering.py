@@ -219,9 +219,10 @@ class _Inferred:
         self.extra: defaultdict[int, dict[int, Edge]] = defaultdict(dict)
         self.across: defaultdict[int, dict[tuple[int, int], Edge]] = defaultdict(dict)
         self.visits: Sequence[_Visit] = []
-        self.deciding: dict[
-            int, frozenset[int]
-        ] = {}  # by condition of a branch, the visible nodes that it is made from
+        self.deciding: dict[int, frozenset[int]] = {}  # by a branch's condition, the visible nodes it is made from
+        self.invoking: list[int] = []  # the visits that invoked a function and have not been superseded
+        self.since: list[int] = []  # those that have touched anything since
+        self.lazy: list[int] = []  # those whose LazyFrame has still to read
 
     def add(self, in_run_order: Sequence[int], plan: Plan) -> None:
         nodes = self.graph.nodes
@@ -259,12 +260,14 @@ class _Inferred:
                     self._edge(source, now, "gate", f"it checks the same `{label}`")
                 for source in met.writers:
                     self._edge(source, now, "resource", f"it writes `{label}`, read here", needed=False)
+            self._touch_anything(now, label)
             place.readers.append(now)
         unread = inherited | {touch.resource.uri: touch.resource.label for touch in direct if touch.access.reads}
         if unread and may_be_lazy(_returned(node)):
             self.unread[node.index] = unread
             self.passed[node.index] = {e.source for e in self.extra.get(node.index, {}).values() if e.gate}
             self.passed[node.index].update(*(self.passed.get(source, ()) for source in sources))
+            self.lazy.append(now)
             for uri in unread:
                 self._place(uri).pending.append(now)
 
@@ -281,6 +284,9 @@ class _Inferred:
         place = self._place(touch.resource.uri)
         if not access.certain:
             self._warn(node, touch)
+        if touch.resource.invocable and access.writes:
+            self._invoke(now, touch, place)
+            return
         for met in self._meeting(place):
             shown = touch.resource.label
             if not check:
@@ -297,9 +303,8 @@ class _Inferred:
                 self.graph.unsettled.update(self.visits[lazy].index for lazy in met.pending)
                 for source in met.readers:
                     self._edge(source, now, "resource", f"it reads `{shown}`, overwritten here", needed=False)
-        may_not_run = node.index in self.guarded or node.index in self.graph.loop_of
-        if access.writes and (may_not_run or not self.inference.supersedes(node.index)):
-            # it may not run, or not wait for what came before: that still counts
+        self._touch_anything(now, touch.resource.label)
+        if access.writes and not self._supersedes(now):
             place.writers.append(now)
         elif access.writes:
             _forget(place)
@@ -308,6 +313,35 @@ class _Inferred:
             place.readers.append(now)
         if check:
             place.checks.append(now)
+
+    def _supersedes(self, now: int) -> bool:
+        """Whether who waits for this visit need not look at those before: not if it may not run, or not wait itself."""
+        index = self.visits[now].index
+        return index not in self.guarded and index not in self.graph.loop_of and self.inference.supersedes(index)
+
+    def _touch_anything(self, now: int, label: str) -> None:
+        """Lets who touches a resource wait for the functions invoked before, which may have changed it."""
+        for source in self.invoking:
+            self._edge(source, now, "resource", f"it invokes a function, which may change `{label}`", needed=False)
+        self.since.append(now)
+
+    def _invoke(self, now: int, touch: Touch, place: _Place) -> None:
+        """Lets an invocation wait for all who have touched anything, since the function may read or change it."""
+        shown = touch.resource.label
+        node = self.graph.nodes[self.visits[now].index]
+        check = isinstance(node.work, Task) and node.work.is_gate
+        for source in () if check else place.checks:
+            self._edge(source, now, "gate", f"it checks the same `{shown}`")
+        for source in (*self.invoking, *self.since):
+            why = f"it touches what function `{shown}`, invoked here, may read or change"
+            self._edge(source, now, "resource", why, needed=False)
+        self.graph.unsettled.update(self.visits[lazy].index for lazy in self.lazy)
+        if check:
+            place.checks.append(now)
+        if self._supersedes(now):
+            self.invoking, self.since, self.lazy = [now], [], []
+        else:
+            self.invoking.append(now)
 
     def _edge(
         self, before: int, now: int, kind: EdgeKind, reason: str, *, needed: bool = True, only_across: bool = False
@@ -344,9 +378,10 @@ class _Inferred:
         return False
 
     def _warn(self, node: Node, touch: Touch) -> None:
+        counts = "invoking it" if touch.resource.invocable else "reading and writing"
         warning = (
             f"what `{node.work.name}` does with `{touch.resource.label}` cannot be told from its code; "
-            f"it counts as reading and writing ({node.site})"
+            f"it counts as {counts} ({node.site})"
         )
         if warning not in self.graph.warnings:
             self.graph.warnings.append(warning)

@@ -200,12 +200,13 @@ class _Body:
         name = _called_name(call)
         starred = isinstance(value, ast.Starred) or at is None
         parameter = None if helper is None or starred or at is None else helper.parameter(at)
+        on = self.names.resources(call.func.value) if isinstance(call.func, ast.Attribute) else frozenset[Reached]()
+        told = name in _HARMLESS or (on and name == "invoke")  # what a function does with it is the function's
         for uri in self.names.uris(value):
-            by_name = _access_by_name(name, call.args[1:2], call.keywords) or (NONE if name in _HARMLESS else UNKNOWN)
+            by_name = _access_by_name(name, call.args[1:2], call.keywords) or (NONE if told else UNKNOWN)
             self._through(helper if helper and helper.users else None, parameter, uri, "uri", by_name)
         if self.names.uris(value) or name in _HARMLESS | _FOLLOWED:
             return
-        on = self.names.resources(call.func.value) if isinstance(call.func, ast.Attribute) else frozenset[Reached]()
         owned = helper is not None and helper.owner is not None
         taken = READ if name == "copy_from" else NONE
         for resource in self.names.resources(value):

@@ -66,3 +66,7 @@ S3Config(lifecycle_rules=[{"days": 30, "transition": "NEARLINE"}])  # refused
 S3Config(lifecycle_rules=[{"day": 30, "expiration": True}])  # refused
 AWSProvider("us-east-1")  # refused
 aws.bucket("raw", path="a.parquet").copy_from("s3://other/a.parquet")  # refused
+aws.serverless("sums", handler="job.sums", config=S3Config())  # refused
+aws.serverless("sums")  # refused
+provider.serverless("sums", handler="job.sums", env={"A": 1})  # refused
+provider.serverless("sums", handler="job.sums").invoke(wait="no")  # refused

@@ -6,7 +6,7 @@ from typing import Any, assert_type
 
 import polars as pl
 
-from glacier import Bucket, ExecutionMode, composite_resource, pipeline, task
+from glacier import Bucket, ExecutionMode, Serverless, composite_resource, pipeline, task
 from glacier.checking.check import Check
 from glacier.config import AzureBlobConfig, GCSConfig, LambdaConfig, S3Config, S3LifecycleRule
 from glacier.providers import AWSProvider, AzureProvider, GCPProvider, LocalProvider
@@ -145,3 +145,15 @@ anywhere.copy_from(AWSProvider(region="us-east-1").bucket("raw", path="a.parquet
 GCPProvider().bucket("raw", path="a.parquet", config=GCSConfig(storage_class="NEARLINE"))
 AzureProvider().bucket("raw", path="a.parquet", config=AzureBlobConfig(access_tier="Cool"))
 provider.bucket("raw", path="a.parquet", config=config)
+
+fn = clouds[0].serverless("sums", handler="job.sums", runtime="python3.12", requirements=["polars"], env={"A": "b"})
+assert_type(fn, Serverless)
+AWSProvider(region="us-east-1").serverless("sums", handler="job.sums", config=LambdaConfig(memory=3008))
+provider.serverless("sums", handler="job.sums", config=LambdaConfig(), source="functions")
+
+
+@task
+def invoking(fn: Serverless) -> dict[str, int]:
+    counted: dict[str, int] = fn.invoke(payload={"n": [1, 2]})
+    fn.invoke(wait=False)
+    return counted

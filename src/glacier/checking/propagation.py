@@ -136,6 +136,8 @@ class Propagation:
 
     def _of_storage(self, node: Node, work: StorageCall) -> object:
         resource = cast("Resource", node.args[0])
+        if resource.invocable:
+            return Unknown(f"a check invokes no function, `{resource.label}` neither")
         args = [self._filled(value) for value in node.args[1:]]
         kwargs = {name: self._filled(value) for name, value in node.kwargs.items()}
         unknown = unknown_in([args, kwargs])

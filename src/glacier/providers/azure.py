@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from glacier.config import AzureBlobConfig
+from glacier.config import AzureBlobConfig, AzureFunctionConfig
 from glacier.errors import Site
+from glacier.providers.azure_functions import FunctionApps
+from glacier.providers.functions import CloudFunctions
 from glacier.providers.limits import client_options, retry_options, scan_options
 from glacier.providers.objectstore import ObjectStore
 from glacier.providers.settings import Settings, misnamed, physical
 from glacier.resources.bucket import Bucket, check_config, declare
+from glacier.resources.serverless import NO_ENV, Code, Serverless, declare_function
 from glacier.schemas import SchemaLike
 
 if TYPE_CHECKING:
@@ -48,6 +51,8 @@ class AzureProvider:
         tags: of all that Glacier creates.
         environment: after the names of buckets: `raw-prod`.
         endpoint_url: of a private endpoint, or an emulator.
+        functions_url: of function apps, if not below azurewebsites.net; `{name}` in it stands for the name. One with
+            http is an emulator, which is sent no credentials.
         timeout: for how many seconds a silent server is waited for, at each request.
 
     >>> azure = AzureProvider(storage_account="acmedata", location="westeurope")
@@ -63,6 +68,7 @@ class AzureProvider:
     tags: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
     environment: str | None = None
     endpoint_url: str | None = None
+    functions_url: str | None = None
     timeout: float = 60
 
     def __post_init__(self) -> None:
@@ -118,6 +124,38 @@ class AzureProvider:
         check_config(name, config, (AzureBlobConfig,), self, site)
         store = ObjectStore(AzureBlob(self), config, existing)
         return declare(store, name, path, format=format, site=site, schema=schema)
+
+    def serverless(
+        self,
+        name: str,
+        *,
+        handler: str,
+        runtime: str | None = None,
+        config: AzureFunctionConfig | None = None,
+        source: str | os.PathLike[str] | None = None,
+        requirements: Sequence[str] = (),
+        env: Mapping[str, str] = NO_ENV,
+    ) -> Serverless:
+        """Declares a function that Azure Functions runs; nothing is made or asked.
+
+        Args:
+            name: in the cloud it has the provider's prefix and environment too, and must keep its rules.
+            handler: its module and function.
+            runtime: what it runs on, `python3.12` say.
+            config: how the cloud is to run it.
+            source: the folder that holds the module; by default that of the file in which this call stands.
+            requirements: packages that are to be installed with it.
+            env: its environment variables.
+
+        Raises:
+            ConfigError: if the name, the handler or another value is none, or the config is another cloud's.
+        """
+        site = Site.of_caller(sys._getframe(1))
+        check_config(name, config, (AzureFunctionConfig,), self, site, "function")
+        code = Code(handler=handler, runtime=runtime, source=source, requirements=requirements, env=env)
+        suffix = f"-{self.environment}" if self.environment else ""
+        service = FunctionApps(type(self).__name__, self.name_prefix, suffix, self.functions_url, self.timeout)
+        return declare_function(CloudFunctions(service, config), name, code, site)
 
 
 @dataclass(frozen=True)

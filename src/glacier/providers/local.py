@@ -11,10 +11,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glacier.config import AzureBlobConfig, GCSConfig, S3Config
+from glacier.config import (
+    AzureBlobConfig,
+    AzureFunctionConfig,
+    CloudFunctionConfig,
+    GCSConfig,
+    LambdaConfig,
+    S3Config,
+)
 from glacier.errors import Site, StorageError
 from glacier.providers import leftovers
+from glacier.providers.local_functions import FunctionConfig, LocalFunctions
 from glacier.resources.bucket import Bucket, check_config, declare
+from glacier.resources.serverless import NO_ENV, Code, Serverless, declare_function
 from glacier.resources.store import Entry
 from glacier.schemas import SchemaLike
 
@@ -77,6 +86,40 @@ class LocalProvider:
         check_config(name, config, (S3Config, GCSConfig, AzureBlobConfig), self, site)
         store = LocalStore(self, config, existing)
         return declare(store, name, path, format=format, site=site, schema=schema)
+
+    def serverless(
+        self,
+        name: str,
+        *,
+        handler: str,
+        runtime: str | None = None,
+        config: FunctionConfig | None = None,
+        source: str | os.PathLike[str] | None = None,
+        requirements: Sequence[str] = (),
+        env: Mapping[str, str] = NO_ENV,
+    ) -> Serverless:
+        """Declares a function that runs in a process of its own; nothing is imported or run.
+
+        Args:
+            name: of the function: letters, digits, hyphens and underscores.
+            handler: its module and function, `process.handler` say, which is called with the event and a context.
+            runtime: what it runs on in a cloud, `python3.12` say. Here it is the Python that runs the pipeline.
+            config: of any cloud; its `timeout` holds, on Linux its `memory` too. Without one, `LambdaConfig()` holds.
+            source: the folder that holds the module; by default that of the file in which this call stands.
+            requirements: packages that a cloud is to install. Here it has those of the pipeline.
+            env: environment variables besides those of this process.
+
+        Raises:
+            ConfigError: if the name, the handler or another value is none, or `config` is no function's config.
+        """
+        site = Site.of_caller(sys._getframe(1))
+        takes = (LambdaConfig, CloudFunctionConfig, AzureFunctionConfig)
+        check_config(name, config, takes, self, site, "function")
+        code = Code(handler=handler, runtime=runtime, source=source, requirements=requirements, env=env)
+        return declare_function(self._host(config), name, code, site)
+
+    def _host(self, config: FunctionConfig | None) -> LocalFunctions:
+        return LocalFunctions(type(self).__name__, self.base_path, config)
 
 
 @dataclass(frozen=True)

@@ -50,12 +50,13 @@ class Settings:
             "lower-case letters, digits and hyphens",
             fix='write environment="prod", or leave it out',
         )
-        endpoint: object = getattr(self.provider, "endpoint_url", None) or None
-        if endpoint is not None and not re.fullmatch(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", str(endpoint)):
-            raise self.refusal(  # which may hold a secret, so it is not shown
-                "got an endpoint_url that is not an address without credentials or query",
-                'write endpoint_url="https://host:port"',
-            )
+        for article, name in (("an", "endpoint_url"), ("a", "functions_url")):
+            endpoint: object = getattr(self.provider, name, None) or None
+            if endpoint is not None and not re.fullmatch(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", str(endpoint)):
+                raise self.refusal(  # which may hold a secret, so it is not shown
+                    f"got {article} {name} that is not an address without credentials or query",
+                    f'write {name}="https://host:port"',
+                )
         tags: object = getattr(self.provider, "tags", {})
         if not isinstance(tags, Mapping) or not all(
             isinstance(name, str) and isinstance(value, str)
@@ -80,8 +81,10 @@ def physical(prefix: str, name: str, environment: str | None) -> str:
     return f"{prefix}{name}" + (f"-{environment}" if environment else "")
 
 
-def misnamed(name: str, pattern: str, rules: str, service: str, *, forbidden: str = "") -> tuple[str, str] | None:
-    """Tells why a cloud cannot have a bucket of this name, and the fix; None if it can.
+def misnamed(
+    name: str, pattern: str, rules: str, service: str, *, forbidden: str = "", what: str = "bucket"
+) -> tuple[str, str] | None:
+    """Tells why a cloud cannot have a bucket or a function of this name, and the fix; None if it can.
 
     Args:
         name: in the cloud.
@@ -89,13 +92,14 @@ def misnamed(name: str, pattern: str, rules: str, service: str, *, forbidden: st
         rules: what a name is made of, in words, as the service documents it.
         service: whose rules they are.
         forbidden: a regular expression of what no name may have in it.
+        what: is named so.
     """
     if re.fullmatch(pattern, name) and not (forbidden and re.search(forbidden, name)):
         return None
     near = re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")[:63]
     works = re.fullmatch(pattern, near) and not (forbidden and re.search(forbidden, near))
     return (
-        f"bucket name `{name}` is none that {service} takes: {rules}",
+        f"{what} name `{name}` is none that {service} takes: {rules}",
         f'name it "{near}"' if works and near != name else "choose another name, or another name_prefix=",
     )
 

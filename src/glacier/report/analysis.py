@@ -178,16 +178,18 @@ def _resources(visible: list[Node], names: list[TaskName]) -> list[ResourceInfo]
                     "group": None,
                     "read_by": [],
                     "written_by": [],
+                    "invoked_by": [],
                     "uncertain": [],
                 }
             if resource.group and info["group"] is None:
                 info["group"] = "/".join(resource.group)
             noted = {
                 "read_by": touch.access.reads,
-                "written_by": touch.access.writes,
+                "written_by": touch.access.writes and not resource.invocable,
+                "invoked_by": touch.access.writes and resource.invocable,
                 "uncertain": not touch.access.certain,
             }
-            for key in ("read_by", "written_by", "uncertain"):
+            for key in ("read_by", "written_by", "invoked_by", "uncertain"):
                 if noted[key] and info[key][-1:] != [name]:  # a node's touches of one place come one after another
                     info[key].append(name)
     return list(found.values())

@@ -43,7 +43,7 @@ def html(content: AnalysisDict) -> str:
             r["provider"],
             r["uri"],
             _names(r["read_by"], r["uncertain"]),
-            _names(r["written_by"], r["uncertain"]),
+            _names(r["written_by"] or r["invoked_by"], r["uncertain"]),
         )
         for r in content["resources"][: _MOST + 1]
     ]
@@ -58,7 +58,9 @@ def html(content: AnalysisDict) -> str:
         + _table(("group", "groups in it", "tasks"), groups, len(content["groups"]))
         + _table(("order", "why"), reasons, len(reasons))
         + _table(
-            ("resource", "group", "provider", "uri", "read by", "written by"), resources, len(content["resources"])
+            ("resource", "group", "provider", "uri", "read by", "written or invoked by"),
+            resources,
+            len(content["resources"]),
         )
         + _table(("warnings",), [(warning,) for warning in content["warnings"]], len(content["warnings"]))
         + "</div>"

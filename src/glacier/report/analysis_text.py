@@ -169,7 +169,8 @@ def _touched(info: ResourceInfo) -> str:
     parts = [
         ("read by", [name for name in info["read_by"] if name not in unsure]),
         ("written by", [name for name in info["written_by"] if name not in unsure]),
-        ("perhaps read and written by", info["uncertain"]),
+        ("invoked by", [name for name in info["invoked_by"] if name not in unsure]),
+        ("perhaps invoked by" if info["invoked_by"] else "perhaps read and written by", info["uncertain"]),
     ]
     return "; ".join(f"{verb} {_some(names)}" for verb, names in parts if names)
 

@@ -30,7 +30,8 @@ class ResourceInfo(TypedDict):
 
     Attributes:
         group: the composite resource it is a part of; of nested ones all, `platform/create_data_lake[sales]`.
-        uncertain: nodes whose code does not tell what they do; each is in `read_by` and `written_by` too.
+        invoked_by: of a function, the nodes that invoke it; these are not in `written_by`.
+        uncertain: nodes whose code does not tell what they do; each is in the other lists too.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ResourceInfo(TypedDict):
     group: str | None
     read_by: list[TaskName]
     written_by: list[TaskName]
+    invoked_by: list[TaskName]
     uncertain: list[TaskName]
 
 

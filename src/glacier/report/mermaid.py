@@ -17,6 +17,7 @@ _SHAPES: dict[ShapeKind, tuple[str, str]] = {
     "barrier": ("[/", "/]"),
     "input": ("((", "))"),
     "resource": ("[(", ")]"),
+    "function": (">", "]"),
     "group": ("[[", "]]"),
 }
 _CLASSES: dict[ShapeKind, str] = {
@@ -26,6 +27,7 @@ _CLASSES: dict[ShapeKind, str] = {
     "barrier": "fill:#eceff3,stroke:#667085,color:#1d2433",
     "input": "fill:#f3e8fd,stroke:#7b3fb8,color:#2f1450",
     "resource": "fill:#f4f5f7,stroke:#667085,color:#1d2433",
+    "function": "fill:#fdf0ef,stroke:#b3423a,color:#481511",
     "group": "fill:#e8f0fe,stroke:#3367d6,stroke-width:3px,color:#10254d",
 }
 _BOXES: dict[BoxKind, str] = {

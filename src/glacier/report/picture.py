@@ -11,7 +11,7 @@ from glacier.graph import EdgeKind, Graph, Node, Resource
 from glacier.groups import Group, GroupKind, GroupPath
 from glacier.work import StorageCall
 
-ShapeKind = Literal["task", "check", "storage", "barrier", "input", "resource", "group"]
+ShapeKind = Literal["task", "check", "storage", "barrier", "input", "resource", "function", "group"]
 BoxKind = GroupKind | Literal["composite"]
 ArrowKind = Literal["data", "explicit", "resource", "gate", "branch", "loop", "read", "write", "both"]
 
@@ -279,7 +279,7 @@ class _Drawing:
         folded = len(self.members) < len(self.shape_of)
         alike: dict[object, list[Resource]] = {}
         for uri, touching in users.items():
-            key = (found[uri].group, frozenset(touching.items())) if folded else uri
+            key = (found[uri].group, found[uri].invocable, frozenset(touching.items())) if folded else uri
             alike.setdefault(key, []).append(found[uri])
         for number, same in enumerate(alike.values()):
             self._add_resource(number, same, users[same[0].uri])
@@ -290,7 +290,8 @@ class _Drawing:
         label = first.label if len(labels) == 1 else "resources"
         title = first.uri if len(same) == 1 else f"{len(same):,} resources, first {first.uri}"
         box = self._composite(first.group)
-        self.shapes.append(Shape(f"r{number}", "resource", label, title, 0, 0, len(same), box))
+        drawn: ShapeKind = "function" if first.invocable else "resource"
+        self.shapes.append(Shape(f"r{number}", drawn, label, title, 0, 0, len(same), box))
         for shape, kind in touching.items():
             if kind == "write":
                 self._arrow(shape, place, kind)

@@ -17,10 +17,10 @@ Point = tuple[float, float]
 
 _COLUMN = 7.3  # px, of a character in the font below
 _HEIGHTS: dict[ShapeKind, float] = {
-    "task": 34, "check": 34, "storage": 34, "barrier": 26, "input": 26, "resource": 44, "group": 40,
+    "task": 34, "check": 34, "storage": 34, "barrier": 26, "input": 26, "resource": 44, "function": 34, "group": 40,
 }  # fmt: skip
 _PADDING: dict[ShapeKind, float] = {
-    "task": 28, "check": 34, "storage": 28, "barrier": 28, "input": 26, "resource": 28, "group": 34,
+    "task": 28, "check": 34, "storage": 28, "barrier": 28, "input": 26, "resource": 28, "function": 40, "group": 34,
 }  # fmt: skip
 _INSET = 7.0
 """px at the top and bottom of a shape where no arrow ends; graphlay uses a whole side, so it is told of less height."""
@@ -44,11 +44,12 @@ _STYLE = """
 .glacier-graph { --page: #ffffff; --ink: #1d2433; --quiet: #667085; --line: #475467; --faint: #98a2b3;
   --task: #eef4ff; --task-edge: #3367d6; --check: #fff3df; --check-edge: #b86e00; --storage: #e8f7ee;
   --storage-edge: #1e7f4b; --box: #7a93c4; --resource: #f5f6f8; --input: #f6eefe; --input-edge: #7b3fb8;
+  --function: #fdf0ef; --function-edge: #b3423a;
   font: 12px ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 @media (prefers-color-scheme: dark) { .glacier-graph { --page: #14181f; --ink: #e6eaf2; --quiet: #98a2b3;
   --line: #a5b0c2; --faint: #667085; --task: #1b2a47; --task-edge: #7ea6ff; --check: #3a2a10; --check-edge: #f0b45a;
   --storage: #15311f; --storage-edge: #5fc98d; --box: #5f7db8; --resource: #222831;
-  --input: #2d1f42; --input-edge: #c39af0; } }
+  --input: #2d1f42; --input-edge: #c39af0; --function: #3b1d1b; --function-edge: #f0958e; } }
 .glacier-graph .page { fill: var(--page); }
 .glacier-graph text { fill: var(--ink); text-anchor: middle; dominant-baseline: central; }
 .glacier-graph .head { text-anchor: start; font-size: 14px; font-weight: 600; }
@@ -60,6 +61,7 @@ _STYLE = """
 .glacier-graph .storage .shape { fill: var(--storage); stroke: var(--storage-edge); }
 .glacier-graph .barrier .shape, .glacier-graph .resource .shape { fill: var(--resource); stroke: var(--quiet); }
 .glacier-graph .input .shape { fill: var(--input); stroke: var(--input-edge); }
+.glacier-graph .function .shape { fill: var(--function); stroke: var(--function-edge); }
 .glacier-graph .group .shape { fill: var(--task); stroke: var(--task-edge); stroke-width: 2.6; }
 .glacier-graph .box rect { fill: var(--box); fill-opacity: 0.09; stroke: var(--box); stroke-opacity: 0.6; }
 .glacier-graph .box text { fill: var(--quiet); text-anchor: start; font-size: 11px; font-weight: 600; }
@@ -275,6 +277,10 @@ def _shape(shape: Shape, center: Point, size: Point) -> str:
                 f'{arc}1 -{width:.1f},0 z m0,0 {arc}0 {width:.1f},0"/>'
             )
             y += 5
+        case "function":
+            along, middle = width - 2 * _INSET, height / 2
+            line = f"M{left + _INSET:.1f},{top:.1f} h{along:.1f} l{_INSET},{middle:.1f} l-{_INSET},{middle:.1f}"
+            outline = f'<path class="shape" d="{line} h-{along:.1f} l-{_INSET},-{middle:.1f} z"/>'
         case kind:
             round_by = {"task": 8.0, "group": 10.0, "storage": 1.0, "barrier": 1.0}.get(kind, height / 2)
             size_and_place = f'x="{left:.1f}" y="{top:.1f}" width="{width:.1f}" height="{height:.1f}"'

@@ -21,6 +21,7 @@ _MARKS: dict[ShapeKind, str] = {
     "barrier": "◇",
     "input": "○",
     "resource": "▤",
+    "function": "λ",
     "group": "▣",
 }
 _STYLES: tuple[Style, ...] = ("data", "explicit", "resource", "gate", "branch", "loop")
@@ -38,6 +39,8 @@ _JOINTS = {
     "udr": "├", "udl": "┤", "ulr": "┴", "dlr": "┬", "udlr": "┼",
 }  # fmt: skip
 _TOUCHES = {"read": "←", "write": "→", "both": "↔"}
+_BESIDE: tuple[ShapeKind, ...] = ("input", "resource", "function")
+"""The kinds of shapes that are no nodes."""
 _MOST_RESOURCES = 3
 _MOST_LEVELS = 60
 
@@ -119,7 +122,7 @@ class _Lanes:
         """Gives inputs first, each before what takes it, then the nodes; resources stand beside the nodes' names."""
         shapes = self.picture.shapes
         yield from (place for place, shape in enumerate(shapes) if shape.kind == "input")
-        yield from (place for place, shape in enumerate(shapes) if shape.kind not in ("input", "resource"))
+        yield from (place for place, shape in enumerate(shapes) if shape.kind not in _BESIDE)
 
     def _note_resource(self, node: int, kind: Literal["read", "write", "both"], resource: int) -> None:
         self.touching[node].append(f"{_TOUCHES[kind]} {shortened(self.picture.shapes[resource].label, 30)}")
@@ -238,7 +241,7 @@ def _summary(picture: Picture, width: int) -> Iterator[str]:
     """Gives a line per level, or span of levels, with its tasks, most calls first."""
     spans: defaultdict[tuple[int, int], list[Shape]] = defaultdict(list)
     for shape in picture.shapes:
-        if shape.kind not in ("input", "resource"):
+        if shape.kind not in _BESIDE:
             spans[shape.level, shape.last].append(shape)
     heads = {(low, high): _span(low + 1, high + 1) for low, high in sorted(spans)[:_MOST_LEVELS]}
     margin = max(map(len, heads.values())) + 2

@@ -336,8 +336,10 @@ def declare(
     return Bucket(name, place, format or formats.format_of(place) or "parquet", store, site, schema=columns)
 
 
-def check_config(name: str, config: object, takes: Sequence[type], provider: object, site: Site | None) -> None:
-    """Refuses a bucket's config that is of another cloud, or none: what a provider's `bucket` calls.
+def check_config(
+    name: str, config: object, takes: Sequence[type], provider: object, site: Site | None, what: str = "bucket"
+) -> None:
+    """Refuses a config that is of another cloud, or none: what a provider's `bucket` and `serverless` call.
 
     Raises:
         ConfigError: naming the config, the provider and what it takes.
@@ -346,7 +348,7 @@ def check_config(name: str, config: object, takes: Sequence[type], provider: obj
         return
     cloud = type(provider).__name__
     raise ConfigError(
-        f"bucket `{name}` got {type(config).__name__}, and {cloud} takes {' or '.join(one.__name__ for one in takes)}",
+        f"{what} `{name}` got {type(config).__name__}, and {cloud} takes {' or '.join(one.__name__ for one in takes)}",
         site=site,
         fix=f"use {takes[0].__name__}(...), or drop config= to stay portable",
     )
