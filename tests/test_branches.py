@@ -378,7 +378,7 @@ def test_a_list_changed_otherwise_in_a_branch_is_refused(line: Callable[[str], s
             found.append(left(n))
         return same
 
-    with pytest.raises(GraphError, match=r"`found` is changed in a branch .*, and `same` holds the same list"):
+    with pytest.raises(GraphError, match=r"`found` is changed in a way .*, and `same` holds the same list"):
         two_names.run(inputs={"n": 1})
 
 

@@ -7,6 +7,7 @@ import gc
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -831,9 +832,9 @@ def only_the_last() -> list[int]:
     [
         (
             filled_for_the_caller,
-            r"`out` is changed in a .* the pipeline that calls this one holds the same list",
+            r"`out` is changed in a way .* the pipeline that calls this one holds the same list",
         ),
-        (held_elsewhere, r"`out` is changed in a branch .*, and `by_name` holds the same list"),
+        (held_elsewhere, r"`out` is changed in a way .*, and `by_name` holds the same list"),
         (put_and_changed, "`row` is changed after it was put into another container"),
         (shared_row, "`row` is changed after it was put into another container"),
         (only_the_last, "`last` is used after a loop over a result that alone assigns it"),
@@ -845,6 +846,132 @@ def test_what_a_plan_would_lose_is_refused(body: Pipeline[[], Any], message: str
         body.run()
     assert error.value.site is not None
     assert error.value.site.file == __file__
+
+
+@task
+def queue(n: int) -> deque[int]:
+    return deque([n])
+
+
+@pipeline
+def nothing_inside(n: int) -> int:
+    for x in numbers(n):
+        y = None
+        show([x, y])
+    return square(n)
+
+
+@pipeline
+def grown_queue(n: int) -> deque[int]:
+    found = queue(n)
+    found.append(square(2))
+    return found
+
+
+@pipeline
+def counted(rows: list[int]) -> int:
+    return total(rows)
+
+
+@pipeline
+def lent_before(n: int) -> tuple[list[int], int]:
+    rows = [1, 2]
+    before = counted(rows)
+    for x in numbers(n):
+        rows.append(square(x))
+    return rows, before
+
+
+@pytest.mark.parametrize("body", [nothing_inside, grown_queue, lent_before], ids=lambda body: body.name)
+def test_more_bodies_equal_the_plain_call(body: Pipeline[[int], Any]) -> None:
+    for n in (0, 3):
+        assert body.run(inputs={"n": n}) == body(n)
+
+
+@pipeline
+def increased_alias() -> list[int]:
+    found: list[int] = []
+    same = found
+    found += numbers(3)
+    return same
+
+
+@pipeline
+def changed_result_alias() -> list[int]:
+    found = numbers(3)
+    same = found
+    found.append(7)
+    return same
+
+
+@pipeline
+def changed_after_a_choice() -> list[int]:
+    found, other = [1], [2]
+    chosen = found if odd(3) else other
+    found.append(3)
+    return chosen
+
+
+@pipeline
+def no_such_method() -> Any:
+    found: Any = [1]
+    if odd(3):
+        found.add(2)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (increased_alias, "`found` is changed in a way that only the run decides, and `same` holds the same list"),
+        (changed_result_alias, "`found` is changed, and `same` is the same result"),
+        (changed_after_a_choice, "`found` is changed after a branch on a result may have chosen it"),
+        (no_such_method, "'list' object has no attribute 'add'"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_two_names_of_one_object_are_not_torn_apart(body: Pipeline[[], Any], message: str) -> None:
+    with pytest.raises(GraphError, match=message):
+        body.run()
+
+
+def test_frames_of_turns_in_processes_are_gathered() -> None:
+    assert gathered_frames.run(executor="processes") == gathered_frames() == 6
+
+
+@task
+def frame_of(x: int) -> pl.DataFrame:
+    return pl.DataFrame({"n": [x] * x})
+
+
+@task
+def rows_of(frames: list[pl.DataFrame]) -> int:
+    return sum(frame.height for frame in frames)
+
+
+@pipeline
+def gathered_frames() -> int:
+    return rows_of([frame_of(x) for x in numbers(4)])
+
+
+def test_a_loop_in_a_pipeline_that_does_not_infer_orders_no_turns(tmp_path: Path) -> None:
+    target = LocalProvider(tmp_path).bucket("out", path="x.parquet")
+
+    @pipeline(infer=False)
+    def inner() -> None:
+        for x in numbers(3):
+            save(target, x)
+
+    @pipeline
+    def outer() -> int:
+        inner()
+        save(target, 4)
+        return load(target)
+
+    graph = outer.plan()
+    assert graph.loops
+    assert graph.across == {}
+    assert outer.run() == 4
 
 
 def test_the_side_that_handles_a_check_is_not_closed_by_it(tmp_path: Path) -> None:

@@ -15,45 +15,35 @@ from typing import Any, cast
 
 from glacier.errors import GraphError, Site
 from glacier.trace import Handle, Plan, current_plan, handles_in
-from glacier.work import Growth
+from glacier.work import Growth, Select
 
 
-def _appended(items: list[object], item: object) -> list[object]:
-    return [*items, item]
+def _by(method: str) -> Callable[..., object]:
+    """Gives the function that makes a changed copy: of the same type, and with the errors of the method itself."""
 
+    def changed(value: Any, *args: object) -> object:
+        made = copy(value)
+        getattr(made, method)(*args)
+        return cast("object", made)
 
-def _extended(items: list[object], more: Any) -> list[object]:
-    return [*items, *more]
-
-
-def _with_member(members: set[object], member: object) -> set[object]:
-    return {*members, member}
-
-
-def _updated(whole: Any, more: Any) -> object:
-    kept = cast("dict[object, object] | set[object]", whole)
-    return {**kept, **dict(more)} if isinstance(kept, dict) else {*kept, *more}
-
-
-def _with_item(items: Any, key: Any, value: object) -> object:
-    changed = copy(items)
-    changed[key] = value
-    return cast("object", changed)
+    return changed
 
 
 def _increased(value: Any, more: Any) -> object:
     """`value += more`, without changing what `value` is."""
-    return [*cast("list[object]", value), *more] if isinstance(value, list) else value + more
+    made = copy(value)
+    made += more
+    return cast("object", made)
 
 
 _METHODS: dict[str, Growth] = {
-    "append": Growth(_appended, "append", (list,)),
-    "extend": Growth(_extended, "extend", (list,)),
-    "add": Growth(_with_member, "add", (set,)),
-    "update": Growth(_updated, "update", (dict, set)),
+    "append": Growth(_by("append"), "append", (list,)),
+    "extend": Growth(_by("extend"), "extend", (list,), takes_apart=True),
+    "add": Growth(_by("add"), "add", (set,)),
+    "update": Growth(_by("update"), "update", (dict, set), takes_apart=True),
 }
-_WITH_ITEM = Growth(_with_item, "[]=", (dict,))
-_INCREASED = Growth(_increased, "+", (list,))
+_WITH_ITEM = Growth(_by("__setitem__"), "[]=", (dict,))
+_INCREASED = Growth(_increased, "+", (list,), takes_apart=True)
 
 
 def call(value: Any, method: str, /, *args: Any, **kwargs: Any) -> object:
@@ -107,8 +97,13 @@ def assign_attribute(owner: Any, name: str, value: object) -> None:
 
 def _changed(growth: Growth, value: Any, args: tuple[object, ...], really: Callable[[], object]) -> object:
     frame = sys._getframe(2)
+    names = names_of(value, frame)
+    name = next(iter(names), type(value).__name__)
     if type(value) is Handle or (growth is _INCREASED and type(args[0]) is Handle):
-        check_not_kept(value, "it" if type(value) is not Handle else value.glacier_node.work.name, Site.of_frame(frame))
+        check_not_kept(value, name, Site.of_frame(frame))
+        if growth is not _INCREASED and len(names) > 1:
+            raise _two_names(names, Site.of_frame(frame))
+        check_alone(value, name, frame.f_locals, Site.of_frame(frame))
         plan = cast("Plan", current_plan())
         made = plan.record(growth, (value, *args), {}, frame)
         plan.kept.update(index for arg in args for index in handles_in(arg) if index in plan.containers)
@@ -117,15 +112,14 @@ def _changed(growth: Growth, value: Any, args: tuple[object, ...], really: Calla
         _note_given(value, frame)
         really()
         return value
-    if type(value) not in (*growth.containers, list):
+    if type(value) not in (list, dict, set):
         raise _refused(value, f"`{growth.name}`", frame)
-    name = next(iter(names_of(value, frame)), type(value).__name__)
     check_alone(value, name, frame.f_locals, Site.of_frame(frame))
     return growth.body(value, *args)
 
 
 def check_alone(value: object, name: str, variables: Mapping[str, object], site: Site | None) -> None:
-    """Refuses to change a container in a branch or loop over a result if something else holds it, and would not see it.
+    """Refuses to change a container as only the run can, if something else holds it, and would not see it.
 
     Args:
         value: the container as it was before.
@@ -146,25 +140,43 @@ def check_alone(value: object, name: str, variables: Mapping[str, object], site:
     if holds is not None:
         kind = type(value).__name__
         raise GraphError(
-            f"`{name}` is changed in a branch or loop over a result, and {holds} holds the same {kind}, as it was",
+            f"`{name}` is changed in a way that only the run decides, and {holds} holds the same {kind}, as it was",
             site=site,
             fix=f"change a copy, `{name} = {name}.copy()`, and use that from then on; or return it",
         )
 
 
+def _two_names(names: list[str], site: Site | None) -> GraphError:
+    return GraphError(
+        f"`{names[0]}` is changed, and `{names[1]}` is the same result, as it was",
+        site=site,
+        fix=f"use `{names[0]}` from then on, or change it in a task",
+    )
+
+
 def _holds(whole: object, part: object, depth: int) -> bool:
-    """Whether a value is an object, or holds it in containers and attributes."""
-    if whole is part:
-        return True
-    if not depth or type(whole) is Handle or isinstance(whole, str | bytes | type | ModuleType | FunctionType):
-        return False
-    if isinstance(whole, dict):
-        members: Iterable[object] = cast("dict[object, object]", whole).values()
-    elif isinstance(whole, list | tuple | set | frozenset):
-        members = cast("Iterable[object]", whole)
-    else:
-        members = cast("dict[str, object]", getattr(whole, "__dict__", {})).values()
-    return any(_holds(member, part, depth - 1) for member in list(members))
+    """Whether a value is an object, or holds it in containers and attributes, at most so many deep."""
+    level, seen = [whole], set[int]()
+    for _ in range(depth + 1):
+        inner: list[object] = []
+        for value in level:
+            if value is part:
+                return True
+            if id(value) not in seen:
+                seen.add(id(value))
+                inner += _members_of(value)
+        level = inner
+    return False
+
+
+def _members_of(value: object) -> Iterable[object]:
+    if type(value) is Handle or isinstance(value, str | bytes | type | ModuleType | FunctionType):
+        return ()
+    if isinstance(value, dict):
+        return list(cast("dict[object, object]", value).values())
+    if isinstance(value, list | tuple | set | frozenset):
+        return list(cast("Iterable[object]", value))
+    return list(cast("dict[str, object]", getattr(value, "__dict__", {})).values())
 
 
 def check_not_kept(value: object, name: str, site: Site | None) -> None:
@@ -206,7 +218,11 @@ def _refused(value: object, how: str, frame: FrameType) -> GraphError:
 
 
 def _note_given(value: object, frame: FrameType) -> None:
-    """Warns of a change to what a task got before: a run gives the task what it was then."""
+    """Warns of a change to what a task got before: a run gives the task what it was then.
+
+    Raises:
+        GraphError: another container got it, or a branch chose it, and would not see the change.
+    """
     plan = current_plan()
     if plan is None:
         return
@@ -216,6 +232,12 @@ def _note_given(value: object, frame: FrameType) -> None:
     name = next(iter(names_of(value, frame)), "it")
     if isinstance(node.work, Growth):
         raise _kept(name, Site.of_frame(frame))
+    if isinstance(node.work, Select):
+        raise GraphError(
+            f"`{name}` is changed after a branch on a result may have chosen it, which a plan keeps as it was then",
+            site=Site.of_frame(frame),
+            fix=f"change it before the branch, or let the branch choose a copy: `[*{name}]`, `dict({name})`",
+        )
     warning = (
         f"`{name}` is changed at {Site.of_frame(frame)} after `{node.work.name}` got it at {node.site}; "
         f"`{node.work.name}` sees it as it was then (pass a copy, [*{name}], to say so)"

@@ -40,19 +40,21 @@ class Body(Protocol):
 
 
 @contextmanager
-def inlining(plan: Plan, body: Body, frame: FrameType) -> Generator[None]:
-    """Makes what is recorded in the block a group of `plan`: that of the call of `body` at `frame`.
+def inlining(plan: Plan, body: Body, frame: FrameType, given: Iterable[object]) -> Generator[None]:
+    """Makes what is recorded in the block a group of `plan`: that of the call of `body` at `frame` with what is given.
 
     Raises:
         GraphError: the body is being called already, so that it would call itself for ever.
     """
     group = Group(body.name, "pipeline", frame.f_code, frame.f_lasti, body, body.infer)
     _refuse_recursion(plan, group)
-    around = plan.open()
+    around, lent = plan.open(), plan.lent
     plan.groups.append(group)
+    plan.lent = {**lent, **_containers_in(given)}
     try:
         yield
     finally:
+        plan.lent = lent
         plan.close(around)
 
 
@@ -108,17 +110,21 @@ def bound(
     return arguments.args, arguments.kwargs
 
 
-def lend(plan: Plan, given: Iterable[object]) -> None:
-    """Notes the containers that a pipeline called in a body is given: the body would not see it change them."""
+def _containers_in(given: Iterable[object]) -> dict[int, object]:
+    """Gives the containers that a pipeline called in a body is given: the body would not see it change them."""
+    found: dict[int, object] = {}
     pending = list(given)
     while pending:
         value = pending.pop()
+        if type(value) in (list, dict, set):
+            if id(value) in found:
+                continue
+            found[id(value)] = value
         if isinstance(value, dict):
             pending += cast("dict[object, object]", value).values()
         elif isinstance(value, list | tuple | set):
             pending += cast("list[object]", value)
-        if isinstance(value, list | dict | set):
-            plan.lent[id(cast("object", value))] = value
+    return found
 
 
 def checked(body: Body, inputs: Mapping[str, object], site: Site, *, partial: bool) -> dict[str, object]:

@@ -111,9 +111,7 @@ class Turns:
     def _outcome(self, name: str, plan: Plan) -> object:
         """Gives what a variable is after the loop, and notes what one turn leaves to the next."""
         start, now = self._start.get(name), self._now[name]
-        if now is start or (
-            type(now) in PLAIN and type(now) is type(self._before.get(name)) and now == self._before[name]
-        ):
+        if now is start or (name in self._before and _same_plain(now, self._before[name])):
             return self._before[name] if isinstance(start, Handle) else now
         if not isinstance(start, Handle) or isinstance(now, Unset):
             return now if isinstance(start, Handle) or not isinstance(start, Unset) else Unset(name, "loop")
@@ -125,7 +123,7 @@ class Turns:
         elsewhere = {index for other, left in self._now.items() if other != name for index in handles_in(left)}
         container = container_of(before)
         chain = _growth(carry, now) if container is not None else None
-        if chain is not None and not chain & elsewhere and not _taken_elsewhere(chain, now, self._nodes):
+        if chain is not None and not chain & elsewhere and not _taken_elsewhere(chain, self._nodes):
             carry.work = Carried(name, container)
         else:
             container = None
@@ -143,6 +141,10 @@ class Turns:
 
 
 turns = Turns
+
+
+def _same_plain(one: object, other: object) -> bool:
+    return type(one) in PLAIN and type(one) is type(other) and one == other
 
 
 def _called(items: Node, plan: Plan) -> str:
@@ -187,7 +189,7 @@ def _growth(carry: Node, value: object) -> set[int] | None:
     return found
 
 
-def _taken_elsewhere(chain: set[int], value: object, nodes: Iterable[Node]) -> bool:
+def _taken_elsewhere(chain: set[int], nodes: Iterable[Node]) -> bool:
     """Whether a turn uses what a container is so far for more than to make it longer."""
     for node in nodes:
         taken = chain.intersection(node.data)
@@ -198,7 +200,7 @@ def _taken_elsewhere(chain: set[int], value: object, nodes: Iterable[Node]) -> b
         grown = 1 if isinstance(node.work, Growth) else len(node.args)
         if any(chain.intersection(handles_in(argument)) for argument in node.args[grown:]):
             return True
-    return not isinstance(value, Handle)
+    return False
 
 
 def collected(items: Any, staged: Callable[[Any], object], plain: Callable[[Any], object]) -> object:

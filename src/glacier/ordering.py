@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, cast
 
 from glacier.access import Touch, handed_on, reached, reaches_out
-from glacier.annotations import UNKNOWN, may_be_lazy
+from glacier.annotations import may_be_lazy
 from glacier.errors import GraphError, listed
 from glacier.graph import Edge, EdgeKind, Graph, Node
 from glacier.groups import Group, Inference, bodies
 from glacier.nesting import Loop
-from glacier.task import Task
+from glacier.places import Place, Places
+from glacier.task import Task, given_by
 from glacier.trace import Handle, Plan, handles_in
 from glacier.work import Barrier
 
@@ -168,51 +168,13 @@ def add_barrier(graph: Graph, name: str, sources: list[int]) -> int:
     return index
 
 
-@dataclass(slots=True, eq=False)
-class _Place:
-    """What has happened so far at one URI (a path, a folder or a glob), in running order."""
-
-    uri: str
-    parts: list[str]
-    glob: list[str] | None
-    folder: bool = False
-    inner: dict[str, _Place] = field(default_factory=dict[str, "_Place"])
-    writers: list[int] = field(default_factory=list[int])
-    readers: list[int] = field(default_factory=list[int])
-    checks: list[int] = field(default_factory=list[int])
-    pending: list[int] = field(default_factory=list[int])
-    globs: dict[str, _Place] = field(default_factory=dict[str, "_Place"])
-
-    def meets(self, other: _Place) -> bool:
-        """Whether an object could lie in both, where at least one is a glob; two wildcards count as meeting."""
-        if self.glob:
-            return _could_match(self.glob, other.glob or other.parts, below=other.folder)
-        return not other.glob or _could_match(other.glob, self.parts, below=self.folder)
-
-
-def _could_match(glob: Sequence[str], path: Sequence[str], *, below: bool) -> bool:
-    """Whether a path or glob, or what is below it if that counts, could match; `**` spans components, `*` does not."""
-    if not path:
-        return below or all(part == "**" for part in glob)
-    if not glob:
-        return all(part == "**" for part in path)
-    if glob[0] == "**" or path[0] == "**":
-        return _could_match(glob[1:], path, below=below) or _could_match(glob, path[1:], below=below)
-    alike = (_is_wild(glob[0]) and _is_wild(path[0])) or fnmatchcase(path[0], glob[0]) or fnmatchcase(glob[0], path[0])
-    return alike and _could_match(glob[1:], path[1:], below=below)
-
-
-def _is_wild(part: str) -> bool:
-    return any(wildcard in part for wildcard in "*?[")
-
-
 class _Inferred:
     """Orders nodes that touch overlapping URIs. The URIs form a tree by path, so that a node sees only its own."""
 
     def __init__(self, graph: Graph, inference: Inference) -> None:
         self.graph = graph
         self.inference = inference
-        self.root = _Place("", [], None)
+        self.places = Places()
         self.unread: dict[int, dict[str, str]] = {}  # by node, the URIs and labels its LazyFrame has still to read
         self.passed: dict[int, set[int]] = {}  # by node, the checks that its LazyFrame has waited for
         self.guarded: dict[int, tuple[tuple[int, bool], ...]] = {}
@@ -247,15 +209,16 @@ class _Inferred:
     def _carry(self, now: int, direct: Sequence[Touch]) -> None:
         """Hands on what a LazyFrame has still to read: whoever takes it may be the one to collect it."""
         node = self.graph.nodes[self.visits[now].index]
+        given = given_by(node.work)
         inherited: dict[str, str] = {}
         sources = (*node.data, *self._left_by_a_turn(node))
         for source in sources:
             inherited |= self.unread.get(source, {})
         check = isinstance(node.work, Task) and node.work.is_gate
         for uri, label in () if node.hidden else inherited.items():  # what is hidden hands a frame on uncollected
-            place = self._place(uri)
+            place = self.places.at(uri)
             waited = set[int].intersection(*(self.passed[s] for s in sources if uri in self.unread.get(s, ())))
-            for met in self._meeting(place):
+            for met in self.places.meeting(place):
                 for source in () if check else (one for one in met.checks if self.visits[one].index not in waited):
                     self._edge(source, now, "gate", f"it checks the same `{label}`")
                 for source in met.writers:
@@ -263,13 +226,13 @@ class _Inferred:
             self._touch_anything(now, label)
             place.readers.append(now)
         unread = inherited | {touch.resource.uri: touch.resource.label for touch in direct if touch.access.reads}
-        if unread and may_be_lazy(_returned(node)):
+        if unread and may_be_lazy(given):
             self.unread[node.index] = unread
             self.passed[node.index] = {e.source for e in self.extra.get(node.index, {}).values() if e.gate}
             self.passed[node.index].update(*(self.passed.get(source, ()) for source in sources))
             self.lazy.append(now)
             for uri in unread:
-                self._place(uri).pending.append(now)
+                self.places.at(uri).pending.append(now)
 
     def _left_by_a_turn(self, node: Node) -> Iterable[int]:
         """Gives the nodes whose values a turn of a loop leaves to the next one through `node`."""
@@ -281,13 +244,13 @@ class _Inferred:
         check = isinstance(node.work, Task) and node.work.is_gate
         if not (touch.matters or check):
             return
-        place = self._place(touch.resource.uri)
+        place = self.places.at(touch.resource.uri)
         if not access.certain:
             self._warn(node, touch)
         if touch.resource.invocable and access.writes:
             self._invoke(now, touch, place)
             return
-        for met in self._meeting(place):
+        for met in self.places.meeting(place):
             shown = touch.resource.label
             if not check:
                 for source in met.checks:
@@ -307,7 +270,7 @@ class _Inferred:
         if access.writes and not self._supersedes(now):
             place.writers.append(now)
         elif access.writes:
-            _forget(place)
+            place.forget()
             place.writers = [now]
         else:
             place.readers.append(now)
@@ -325,7 +288,7 @@ class _Inferred:
             self._edge(source, now, "resource", f"it invokes a function, which may change `{label}`", needed=False)
         self.since.append(now)
 
-    def _invoke(self, now: int, touch: Touch, place: _Place) -> None:
+    def _invoke(self, now: int, touch: Touch, place: Place) -> None:
         """Lets an invocation wait for all who have touched anything, since the function may read or change it."""
         shown = touch.resource.label
         node = self.graph.nodes[self.visits[now].index]
@@ -349,7 +312,7 @@ class _Inferred:
         """Notes that the node of visit `now` waits for that of visit `before`."""
         one, other = self.visits[before], self.visits[now]
         source, target = one.index, other.index
-        if kind == "gate" and self._decided(source, target):
+        if not self.inference.orders(source, target) or (kind == "gate" and self._decided(source, target)):
             return
         loop = one.turn_before(other)
         if loop is not None:
@@ -362,8 +325,6 @@ class _Inferred:
         if only_across or source == target or source in self.graph.nodes[target].data or source in self.extra[target]:
             return
         if _exclude(self.guarded.get(source, ()), self.guarded.get(target, ())):
-            return
-        if not self.inference.orders(source, target):
             return
         if not any(edge.source == source for edge in self.graph.ordering.get(target, ())):
             self.extra[target][source] = Edge(source, target, kind, reason, needed=needed, gate=kind == "gate")
@@ -385,34 +346,6 @@ class _Inferred:
         )
         if warning not in self.graph.warnings:
             self.graph.warnings.append(warning)
-
-    def _place(self, uri: str) -> _Place:
-        """Gives the place of `uri` in the tree: a glob stands in the folder where its first wildcard is."""
-        place, parts = self.root, uri.rstrip("/").split("/")
-        for depth, part in enumerate(parts):
-            if _is_wild(part):
-                return place.globs.setdefault(uri, _Place(uri, parts[:depth], parts))
-            below = place.inner.get(part)
-            if below is None:
-                below = place.inner[part] = _Place("/".join(parts[: depth + 1]), parts[: depth + 1], None)
-            place = below
-        place.folder = place.folder or uri.endswith("/")
-        return place
-
-    def _meeting(self, place: _Place) -> Iterator[_Place]:
-        """Gives the places an object of `place` could also lie in: above it, itself, all below it, globs on the way."""
-        at = self.root
-        for part in place.parts:
-            yield from (glob for glob in at.globs.values() if glob.meets(place))
-            yield at
-            at = at.inner[part]
-        pending = [at]
-        while pending:
-            below = pending.pop()
-            if below is at or place.meets(below):
-                yield below
-            yield from (glob for glob in below.globs.values() if glob.meets(place))
-            pending.extend(below.inner.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -459,16 +392,3 @@ def _loop_in(graph: Graph, index: int, scope: Loop | None) -> Loop | None:
 def _guards_outside(guards: tuple[tuple[int, bool], ...], loop: Loop, graph: Graph) -> tuple[tuple[int, bool], ...]:
     """Gives the guards whose condition is the same in every turn of a loop."""
     return tuple(guard for guard in guards if graph.nesting.key_in(guard[0], loop) is None)
-
-
-def _returned(node: Node) -> object:
-    work = node.work
-    return work.signature.returns if isinstance(work, Task) else getattr(work, "annotation", UNKNOWN)
-
-
-def _forget(place: _Place) -> None:
-    """Drops what the writing of a whole path supersedes; a glob, whose extent is not known, supersedes only itself."""
-    place.writers, place.readers, place.checks, place.pending = [], [], [], []
-    if place.glob is None:
-        place.inner.clear()
-        place.globs.clear()

@@ -15,7 +15,7 @@ from glacier.annotations import Signature, signature_of
 from glacier.containers import rebuilt
 from glacier.errors import ConfigError, GlacierError, GraphError, Site, listed
 from glacier.graph import Graph
-from glacier.inlining import bound, checked, inlining, lend, refuse_options
+from glacier.inlining import bound, checked, inlining, refuse_options
 from glacier.rehearsal import Unknowable, rehearsed
 from glacier.source import definition_line, is_users
 from glacier.task import Task
@@ -297,8 +297,7 @@ class Pipeline(Generic[P, R_co]):
         return tuple(named.pop(parameter.name, parameter.default) for parameter in nameless), named
 
     def _inlined(self, plan: Plan, frame: FrameType, args: tuple[object, ...], kwargs: dict[str, Any]) -> object:
-        lend(plan, (*args, *kwargs.values()))
-        with inlining(plan, self, frame):
+        with inlining(plan, self, frame, (*args, *kwargs.values())):
             return self._traced(args, kwargs)
 
     async def _awaited(self, plan: Plan, frame: FrameType, args: tuple[object, ...], kwargs: dict[str, Any]) -> Any:

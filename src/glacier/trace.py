@@ -53,7 +53,7 @@ class Plan:
         regions: the branches and loops being planned, each of which knows the containers that were there before it.
         containers: for nodes whose value surely is a list, dict or set, which of these.
         kept: nodes whose value is a container that was put into another one.
-        lent: the containers that pipelines called in the body were given, by identity.
+        lent: the containers that the pipelines being called in the body were given, by identity.
         given: the containers that tasks were given, by identity, with the node that got each last.
         warnings: what a person should know before running.
         prepared: resources whose place must be made ready before the run, because the body asked for their URI.

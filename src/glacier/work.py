@@ -89,12 +89,14 @@ class Growth:
 
     Attributes:
         body: gives the longer container and leaves the one it is given as it was.
-        containers: the types it makes sense for.
+        containers: the types that it only makes longer, so that what several turns of a loop do can be joined.
+        takes_apart: whether it looks into what it is given, and does not only keep it.
     """
 
     body: Callable[..., object]
     name: str
     containers: tuple[type, ...]
+    takes_apart: bool = False
     kind: Literal["expression"] = "expression"
 
 

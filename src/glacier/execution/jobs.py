@@ -12,7 +12,7 @@ from glacier.execution.scopes import Scope
 from glacier.graph import Graph
 from glacier.nesting import Loop
 from glacier.trace import handles_in
-from glacier.work import Outcome
+from glacier.work import Growth, Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,11 +217,13 @@ class Job:
         """Gives what a turn leaves a variable as; of one that turns only make longer, what this one adds."""
         added = self.scope.added.get(outcome)
         if added is None:
-            return performer.filled(now, values)
+            return performer.filled(now, values, loaded=False)
         work = self.graph.nodes[outcome].work
         container: object = work.container() if isinstance(work, Outcome) and work.container else None
         for node in added:
-            container = node.work.body(container, *(performer.filled(value, values) for value in node.args[1:]))
+            opened = isinstance(node.work, Growth) and node.work.takes_apart
+            more = [performer.filled(value, values, loaded=opened) for value in node.args[1:]]
+            container = node.work.body(container, *more)
         return container
 
     def endings(self) -> dict[int, Ended]:

@@ -10,6 +10,7 @@ from glacier.graph import Graph
 from glacier.task import Task
 
 Unit = tuple[tuple[int, ...], Job, list[int]]
+"""What is ready: its rank, then the job and the members that start together."""
 
 
 @dataclass(slots=True)

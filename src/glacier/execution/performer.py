@@ -166,9 +166,15 @@ class Performer:
         items = list(cast("Iterable[object]", self.workplace.value(values[loop.items])))
         return items[:1] if loop.first_only else items
 
-    def filled(self, value: object, values: Values) -> object:
-        """Gives a structure with values in place of handles."""
-        return self._filled(value, values, loaded=True)
+    def filled(self, value: object, values: Values, *, loaded: bool) -> object:
+        """Gives a structure with values in place of handles.
+
+        Args:
+            value: the structure.
+            values: those of its turn.
+            loaded: whether frames that lie in another process' file are opened.
+        """
+        return self._filled(value, values, loaded=loaded)
 
     def has(self, value: object, values: Values) -> bool:
         """Says whether every handle in a structure has a value."""
@@ -225,7 +231,7 @@ class Performer:
             # isinstance tells pyright no type arguments, and a cast would be a call per node
             return self.workplace.call(work, function, args, kwargs), None  # pyright: ignore[reportUnknownArgumentType]
         if isinstance(work, Outcome):
-            before = self._filled(node.args[0], values, loaded=True)
+            before = self._filled(node.args[0], values, loaded=False)
             return work.body(before, self._left(work, values).outcomes[node.index]), None
         if turn is not None and turn.before is not None and node.index in turn.loop.carried:
             return self._filled(turn.loop.carried[node.index], turn.before, loaded=False), None

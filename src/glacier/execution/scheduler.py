@@ -19,7 +19,7 @@ from glacier.execution.coroutines import Coroutines
 from glacier.execution.failures import no_items
 from glacier.execution.frames import Frames
 from glacier.execution.jobs import Job, Opened
-from glacier.execution.limits import Limits
+from glacier.execution.limits import Limits, Unit
 from glacier.execution.performer import Done, Here, Left, Performer, Workplace
 from glacier.execution.record import NodeRecord, Observer, RunRecord
 from glacier.execution.scopes import scopes_of
@@ -131,11 +131,7 @@ def _result(graph: Graph, performer: Performer, outside: Job) -> object:
                 site=graph.nodes[index].site,
                 fix="mend what the check found, or let the pipeline return something that does not depend on it",
             )
-    return performer.filled(graph.result, outside.values[0])
-
-
-_Unit = tuple[tuple[int, ...], Job, list[int]]
-"""What is ready: its rank, then the job and the members that start together."""
+    return performer.filled(graph.result, outside.values[0], loaded=True)
 
 
 class _Run:
@@ -156,7 +152,7 @@ class _Run:
         self.tallies = Tallies(graph)
         self.limits = Limits(graph)
         self.lock = threading.Condition(threading.Lock())
-        self.queue: list[_Unit] = []
+        self.queue: list[Unit] = []
         self.threads: list[threading.Thread] = []
         self.idle = 0
         self.running = 0
@@ -222,7 +218,7 @@ class _Run:
                 self.queue.clear()
                 self._finish_if_over()
 
-    def _wait_for_unit(self) -> _Unit | None:
+    def _wait_for_unit(self) -> Unit | None:
         with self.lock:
             while (unit := self._take()) is None:
                 if self.over.is_set():
@@ -239,7 +235,7 @@ class _Run:
         for unit in units:
             heappush(self.queue, ((*job.rank, unit[0]), job, unit))
 
-    def _take(self) -> _Unit | None:
+    def _take(self) -> Unit | None:
         """Takes the first unit whose task is not at its limit; those that are wait beside the queue."""
         while self.queue:
             unit = heappop(self.queue)
@@ -247,7 +243,7 @@ class _Run:
                 return unit
         return None
 
-    def _step(self, unit: _Unit) -> _Unit | None:
+    def _step(self, unit: Unit) -> Unit | None:
         """Does the work of a unit, and gives one that became ready thereby; the others are queued."""
         _, job, numbers = unit
         if job.inner(numbers[0]) is not None:
@@ -266,7 +262,7 @@ class _Run:
         self._tell(told)
         return following
 
-    def _open(self, job: Job, number: int) -> _Unit | None:
+    def _open(self, job: Job, number: int) -> Unit | None:
         """Starts the turns of a loop, and gives the first unit of one."""
         scope = job.scope.inner[number % job.agenda.width]
         loop = cast("Loop", scope.loop)
@@ -289,14 +285,13 @@ class _Run:
                 self.stopping = True
                 self.queue.clear()
             inner = job.open(number, items)
-            for key in inner.scope.keys:
-                self.tallies.expect(key, len(items))
+            self.tallies.expect(inner)
             self._start(inner, block, told)
             following = self._next(told)
         self._tell(told)
         return following
 
-    def _next(self, told: _Told) -> _Unit | None:
+    def _next(self, told: _Told) -> Unit | None:
         """Chooses what this worker does next of what became ready, and queues the rest. Called with the lock held."""
         if self.stopping:
             told.ready.clear()
@@ -434,6 +429,6 @@ class _Run:
 class _Told:
     """What a step has brought: the units now ready, the turns that ended, the nodes that have ended for good."""
 
-    ready: list[_Unit] = field(default_factory=list[_Unit])
+    ready: list[Unit] = field(default_factory=list[Unit])
     turned: list[tuple[int, int, int | None]] = field(default_factory=list[tuple[int, int, int | None]])
     ended: list[int] = field(default_factory=list[int])

@@ -77,9 +77,11 @@ class Tallies:
         if done.rows is not None:
             turns.rows = done.rows + (turns.rows or 0)
 
-    def expect(self, index: int, turns: int) -> None:
-        """Takes that a node of a loop is to run in so many turns more."""
-        self._of(index).expected += turns
+    def expect(self, job: Job) -> None:
+        """Takes that the nodes of a loop are to run in so many turns more."""
+        for key in job.scope.keys:
+            if key < len(self._graph.nodes):
+                self._of(key).expected += len(job.values)
 
     def ended(self, index: int) -> int:
         """Gives how many turns of a node in a loop have ended."""

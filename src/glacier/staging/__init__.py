@@ -51,20 +51,17 @@ def staged(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _to_stage(tree: FunctionNode, variables: frozenset[str]) -> Iterator[ast.AST]:
+    """Gives the nodes of a body that staging rewrites."""
     for node in own(tree.body):
-        negated = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
-        asked = isinstance(node, ast.Compare)
-        targets = ast.Tuple | ast.List | ast.Attribute
-        unpacks = isinstance(node, ast.Assign) and isinstance(node.targets[0], targets)
-        if (
-            isinstance(node, _STAGED)
-            or negated
-            or asked
-            or unpacks
-            or is_type_check(node)
-            or changed_by(node, variables)
-        ):
-            yield node
+        match node:
+            case ast.UnaryOp(op=ast.Not()) | ast.AugAssign(op=ast.Add()) | ast.Compare():
+                yield node
+            case ast.Assign(targets=[ast.Tuple() | ast.List() | ast.Attribute(), *_]):
+                yield node
+            case _ if isinstance(node, _STAGED) or is_type_check(node) or changed_by(node, variables):
+                yield node
+            case _:
+                pass
 
 
 def _compiled(tree: FunctionNode, function: FunctionType) -> CodeType:
