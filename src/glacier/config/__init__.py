@@ -2,6 +2,7 @@
 
 from glacier.config.aws import LambdaConfig, S3Config, S3LifecycleRule
 from glacier.config.azure import AzureBlobConfig, AzureFunctionConfig, AzureLifecycleRule
+from glacier.config.deploy import Compute, DeployConfig
 from glacier.config.gcp import CloudFunctionConfig, GCSConfig, GCSLifecycleRule
 
 __all__ = [
@@ -9,6 +10,8 @@ __all__ = [
     "AzureFunctionConfig",
     "AzureLifecycleRule",
     "CloudFunctionConfig",
+    "Compute",
+    "DeployConfig",
     "GCSConfig",
     "GCSLifecycleRule",
     "LambdaConfig",
