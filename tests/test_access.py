@@ -15,7 +15,7 @@ from glacier import Bucket, task
 from glacier.access import function_accesses
 from glacier.names import ANYWHERE
 from glacier.providers import LocalProvider
-from glacier.usage import NONE, READ, UNKNOWN, WRITE, Access, Place
+from glacier.usage import NONE, READ, UNKNOWN, WRITE, Access, Place, access_by_verb
 
 shared = LocalProvider("/nowhere").bucket("shared", path="a.parquet")
 BOTH = Access(reads=True, writes=True)
@@ -163,7 +163,7 @@ CASES: list[tuple[Callable[..., Any], Access]] = [
     (reads, READ),
     (asks, READ),
     (writes, WRITE),
-    (deletes, WRITE),
+    (deletes, access_by_verb("delete")),
     (nothing, NONE),
     (looks_only, NONE),
     (uri_into_write, WRITE),

@@ -18,7 +18,7 @@ from glacier.permits import Allowed, Permit, act
 from glacier.reaching import helpers, is_users_class, outer_names, python_function
 from glacier.source import function_ast, is_users
 from glacier.task import Task, TaskOptions
-from glacier.usage import NONE, READ, UNKNOWN, WRITE, Access, Accesses, Kind, Kinds, Place, usage_of
+from glacier.usage import NONE, READ, UNKNOWN, WRITE, Access, Accesses, Kind, Kinds, Place, access_by_verb, usage_of
 from glacier.work import Located, StorageCall
 
 
@@ -57,7 +57,7 @@ def reached(node: Node) -> list[Touch]:
     """
     work = node.work
     if isinstance(work, StorageCall):
-        own = Touch(cast("Resource", node.args[0]), Access(work.reads, work.writes))
+        own = Touch(cast("Resource", node.args[0]), access_by_verb(work.verb))
         if own.resource.invocable:
             return [own]
         besides = (*node.args[1:], *node.kwargs.values())  # the source of a copy, say
@@ -260,6 +260,7 @@ def _as_stated(options: TaskOptions, given: Sequence[tuple[str, object]], inferr
             Access(
                 access.reads if reads is None else access.reads and base in reads,
                 access.writes if writes is None else access.writes and base in writes,
+                besides=access.besides if writes is None or base in writes else frozenset(),
             ),
         )
         for name, base, touched, access in inferred

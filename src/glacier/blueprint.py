@@ -1,7 +1,7 @@
 """What a cloud must hold: declarations in Terraform's vocabulary with typed references. Plain data; prints nothing.
 
 A cloud's module builds a `Blueprint`, a target's module prints it. Resource kinds and arguments are those of
-Terraform's providers, which the other targets know too (Pulumi's classic providers and the Kubernetes one are made from them);
+Terraform's providers, which the other targets know too: Pulumi's and the CDK's bindings are made from them;
 nothing here says how a target writes them down.
 """
 

@@ -117,6 +117,10 @@ class ConfigError(GlacierError):
     """A declaration (a bucket, an option) whose values are not allowed."""
 
 
+class UnsupportedError(GlacierError):
+    """Something that a cloud, or what is generated for it, cannot express."""
+
+
 class StorageError(GlacierError):
     """Data that cannot be read or written as asked."""
 

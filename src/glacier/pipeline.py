@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping
 from enum import StrEnum
@@ -25,10 +26,14 @@ from glacier.work import Input, Unset
 if TYPE_CHECKING:
     from glacier.checking.check import Check
     from glacier.checking.examination import Examination, Given
+    from glacier.config import DeployConfig
+    from glacier.deployment.reading import Provider, Source
     from glacier.execution.record import Observer
     from glacier.execution.scheduler import Executor, OnFailure
+    from glacier.generation.generate import Backend, Generated
     from glacier.report.analysis import Analysis
     from glacier.report.diagram import Diagram
+    from glacier.schedules import Schedule
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -47,6 +52,7 @@ class ExecutionMode(StrEnum):
 
     LOCAL = "local"
     ANALYZE = "analyze"
+    GENERATE = "generate"
 
 
 class Pipeline(Generic[P, R_co]):
@@ -56,14 +62,26 @@ class Pipeline(Generic[P, R_co]):
         name: its name in graphs, records and on the command line.
         function: the body as it was written.
         infer: whether resources and checks order its tasks besides data and `depends_on`.
+        schedule: when it runs by itself where it is deployed; None if it does not.
+        deploy: how it runs where it is deployed.
     """
 
     __name__: str  # the function's, as `update_wrapper` copies it
 
-    def __init__(self, function: Callable[P, R_co], name: str, *, infer: bool) -> None:
+    def __init__(
+        self,
+        function: Callable[P, R_co],
+        name: str,
+        *,
+        infer: bool,
+        schedule: Schedule | None = None,
+        deploy: DeployConfig | None = None,
+    ) -> None:
         self.function = function
         self.name = name
         self.infer = infer
+        self.schedule = schedule
+        self.deploy = deploy
         functools.update_wrapper(cast("Callable[P, R_co]", self), function)
 
     @property
@@ -119,6 +137,17 @@ class Pipeline(Generic[P, R_co]):
     ) -> R_co: ...
     @overload
     def run(self, mode: Literal["analyze", ExecutionMode.ANALYZE], *, inputs: Inputs | None = None) -> Analysis: ...
+    @overload
+    def run(
+        self,
+        mode: Literal["generate", ExecutionMode.GENERATE],
+        *,
+        inputs: Inputs | None = None,
+        output_dir: str | os.PathLike[str] = "./terraform",
+        provider: Provider | None = None,
+        backend: Backend | None = None,
+        force: bool = False,
+    ) -> Generated: ...
     def run(
         self,
         mode: str = "local",
@@ -129,13 +158,18 @@ class Pipeline(Generic[P, R_co]):
         on_failure: OnFailure = "stop",
         replace: Mapping[Task[..., Any], Callable[..., Any]] | None = None,
         progress: bool | Observer = False,
+        output_dir: str | os.PathLike[str] = "./terraform",
+        provider: Provider | None = None,
+        backend: Backend | None = None,
+        force: bool = False,
     ) -> Any:
-        """Runs the pipeline here, or analyzes it.
+        """Runs the pipeline here, analyzes it, or generates the infrastructure that runs it in a cloud.
 
         Inside another pipeline's body, `run(inputs={...})` is a call: its calls join that one's graph as a group.
 
         Args:
-            mode: `"local"` runs every task and gives the body's result; `"analyze"` runs none and gives an `Analysis`.
+            mode: `"local"` runs every task and gives the body's result; `"analyze"` runs none and gives an `Analysis`;
+                `"generate"` runs none, and writes Terraform's configuration of all that the pipeline needs.
             inputs: values for the body's parameters, by name.
             max_workers: most tasks at once; by default four more than the cores, at most 32.
             executor: `"threads"` (Polars works outside the interpreter lock), `"processes"` for tasks bound to Python
@@ -144,6 +178,10 @@ class Pipeline(Generic[P, R_co]):
                 not depend on it and raises all failures together.
             replace: functions to call in place of tasks, for tests.
             progress: whether to show the run as it goes on, or who else is to be told of it.
+            output_dir: the folder that is generated into; what a person added to it stays.
+            provider: what takes the place of `LocalProvider` in what is generated.
+            backend: where Terraform is to keep its state, "s3" say; its settings are given to `terraform init`.
+            force: whether to overwrite generated files that a person has changed.
 
         Raises:
             InputError: inputs are missing, unknown or of another type; nothing has run.
@@ -151,6 +189,8 @@ class Pipeline(Generic[P, R_co]):
             TaskError: a task failed.
             RunErrors: tasks failed, with `on_failure="continue"`.
             GateClosed: the body's own result was skipped, because a check returned False.
+            ConfigError: what is generated would have a name that its cloud does not take, or the folder holds changes.
+            UnsupportedError: the cloud cannot express what the pipeline asks for.
 
         >>> from glacier import task, pipeline
         >>> @task
@@ -169,6 +209,12 @@ class Pipeline(Generic[P, R_co]):
                 from glacier.report.analysis import analyze
 
                 return analyze(self.plan(inputs, partial=True))
+            case "generate":
+                from glacier.generation.generate import draft, generate
+
+                folder = Path(output_dir)
+                made = draft(self.plan(inputs, partial=True), self.source, folder, provider)
+                return generate({None: made}, folder, backend, force=force)
             case "local" if (outer := current_plan()) is not None:
                 frame = sys._getframe(1)
                 site = Site.of_frame(frame)
@@ -193,6 +239,22 @@ class Pipeline(Generic[P, R_co]):
                     site=Site.of_caller(sys._getframe(1)),
                     fix=f"use one of {listed(modes)}",
                 )
+
+    @property
+    def source(self) -> Source:
+        """Where it is written, and how it is to be deployed: what generating needs of it besides its graph."""
+        from glacier.config import DeployConfig
+        from glacier.deployment.reading import Source
+
+        function = self.function
+        return Source(
+            self.name,
+            function.__code__.co_filename,
+            function.__qualname__,
+            self.site,
+            self.schedule,
+            self.deploy or DeployConfig(),
+        )
 
     def graph(self, *, inputs: Inputs | None = None) -> Diagram:
         """Gives the picture of the graph: text in a terminal, SVG in a notebook, Mermaid for documents. Runs no task.
@@ -377,8 +439,24 @@ def _innermost_site(error: BaseException) -> Site | None:
 @overload
 def pipeline(function: Callable[P, R], /) -> Pipeline[P, R]: ...
 @overload
-def pipeline(*, name: str | None = None, infer: bool = True) -> Callable[[Callable[P, R]], Pipeline[P, R]]: ...
-def pipeline(function: Callable[..., Any] | None = None, /, *, name: str | None = None, infer: bool = True) -> Any:
+def pipeline(
+    *,
+    name: str | None = None,
+    infer: bool = True,
+    schedule: str | None = None,
+    timezone: str = "UTC",
+    deploy: DeployConfig | None = None,
+) -> Callable[[Callable[P, R]], Pipeline[P, R]]: ...
+def pipeline(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    infer: bool = True,
+    schedule: str | None = None,
+    timezone: str = "UTC",
+    deploy: DeployConfig | None = None,
+) -> Any:
     """Makes a function that calls tasks a pipeline.
 
     Args:
@@ -386,9 +464,12 @@ def pipeline(function: Callable[..., Any] | None = None, /, *, name: str | None 
         name: its name in graphs, records and on the command line; the function's own by default.
         infer: whether nodes on the same resource keep the body's order and checks come before use; if False, only data
             and `depends_on` order them.
+        schedule: when it runs by itself where it is deployed, as cron has it: minute, hour, day, month, weekday.
+        timezone: of the schedule, by its name in the IANA database.
+        deploy: how it runs where it is deployed: machine, time limit, alert; of no meaning here.
 
     Raises:
-        ConfigError: what is decorated is no function, or a generator.
+        ConfigError: what is decorated is no function, or a generator; or the schedule is none.
 
     >>> @pipeline
     ... def answer() -> int:
@@ -397,6 +478,11 @@ def pipeline(function: Callable[..., Any] | None = None, /, *, name: str | None 
     (42, 42)
     """
     site = Site.of_caller(sys._getframe(1))
+    when = None
+    if schedule is not None:
+        from glacier.schedules import schedule_of
+
+        when = schedule_of(schedule, timezone, site)
 
     def decorate(function: Callable[..., Any]) -> Pipeline[..., Any]:
         if not inspect.isfunction(function):
@@ -411,6 +497,6 @@ def pipeline(function: Callable[..., Any] | None = None, /, *, name: str | None 
                 site=site,
                 fix="return its results instead of yielding",
             )
-        return Pipeline(function, name or function.__name__, infer=infer)
+        return Pipeline(function, name or function.__name__, infer=infer, schedule=when, deploy=deploy)
 
     return decorate if function is None else decorate(function)

@@ -42,4 +42,4 @@ class MemoryProvider(LocalProvider):
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
 
     def _host(self, config: FunctionConfig | None) -> LocalFunctions:
-        return StandIns(type(self).__name__, self.base_path, config, self.functions)
+        return StandIns(type(self).__name__, self.base_path, config, self, self.functions)

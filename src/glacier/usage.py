@@ -22,24 +22,46 @@ _FOLLOWED = frozenset({"list", "tuple", "set", "frozenset", "sorted", "reversed"
 _MOST_ROUNDS = 5
 
 
+Besides = Literal["delete", "copy"]
+"""To remove objects; to put others' in place, which are staged beside until all are there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """What is done to a resource.
 
     Attributes:
         certain: False where the code does not tell, so that both reading and writing are assumed.
+        besides: what it is written by, beyond making and replacing objects: a cloud permits that apart.
     """
 
     reads: bool = False
     writes: bool = False
     certain: bool = True
+    besides: frozenset[Besides] = frozenset()
 
     def __or__(self, other: Access) -> Access:
-        return Access(self.reads or other.reads, self.writes or other.writes, self.certain and other.certain)
+        return Access(
+            self.reads or other.reads,
+            self.writes or other.writes,
+            self.certain and other.certain,
+            self.besides | other.besides,
+        )
 
 
 NONE, READ, WRITE = Access(), Access(reads=True), Access(writes=True)
-UNKNOWN = Access(reads=True, writes=True, certain=False)
+UNKNOWN = Access(reads=True, writes=True, certain=False, besides=frozenset(("delete", "copy")))
+
+
+def access_by_verb(verb: str) -> Access:
+    """Gives what a resource's own method of this name does to it, one of `READS` or `WRITES`."""
+    match verb:
+        case "delete":
+            return Access(writes=True, besides=frozenset(("delete",)))
+        case "copy_from":
+            return Access(writes=True, besides=frozenset(("copy",)))
+        case _:
+            return READ if verb in READS else WRITE
 
 
 class Place(NamedTuple):
@@ -158,7 +180,7 @@ class _Body:
                 continue
             if isinstance(node, ast.Attribute) and node.attr in READS | WRITES and node not in called:
                 for resource in self.names.resources(node.value):  # the method is called elsewhere
-                    _note(self.found, resource, READ if node.attr in READS else WRITE)
+                    _note(self.found, resource, access_by_verb(node.attr))
             if node in explained:
                 explained.update(_transparent(node))
             elif not isinstance(getattr(node, "ctx", None), ast.Store | ast.Del):
@@ -188,7 +210,7 @@ class _Body:
             if helper is not None and helper.owner is not None:
                 self._through(helper, helper.parameter(-1), resource)
             elif name in READS | WRITES:
-                _note(self.found, resource, READ if name in READS else WRITE)
+                _note(self.found, resource, access_by_verb(name))
             elif name == "stage_write":
                 _note(self.found, resource, WRITE)
             elif name not in _NEITHER:
@@ -369,7 +391,9 @@ def _access_by_name(name: str, mode: Sequence[ast.expr], keywords: Sequence[ast.
         mode: where `open` has its mode: the second argument of the function, the first of the method.
         keywords: of the call.
     """
-    if name.startswith(("write", "sink", "to_")) or name in ("unlink", "rename", "touch"):
+    if name in ("unlink", "rename"):
+        return access_by_verb("delete")
+    if name.startswith(("write", "sink", "to_")) or name == "touch":
         return WRITE
     if name.startswith(("scan", "read")) or name in ("exists", "stat", "is_file"):
         return READ

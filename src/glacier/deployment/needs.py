@@ -136,6 +136,7 @@ class Deployment:
         pipeline: its name.
         entry: what the image's entry point is told to load: `etl:sales`.
         root: the project's folder on this machine, which `entry` is imported from; never printed.
+        folder: that what is generated goes into; of it, only the way from there to `root` is ever printed.
         provider: what its stages run on.
         environment: "prod", say; None if there is but one.
         buckets: that it touches, by their names; the one for records is not among them.
@@ -151,6 +152,7 @@ class Deployment:
     pipeline: str
     entry: str
     root: Path = field(compare=False)
+    folder: Path = field(compare=False)
     provider: Any
     environment: str | None
     buckets: tuple[DeclaredBucket, ...]

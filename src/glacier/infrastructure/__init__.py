@@ -1,1 +1,37 @@
 """What each cloud must hold for a pipeline: its needs made a blueprint. A package per cloud; none imports another."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from glacier.blueprint import Blueprint
+from glacier.deployment.needs import Deployment
+from glacier.deployment.reading import Provider
+from glacier.errors import UnsupportedError
+from glacier.providers.aws import AWSProvider
+from glacier.providers.azure import AzureProvider
+from glacier.providers.gcp import GCPProvider
+from glacier.providers.local import LocalProvider
+
+
+def blueprint_of(deployment: Deployment) -> Blueprint:
+    """Gives what the deployment's cloud must hold.
+
+    Raises:
+        ConfigError: something has a name that the cloud does not take.
+        UnsupportedError: the cloud cannot express what the pipeline asks for.
+    """
+    provider: Provider = deployment.provider
+    match provider:
+        case LocalProvider():
+            from glacier.infrastructure import local
+
+            return local.blueprint(deployment)
+        case AWSProvider() | GCPProvider() | AzureProvider():
+            raise UnsupportedError(
+                f"pipeline `{deployment.pipeline}` cannot be generated for {type(provider).__name__} yet",
+                site=deployment.site,
+                fix="generate it for LocalProvider",
+            )
+        case _:
+            assert_never(provider)

@@ -116,6 +116,8 @@ class AWSProvider:
         source: str | os.PathLike[str] | None = None,
         requirements: Sequence[str] = (),
         env: Mapping[str, str] = NO_ENV,
+        reads: Sequence[Bucket] = (),
+        writes: Sequence[Bucket] = (),
     ) -> Serverless:
         """Declares a function that Lambda runs; nothing is made or asked.
 
@@ -127,19 +129,29 @@ class AWSProvider:
             source: the folder that holds the module; by default that of the file in which this call stands.
             requirements: packages that are to be installed with it.
             env: its environment variables.
+            reads: buckets that its code reads, at their paths; nothing else is permitted to it when it is deployed.
+            writes: buckets that its code writes.
 
         Raises:
             ConfigError: if the name, the handler or another value is none, or the config is another cloud's.
         """
         site = Site.of_caller(sys._getframe(1))
         check_config(name, config, (LambdaConfig,), self, site, "function")
-        code = Code(handler=handler, runtime=runtime, source=source, requirements=requirements, env=env)
+        code = Code(
+            handler=handler,
+            runtime=runtime,
+            source=source,
+            requirements=requirements,
+            env=env,
+            reads=reads,
+            writes=writes,
+        )
         suffix = f"-{self.environment}" if self.environment else ""
         service = Lambda(
             type(self).__name__, self.region or "", self.name_prefix, suffix, self.functions_url, self.profile,
             self.timeout,
         )  # fmt: skip
-        return declare_function(CloudFunctions(service, config), name, code, site)
+        return declare_function(CloudFunctions(service, config, self), name, code, site)
 
 
 @dataclass(frozen=True)
@@ -159,6 +171,11 @@ class S3:
     def provider(self) -> str:
         """The provider's name."""
         return type(self.aws).__name__
+
+    @property
+    def declarer(self) -> object:
+        """The provider itself."""
+        return self.aws
 
     @property
     def timeout(self) -> float:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
 
 from glacier.errors import FunctionError
+from glacier.providers.settings import physical
 from glacier.resources.host import Invocation, Limit
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class CloudFunctions:
 
     service: Service
     given: _Limits | None = field(default=None, compare=False)
+    declarer: Any = field(default=None, compare=False, repr=False)
 
     @property
     def provider(self) -> str:
@@ -96,6 +98,10 @@ class CloudFunctions:
     def config(self) -> object:
         """The config of this cloud."""
         return self.given
+
+    def physical(self, name: str) -> str:
+        """Gives the name with prefix and environment."""
+        return physical(self.declarer.name_prefix, name, self.declarer.environment)
 
     def uri(self, name: str) -> str:
         """Gives the address."""

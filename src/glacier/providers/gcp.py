@@ -117,6 +117,8 @@ class GCPProvider:
         source: str | os.PathLike[str] | None = None,
         requirements: Sequence[str] = (),
         env: Mapping[str, str] = NO_ENV,
+        reads: Sequence[Bucket] = (),
+        writes: Sequence[Bucket] = (),
     ) -> Serverless:
         """Declares a function that Cloud Run functions runs; nothing is made or asked.
 
@@ -128,19 +130,29 @@ class GCPProvider:
             source: the folder that holds the module; by default that of the file in which this call stands.
             requirements: packages that are to be installed with it.
             env: its environment variables.
+            reads: buckets that its code reads, at their paths; nothing else is permitted to it when it is deployed.
+            writes: buckets that its code writes.
 
         Raises:
             ConfigError: if the name, the handler or another value is none, or the config is another cloud's.
         """
         site = Site.of_caller(sys._getframe(1))
         check_config(name, config, (CloudFunctionConfig,), self, site, "function")
-        code = Code(handler=handler, runtime=runtime, source=source, requirements=requirements, env=env)
+        code = Code(
+            handler=handler,
+            runtime=runtime,
+            source=source,
+            requirements=requirements,
+            env=env,
+            reads=reads,
+            writes=writes,
+        )
         suffix = f"-{self.environment}" if self.environment else ""
         service = RunFunctions(
             type(self).__name__, self.project_id, self.region, self.name_prefix, suffix, self.functions_url,
             self.timeout,
         )  # fmt: skip
-        return declare_function(CloudFunctions(service, config), name, code, site)
+        return declare_function(CloudFunctions(service, config, self), name, code, site)
 
 
 @dataclass(frozen=True)
@@ -162,6 +174,11 @@ class CloudStorage:
     def provider(self) -> str:
         """The provider's name."""
         return type(self.gcp).__name__
+
+    @property
+    def declarer(self) -> object:
+        """The provider itself."""
+        return self.gcp
 
     @property
     def timeout(self) -> float:

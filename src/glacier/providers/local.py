@@ -97,6 +97,8 @@ class LocalProvider:
         source: str | os.PathLike[str] | None = None,
         requirements: Sequence[str] = (),
         env: Mapping[str, str] = NO_ENV,
+        reads: Sequence[Bucket] = (),
+        writes: Sequence[Bucket] = (),
     ) -> Serverless:
         """Declares a function that runs in a process of its own; nothing is imported or run.
 
@@ -108,6 +110,8 @@ class LocalProvider:
             source: the folder that holds the module; by default that of the file in which this call stands.
             requirements: packages that a cloud is to install. Here it has those of the pipeline.
             env: environment variables besides those of this process.
+            reads: buckets that its code reads; of use when it is deployed to a cloud, which permits nothing else.
+            writes: buckets that its code writes.
 
         Raises:
             ConfigError: if the name, the handler or another value is none, or `config` is no function's config.
@@ -115,11 +119,19 @@ class LocalProvider:
         site = Site.of_caller(sys._getframe(1))
         takes = (LambdaConfig, CloudFunctionConfig, AzureFunctionConfig)
         check_config(name, config, takes, self, site, "function")
-        code = Code(handler=handler, runtime=runtime, source=source, requirements=requirements, env=env)
+        code = Code(
+            handler=handler,
+            runtime=runtime,
+            source=source,
+            requirements=requirements,
+            env=env,
+            reads=reads,
+            writes=writes,
+        )
         return declare_function(self._host(config), name, code, site)
 
     def _host(self, config: FunctionConfig | None) -> LocalFunctions:
-        return LocalFunctions(type(self).__name__, self.base_path, config)
+        return LocalFunctions(type(self).__name__, self.base_path, config, self)
 
 
 @dataclass(frozen=True)
@@ -138,6 +150,15 @@ class LocalStore:
     def provider(self) -> str:
         """The provider's name."""
         return type(self.local).__name__
+
+    @property
+    def declarer(self) -> object:
+        """The provider itself."""
+        return self.local
+
+    def physical(self, bucket: str) -> str:
+        """Gives the folder's name: that of the bucket."""
+        return bucket
 
     def uri(self, bucket: str, path: str) -> str:
         """Gives the absolute path; a directory's ends in "/"."""

@@ -49,11 +49,16 @@ class LocalFunctions:
     provider: str
     base: str
     given: FunctionConfig | None = field(default=None, compare=False)
+    declarer: object = field(default=None, compare=False, repr=False)
 
     @property
     def config(self) -> FunctionConfig | None:
         """The config of any cloud."""
         return self.given
+
+    def physical(self, name: str) -> str:
+        """Gives the name."""
+        return name
 
     def uri(self, name: str) -> str:
         """Gives a name that is no path, so that no bucket shares it."""

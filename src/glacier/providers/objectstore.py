@@ -55,6 +55,11 @@ class Service(Hashable, Protocol):
         """For how many seconds a silent server is waited for, each time."""
         ...
 
+    @property
+    def declarer(self) -> object:
+        """The provider itself."""
+        ...
+
     def physical(self, name: str) -> str:
         """What a declared bucket is called in the cloud."""
         ...
@@ -99,9 +104,18 @@ class ObjectStore:
         """The provider's name."""
         return self.service.provider
 
+    @property
+    def declarer(self) -> object:
+        """The provider itself."""
+        return self.service.declarer
+
+    def physical(self, bucket: str) -> str:
+        """Gives the name with prefix and environment; of an existing bucket the name as it was declared."""
+        return bucket if self.existing else self.service.physical(bucket)
+
     def uri(self, bucket: str, path: str) -> str:
         """Gives what Polars calls the path; the top ends in "/"."""
-        return self.service.uri(self._name(bucket), "" if path == "./" else path)
+        return self.service.uri(self.physical(bucket), "" if path == "./" else path)
 
     def reach(self) -> Mapping[str, Any]:
         """Gives region, endpoint and time limits; credentials come from the environment or a provider of them."""
@@ -116,7 +130,7 @@ class ObjectStore:
                 f"{_KEY_BYTES:,} in a name",
                 "shorten it",
             )
-        return self.service.refusal(self._name(bucket))
+        return self.service.refusal(self.physical(bucket))
 
     def entries(self, bucket: str, path: str) -> Iterator[Entry]:
         """Gives the object, else all below it as the last published writes left them."""
@@ -180,9 +194,6 @@ class ObjectStore:
             if leftovers.is_stale(place.rstrip("/").rsplit("/", 1)[-1], newest):
                 container.settle(place)
 
-    def _name(self, bucket: str) -> str:
-        return bucket if self.existing else self.service.physical(bucket)
-
     def _container(self, bucket: str) -> Container:
         """Gives what does the work.
 
@@ -196,7 +207,7 @@ class ObjectStore:
                 f"buckets of {self.provider} need obstore, which is not installed",
                 fix="pip install 'glacier-pipelines[cloud]'",
             ) from None
-        return Container(self.service, self._name(bucket), self.config)
+        return Container(self.service, self.physical(bucket), self.config)
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,15 @@ class Host(Protocol):
         """How the cloud is to run the function: a config of `glacier.config`, or None."""
         ...
 
+    @property
+    def declarer(self) -> object:
+        """The provider itself, which knows its region, project or account."""
+        ...
+
+    def physical(self, name: str) -> str:
+        """What the function is called where it runs, with the provider's prefix and environment."""
+        ...
+
     def uri(self, name: str) -> str:
         """What people and messages call the function; touches nothing."""
         ...

@@ -38,6 +38,8 @@ class Serverless(Resource):
         source: the folder that holds the module.
         requirements: packages it needs besides, as pip names them.
         env: its environment variables, as pairs; never shown.
+        reads: what its code reads, as was stated.
+        writes: what its code writes.
         site: where it was declared; like `env` and `group`, not part of its equality.
         group: the names of the composites it is a part of, outermost first.
 
@@ -57,6 +59,8 @@ class Serverless(Resource):
     source: str
     requirements: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = field(default=(), compare=False, repr=False)
+    reads: tuple[Resource, ...] = field(default=(), compare=False, repr=False)
+    writes: tuple[Resource, ...] = field(default=(), compare=False, repr=False)
     site: Site | None = field(default=None, compare=False, repr=False)
     group: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
@@ -141,6 +145,8 @@ class Code:
     source: str | os.PathLike[str] | None = None
     requirements: Sequence[str] = ()
     env: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    reads: Sequence[Resource] = ()
+    writes: Sequence[Resource] = ()
 
 
 def declare_function(host: Host, name: str, code: Code, site: Site | None) -> Serverless:
@@ -162,6 +168,8 @@ def declare_function(host: Host, name: str, code: Code, site: Site | None) -> Se
         str(source),
         tuple(code.requirements),
         env=tuple(code.env.items()),
+        reads=tuple(code.reads),
+        writes=tuple(code.writes),
         site=site,
     )
 
@@ -184,13 +192,23 @@ def _refusal(name: str, code: Code) -> tuple[str, str] | None:
             f"function `{name}` takes requirements as a list of text",
             'write requirements=["polars>=1.30"], or leave it out',
         )
+    for option in ("reads", "writes"):
+        given_buckets = given[option]
+        if not _all_of(given_buckets, Resource) or any(
+            one.invocable for one in cast("Sequence[Resource]", given_buckets)
+        ):
+            return f"function `{name}` takes {option} as a list of buckets", f"write {option}=[bucket], or leave it out"
     if not isinstance(env, Mapping) or not _all_text([*code.env, *code.env.values()], list):
         return f"function `{name}` takes env as text by name", 'write env={"STAGE": "prod"}, or leave it out'
     return None
 
 
 def _all_text(values: object, kind: type) -> bool:
-    return isinstance(values, kind) and all(isinstance(value, str) for value in cast("Sequence[object]", values))
+    return isinstance(values, kind) and _all_of(values, str)
+
+
+def _all_of(values: object, kind: type) -> bool:
+    return isinstance(values, Sequence) and all(isinstance(value, kind) for value in cast("Sequence[object]", values))
 
 
 def _not_json(value: object, place: str, depth: int = 0) -> tuple[str, str, str] | None:

@@ -79,6 +79,15 @@ class Store(Protocol):
         """The provider's name as the user wrote it, `LocalProvider` say."""
         ...
 
+    @property
+    def declarer(self) -> object:
+        """The provider itself, which knows its region, project or account."""
+        ...
+
+    def physical(self, bucket: str) -> str:
+        """What the bucket is called where it lies, with the provider's prefix and environment."""
+        ...
+
     def uri(self, bucket: str, path: str) -> str:
         """What Polars and messages call a path; touches nothing."""
         ...
