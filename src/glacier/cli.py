@@ -1,7 +1,7 @@
-"""The command line: `glacier run | analyze | check | graph | demo`.
+"""The command line: `glacier run | analyze | check | graph | generate | plan | demo`.
 
 Exit codes: 0 all went well, 1 the pipeline failed or its schemas do not fit, 2 it could not start (usage, inputs, the
-graph), 130 interrupted.
+graph), or `plan` found changes, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -49,6 +49,27 @@ class OnFailureChoice(StrEnum):
 
     STOP = "stop"
     CONTINUE = "continue"
+
+
+class CloudChoice(StrEnum):
+    """Which provider takes the place of the local one."""
+
+    AWS = "aws"
+    GCP = "gcp"
+    AZURE = "azure"
+
+
+class BackendChoice(StrEnum):
+    """Where Terraform keeps its state."""
+
+    S3 = "s3"
+    GCS = "gcs"
+    AZURERM = "azurerm"
+    HTTP = "http"
+    PG = "pg"
+    KUBERNETES = "kubernetes"
+    CONSUL = "consul"
+    REMOTE = "remote"
 
 
 class GraphFormat(StrEnum):
@@ -171,6 +192,74 @@ def graph(
             typer.echo(diagram.mermaid())
         case GraphFormat.SVG:
             typer.echo(diagram.svg())
+
+
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="The folder that is generated into.")]
+Cloud = Annotated[
+    CloudChoice | None, typer.Option("--provider", help="Generate for this cloud what is written for LocalProvider.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting of --provider: region, project_id, ..."),
+]
+Environments = Annotated[
+    list[str] | None,
+    typer.Option("--env", metavar="NAME", help="An environment, GLACIER_ENVIRONMENT while the pipeline is loaded."),
+]
+Backend = Annotated[BackendChoice | None, typer.Option("--backend", help="Where Terraform keeps its state.")]
+Force = Annotated[bool, typer.Option("--force", help="Overwrite generated files that were changed by hand.")]
+
+
+@app.command()
+def generate(
+    target: Target,
+    given: Given = None,
+    output: Output = Path("terraform"),
+    provider: Cloud = None,
+    settings: Settings = None,
+    environments: Environments = None,
+    backend: Backend = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Overwrite generated files that were changed by hand.")
+    ] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain-permissions", help="Say for every permission which task and line needs it.")
+    ] = False,
+) -> None:
+    """Write the Terraform configuration of all that a pipeline needs in its cloud. Runs nothing."""
+    from glacier.drafting import Wanted, drafts_of
+    from glacier.generation.generate import generate as written_to
+    from glacier.generation.readme import explained
+
+    drafts = drafts_of(Wanted(target, given or [], output, provider, settings or [], environments or []))
+    generated = written_to(drafts, output, backend.value if backend else None, force=force)
+    if explain:
+        typer.echo(explained(generated.blueprint.permissions) + "\n")
+    typer.echo(str(generated))
+
+
+@app.command()
+def plan(
+    target: Target,
+    given: Given = None,
+    output: Output = Path("terraform"),
+    provider: Cloud = None,
+    settings: Settings = None,
+    environments: Environments = None,
+    backend: Backend = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what `generate` would change of what it wrote: rights, resources, schedule. Exits with 2 if anything."""
+    import json
+
+    from glacier.drafting import Wanted, drafts_of
+    from glacier.generation.generate import changes_of
+
+    drafts = drafts_of(Wanted(target, given or [], output, provider, settings or [], environments or []))
+    found = changes_of(drafts, output, backend.value if backend else None)
+    typer.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) if as_json else str(found))
+    if found:
+        raise typer.Exit(2)
 
 
 @app.command()

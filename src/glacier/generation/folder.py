@@ -155,10 +155,9 @@ def _replace(
             place = beside / name
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(content)
-        either = {
-            name: tuple(dict.fromkeys((*before.digests.get(name, ()), *([wanted[name]] if name in wanted else []))))
-            for name in sorted({*wanted, *before.digests})
-        }
+        either = {name: before.digests.get(name, ()) for name in {*wanted, *before.digests}}
+        for name, digest in wanted.items():
+            either[name] = (*(one for one in either[name] if one != digest), digest)
         _note(folder, beside, Manifest(either, before.summary))
         for name in contents:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

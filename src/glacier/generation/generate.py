@@ -11,14 +11,15 @@ from glacier.blueprint import Blueprint
 from glacier.codegen import terraform
 from glacier.deployment.needs import Deployment
 from glacier.deployment.reading import Provider, Source, deployment_of
-from glacier.generation.folder import Written, write
+from glacier.generation.changes import Changes, changes
+from glacier.generation.folder import Written, manifest_in, write
 from glacier.generation.readme import readme, summary_of
 from glacier.generation.variants import merged
 from glacier.graph import Graph
 from glacier.infrastructure import blueprint_of
 from glacier.report.diagram import Diagram
 
-Backend = Literal["s3", "gcs", "azurerm", "http", "remote", "pg", "kubernetes", "consul", "cos", "oss"]
+Backend = Literal["s3", "gcs", "azurerm", "http", "pg", "kubernetes", "consul", "remote"]
 
 _IGNORED = ".terraform/\n*.tfstate\n*.tfstate.*\ncrash.log\n"
 
@@ -114,6 +115,18 @@ def generate(
     last = list(drafts.values())[-1]
     written = write(folder, files_of(drafts, backend), summary_of(last.deployment, last.blueprint), force=force)
     return Generated(last.blueprint, written)
+
+
+def changes_of(drafts: Mapping[str | None, Draft], folder: Path, backend: Backend | None = None) -> Changes:
+    """Gives what `generate` would change of the folder. Writes nothing.
+
+    Raises:
+        ConfigError: what was noted in the folder cannot be read.
+        UnsupportedError: the environments differ in more than values.
+    """
+    last = list(drafts.values())[-1]
+    summary = summary_of(last.deployment, last.blueprint)
+    return changes(folder, manifest_in(folder), files_of(drafts, backend), summary)
 
 
 def _headed(name: str, text: str, header: str) -> bytes:

@@ -40,6 +40,20 @@ def readme(deployment: Deployment, blueprint: Blueprint, picture: str, environme
     return "\n\n".join(sections) + "\n"
 
 
+def explained(permissions: Iterable[Permission]) -> str:
+    """Gives the permissions as text for a terminal: who may do what, and for whose sake."""
+    lines: list[str] = []
+    holder = ""
+    for one in permissions:
+        if one.holder != holder:
+            lines += [""] * bool(lines) + [one.holder]
+            holder = one.holder
+        lines.append(f"  {', '.join(one.actions)}")
+        lines.append(f"    on {one.scope}")
+        lines += [f"    because {cause}" for cause in one.because]
+    return "\n".join(lines) or "no identity is made, so nothing is permitted"
+
+
 def permissions_table(permissions: Iterable[Permission]) -> str:
     """Gives the permissions as a table in Markdown."""
     rows = [
@@ -61,7 +75,7 @@ def _commands(blueprint: Blueprint, environments: list[str]) -> str:
     parts += [f"{step.title}:\n\n```sh\n{step.command.rstrip()}\n```" for step in blueprint.steps]
     if len(environments) > 1:
         parts.append(
-            "Each environment has a state of its own: keep them apart with `terraform workspace`, or a backend for each."
+            "Each environment has a state of its own: keep them apart by `terraform workspace`, or by backends."
         )
     return "\n\n".join(parts)
 
