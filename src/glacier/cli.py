@@ -219,9 +219,7 @@ def generate(
     settings: Settings = None,
     environments: Environments = None,
     backend: Backend = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Overwrite generated files that were changed by hand.")
-    ] = False,
+    force: Force = False,
     explain: Annotated[
         bool, typer.Option("--explain-permissions", help="Say for every permission which task and line needs it.")
     ] = False,

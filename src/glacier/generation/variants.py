@@ -97,6 +97,8 @@ class _Merge:
             return first
         if all(isinstance(one, str) for one in each):
             return self._named(cast("Sequence[str]", each)) or self._variable(each, "string", path)
+        if all(isinstance(one, Variable) for one in each):
+            return self._same_variable(cast("Sequence[Variable]", each), path)
         if all(isinstance(one, Text) for one in each):
             return self._text(cast("Sequence[Text]", each), path)
         if all(isinstance(one, Json) for one in each):
@@ -127,7 +129,7 @@ class _Merge:
         raise self._differ(path)
 
     def _text(self, each: Sequence[Text], path: str) -> Value:
-        shapes = {tuple(None if isinstance(part, str) else part for part in one.parts) for one in each}
+        shapes = {tuple(_kind(part) for part in one.parts) for one in each}
         if len(shapes) > 1:
             raise self._differ(path)
         parts: list[str | Ref | Variable] = []
@@ -135,6 +137,14 @@ class _Merge:
             value = self._value(list(pieces), f"{path}_{at}")
             parts += value.parts if isinstance(value, Text) else [cast("str | Ref | Variable", value)]
         return Text(tuple(parts))
+
+    def _same_variable(self, each: Sequence[Variable], path: str) -> Variable:
+        """Gives a variable that has another default in each environment, without one."""
+        if len({(one.name, one.type) for one in each}) > 1:
+            raise self._differ(path)
+        for environment, one in zip(self.names, each, strict=True):
+            self.values[environment][one.name] = one.default
+        return replace(each[0], default=None, nullable=any(one.default is None for one in each))
 
     def _named(self, each: Sequence[str]) -> Value | None:
         """Gives text with the variable `environment` in it, where the environment's name is all that differs."""
@@ -165,6 +175,11 @@ class _Merge:
             f"environments {listed(self.names)} cannot share a folder: `{path}` is not made in the same way in them",
             fix=f"generate each into a folder of its own: --env {self.names[-1]} --output terraform/{self.names[-1]}",
         )
+
+
+def _kind(part: str | Ref | Variable) -> Ref | str | None:
+    """Gives what must be alike in two texts: the reference, or which variable."""
+    return part.name if isinstance(part, Variable) else part if isinstance(part, Ref) else None
 
 
 def _marker(name: str) -> Callable[[str], list[str]]:
