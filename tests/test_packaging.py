@@ -277,7 +277,9 @@ def deployment(root: Path, entry: str = "etl:sales", **options: Any) -> Deployme
     stage = Stage("main", Compute(), ("one",))
     records = DeclaredBucket("sales-runs", "acme-sales-runs-prod", AWSProvider(region="us-east-1", name_prefix="acme-",
                              environment="prod"))  # fmt: skip
-    return Deployment("sales", entry, root, AWS, "prod", (), (), (stage,), records, None, DeployConfig(), **options)
+    return Deployment(
+        "sales", entry, root, root / "terraform", AWS, "prod", (), (), (stage,), records, None, DeployConfig(), **options
+    )
 
 
 def test_an_image_holds_what_the_entry_imports_and_nothing_of_the_machine(tmp_path: Path) -> None:

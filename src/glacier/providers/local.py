@@ -124,8 +124,9 @@ class LocalProvider:
         """
         if (other := _stand_in()) is not None:
             moved: Serverless = other.serverless(
-                name, handler=handler, runtime=runtime, config=config, source=source, requirements=requirements, env=env
-            )
+                name, handler=handler, runtime=runtime, config=config, source=source, requirements=requirements,
+                env=env, reads=reads, writes=writes,
+            )  # fmt: skip
             return moved
         site = Site.of_caller(sys._getframe(1))
         takes = (LambdaConfig, CloudFunctionConfig, AzureFunctionConfig)
