@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, cast
 
+from glacier.config.deploy import Compute
 from glacier.errors import ConfigError, Site, listed
 from glacier.graph import Resource
 
@@ -34,6 +35,19 @@ def checked_concurrency(given: object, site: Site | None) -> int | None:
     if given is not None and (not isinstance(given, int) or given < 1):
         raise ConfigError(
             f"max_concurrency takes a whole number from 1 on, but got {given!r}", site=site, fix="max_concurrency=1"
+        )
+    return given
+
+
+def checked_compute(given: object, site: Site | None) -> Compute | None:
+    """Gives `compute=`.
+
+    Raises:
+        ConfigError: it is no machine.
+    """
+    if given is not None and not isinstance(given, Compute):
+        raise ConfigError(
+            f"compute takes a Compute, but got {given!r}", site=site, fix="write compute=Compute(cpu=4, memory=16_384)"
         )
     return given
 

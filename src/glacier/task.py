@@ -12,6 +12,7 @@ from types import FrameType, MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from glacier.annotations import UNKNOWN, Parameter, Signature, can_be, frame_kind, shown, signature_of
+from glacier.config.deploy import Compute
 from glacier.errors import ConfigError, GraphError, Site
 from glacier.filling import Filling
 from glacier.graph import Resource, Work
@@ -19,6 +20,7 @@ from glacier.loops import mapped
 from glacier.options import (
     Materialize,
     check_stated,
+    checked_compute,
     checked_concurrency,
     checked_materialize,
     stated_access,
@@ -51,6 +53,7 @@ class TaskOptions:
         writes: the resources it writes, likewise.
         takes: the schemas of the frames it takes, by parameter.
         gives: the schema of the frame it gives.
+        compute: the machine it runs on in a cloud; None leaves it to the pipeline.
     """
 
     depends_on: tuple[Task[..., Any], ...] = ()
@@ -62,6 +65,7 @@ class TaskOptions:
 
     takes: Mapping[str, pl.Schema] = field(default_factory=dict[str, "pl.Schema"])
     gives: pl.Schema | None = None
+    compute: Compute | None = None
 
     @property
     def states_access(self) -> bool:
@@ -309,6 +313,7 @@ def task(
     writes: Sequence[str | Resource] | None = None,
     takes: Mapping[str, SchemaLike] | None = None,
     gives: SchemaLike | None = None,
+    compute: Compute | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(
     function: Callable[..., Any] | None = None,
@@ -323,6 +328,7 @@ def task(
     writes: Sequence[str | Resource] | None = None,
     takes: Mapping[str, SchemaLike] | None = None,
     gives: SchemaLike | None = None,
+    compute: Compute | None = None,
 ) -> Any:
     """Makes a function a task.
 
@@ -346,6 +352,8 @@ def task(
             `pl.Schema`, a dataframely `Schema`, or a `DataFrameModel` of pandera.polars. A check compares them; a run
             does not.
         gives: the same for the frame it returns. What a Python function computes only `gives` can tell a check.
+        compute: the machine it runs on in a cloud, where that is not the pipeline's. Tasks of one machine that can run
+            together are one stage, and stages hand on what others take through the bucket of records.
 
     Raises:
         ConfigError: an option is not of the kind above, or what is decorated is no function.
@@ -365,6 +373,7 @@ def task(
         stated_access("reads", reads, site),
         stated_access("writes", writes, site),
         gives=None if gives is None else schema_from(gives, "gives=", site),
+        compute=checked_compute(compute, site),
     )
 
     def decorate(function: object) -> Task[..., Any]:

@@ -42,7 +42,7 @@ class AWSProvider:
         region: of the buckets; `AWS_REGION` or `AWS_DEFAULT_REGION` of the environment if left out.
         name_prefix: before the names of buckets: the bucket `raw` is called `acme-raw` in S3.
         tags: of all that Glacier creates.
-        environment: after the names of buckets: `raw-prod`.
+        environment: after the names of buckets: `raw-prod`; `GLACIER_ENVIRONMENT` of the environment if left out.
         endpoint_url: of a store that speaks S3's protocol, or an emulator.
         functions_url: of Lambda, if not AWS's own: of an emulator, or a private endpoint.
         profile: of `~/.aws/config` and `~/.aws/credentials`.
@@ -73,6 +73,7 @@ class AWSProvider:
         settings.form(
             "region", r"[a-z]{2,}(-[a-z]+)+-\d+", "a region's name", fix='write region="us-east-1" (no zone, no spaces)'
         )
+        settings.environment()
         settings.common()
         settings.form("profile", r"\S.*", "a profile's name", fix='write profile="default", or leave it out')
         object.__setattr__(self, "tags", dict(self.tags))

@@ -49,7 +49,7 @@ class AzureProvider:
         location: of the account.
         name_prefix: before the names of buckets: the bucket `raw` is the container `acme-raw`.
         tags: of all that Glacier creates.
-        environment: after the names of buckets: `raw-prod`.
+        environment: after the names of buckets: `raw-prod`; `GLACIER_ENVIRONMENT` of the environment if left out.
         endpoint_url: of a private endpoint, or an emulator.
         functions_url: of function apps, if not below azurewebsites.net; `{name}` in it stands for the name. One with
             http is an emulator, which is sent no credentials.
@@ -93,6 +93,7 @@ class AzureProvider:
             "resource_group", r"[\w().-]{0,89}[\w()-]", "1 to 90 letters, digits, `-_().`, and no dot at the end",
             fix='write resource_group="data"',
         )  # fmt: skip
+        settings.environment()
         settings.common()
         object.__setattr__(self, "tags", dict(self.tags))
 

@@ -44,7 +44,7 @@ class GCPProvider:
         region: of the buckets.
         name_prefix: before the names of buckets: the bucket `raw` is called `acme-raw` in Cloud Storage.
         tags: labels of all that Glacier creates.
-        environment: after the names of buckets: `raw-prod`.
+        environment: after the names of buckets: `raw-prod`; `GLACIER_ENVIRONMENT` of the environment if left out.
         endpoint_url: of a private endpoint; one with http is an emulator, which is sent no credentials.
         functions_url: of functions, if not below the project's cloudfunctions.net; `{name}` in it stands for the name.
             One with http is an emulator, which is sent no credentials.
@@ -75,6 +75,7 @@ class GCPProvider:
             "region", r"[a-z]+-[a-z]+\d+|us|eu|asia|US|EU|ASIA", "a region, or us, eu or asia",
             fix='write region="us-central1" (no zone)',
         )  # fmt: skip
+        settings.environment()
         settings.common()
         object.__setattr__(self, "tags", dict(self.tags))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -37,6 +38,11 @@ class Settings:
         value: object = getattr(self.provider, field)
         if value is not None and not (isinstance(value, str) and re.fullmatch(pattern, value)):
             raise self.refusal(f"got {field}={_typed(value)}, and takes {takes}", fix)
+
+    def environment(self) -> None:
+        """Takes the environment from `GLACIER_ENVIRONMENT` where the provider was given none."""
+        if getattr(self.provider, "environment", None) is None:
+            object.__setattr__(self.provider, "environment", os.environ.get("GLACIER_ENVIRONMENT") or None)
 
     def common(self) -> None:
         """Refuses what no cloud takes for a prefix, an environment, tags, an endpoint or a time limit."""
