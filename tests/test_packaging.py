@@ -278,7 +278,19 @@ def deployment(root: Path, entry: str = "etl:sales", **options: Any) -> Deployme
     records = DeclaredBucket("sales-runs", "acme-sales-runs-prod", AWSProvider(region="us-east-1", name_prefix="acme-",
                              environment="prod"))  # fmt: skip
     return Deployment(
-        "sales", entry, root, root / "terraform", AWS, "prod", (), (), (stage,), records, None, DeployConfig(), **options
+        "sales",
+        entry,
+        root,
+        root / "terraform",
+        AWS,
+        "prod",
+        (),
+        (),
+        (stage,),
+        records,
+        None,
+        DeployConfig(),
+        **options,
     )
 
 

@@ -70,7 +70,7 @@ def _draft(wanted: Wanted, environment: str | None) -> Draft:
     provider = _provider(wanted)
     pipeline = load_pipeline(wanted.target)
     inputs = parse_inputs(pipeline, wanted.given, complete=True)
-    return draft(pipeline.plan(inputs), pipeline.source, wanted.folder, provider)
+    return draft(pipeline.plan(inputs), pipeline.source(tuple(wanted.given)), wanted.folder, provider)
 
 
 def _provider(wanted: Wanted) -> Provider | None:

@@ -210,10 +210,12 @@ class Pipeline(Generic[P, R_co]):
 
                 return analyze(self.plan(inputs, partial=True))
             case "generate":
+                from glacier.deployment.inputs import inputs_as_text
                 from glacier.generation.generate import draft, generate
 
                 folder = Path(output_dir)
-                made = draft(self.plan(inputs, partial=True), self.source, folder, provider)
+                source = self.source(inputs_as_text(self.name, inputs or {}))
+                made = draft(self.plan(inputs), source, folder, provider)
                 return generate({None: made}, folder, backend, force=force)
             case "local" if (outer := current_plan()) is not None:
                 frame = sys._getframe(1)
@@ -240,9 +242,12 @@ class Pipeline(Generic[P, R_co]):
                     fix=f"use one of {listed(modes)}",
                 )
 
-    @property
-    def source(self) -> Source:
-        """Where it is written, and how it is to be deployed: what generating needs of it besides its graph."""
+    def source(self, inputs: tuple[str, ...] = ()) -> Source:
+        """Gives where it is written, and how it is to be deployed: what generating needs of it besides its graph.
+
+        Args:
+            inputs: what its runs are given, each as a command line has it, `day=2024-05-01`.
+        """
         from glacier.config import DeployConfig
         from glacier.deployment.reading import Source
 
@@ -254,6 +259,7 @@ class Pipeline(Generic[P, R_co]):
             self.site,
             self.schedule,
             self.deploy or DeployConfig(),
+            inputs,
         )
 
     def graph(self, *, inputs: Inputs | None = None) -> Diagram:

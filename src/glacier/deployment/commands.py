@@ -25,7 +25,8 @@ def stage_command(deployment: Deployment, stage: Stage, records_uri: Uri) -> tup
             it in a blueprint.
     """
     fixed = ("python", "-m", "glacier.runtime", deployment.entry, "--stage", stage.name)
-    return (*fixed, "--records", records_uri)
+    inputs = [word for text in deployment.inputs for word in ("--input", text)]
+    return (*fixed, "--records", records_uri, *inputs)
 
 
 def stage_environment(deployment: Deployment, stage: Stage) -> dict[str, str]:

@@ -49,6 +49,7 @@ class Source:
         file: that holds it.
         qualified: the name of its function there, `sales` or `<locals>` and more.
         site: of its `def`.
+        inputs: what its runs are given, each as a command line has it, `day=2024-05-01`.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Source:
     site: Site
     schedule: Schedule | None = None
     options: DeployConfig = field(default_factory=DeployConfig)
+    inputs: tuple[str, ...] = ()
 
 
 def deployment_of(graph: Graph, source: Source, folder: Path, provider: Provider | None = None) -> Deployment:
@@ -109,6 +111,7 @@ class _Reading:
             records=records,
             schedule=self.source.schedule,
             options=options,
+            inputs=self.source.inputs,
             rebound=next((r for r in map(_declarer, self._resources()) if r != self.provider), None)
             if self.rebinds
             else None,

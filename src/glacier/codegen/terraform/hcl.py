@@ -73,7 +73,7 @@ def expression(value: Value) -> str:
         case bool():
             return "true" if value else "false"
         case int() | float():
-            return f"{value:g}" if isinstance(value, float) else str(value)
+            return str(int(value)) if value == int(value) else repr(value)
         case str():
             return f'"{_escaped(value)}"'
         case Ref() | Variable():

@@ -1,0 +1,214 @@
+"""Generating: the folder, a person's files in it, environments, what would change."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from glacier.errors import ConfigError, InputError
+from glacier.loading import load_pipeline
+from glacier.pipeline import Pipeline
+
+SOURCE = """
+import os
+import polars as pl
+from glacier import Bucket, pipeline, task
+from glacier.providers import LocalProvider
+
+ENV = os.environ.get("GLACIER_ENVIRONMENT", "dev")
+provider = LocalProvider(f"./data-{ENV}")
+
+@task
+def load(source: Bucket) -> pl.LazyFrame:
+    return source.scan()
+
+@pipeline(schedule="0 6 * * *")
+def etl() -> None:
+    frame = load(provider.bucket("raw", path="a.parquet"))
+    provider.bucket("clean", path="b.parquet").write(frame)
+"""
+
+
+@pytest.fixture
+def etl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    file = tmp_path / "etl.py"
+    file.write_text(SOURCE)
+    monkeypatch.chdir(tmp_path)
+    yield file
+    sys.modules.pop("etl", None)
+
+
+def loaded(file: Path) -> Pipeline[..., object]:
+    sys.modules.pop("etl", None)
+    return load_pipeline(str(file))
+
+
+def glacier(*arguments: str, folder: Path, code: int = 0) -> str:
+    """Runs the command line, and gives what it printed."""
+    command = [sys.executable, "-m", "glacier", *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=folder)
+    assert done.returncode == code, done.stderr + done.stdout
+    return done.stdout + done.stderr
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+FILES = [".gitignore", ".glacier.json", "README.md", "outputs.tf", "storage.tf", "variables.tf", "versions.tf"]
+
+
+def test_generating_writes_a_folder_and_again_nothing(etl: Path) -> None:
+    first = loaded(etl).run(mode="generate", output_dir="./terraform")
+    folder = etl.parent / "terraform"
+    assert list(tree(folder)) == FILES
+    assert first.written.new == tuple(name for name in FILES if name != ".glacier.json")
+    assert str(first).splitlines()[0] == "etl on this machine: 2 resources in terraform (files: 6 new)"
+    before = {name: (folder / name).stat().st_mtime_ns for name in FILES}
+    again = loaded(etl).run(mode="generate", output_dir="./terraform")
+    assert (again.written.new, again.written.changed, again.written.kept) == ((), (), 6)
+    assert {name: (folder / name).stat().st_mtime_ns for name in FILES} == before
+    assert not [*folder.glob("*.tmp")]
+
+
+def test_the_same_bytes_from_another_folder_and_time_zone(etl: Path, tmp_path: Path) -> None:
+    glacier("generate", "etl.py", folder=tmp_path)
+    other = tmp_path / "some" / "where"
+    other.mkdir(parents=True)
+    shutil.copy(etl, other / "etl.py")
+    command = [sys.executable, "-m", "glacier", "generate", "etl.py"]
+    subprocess.run(command, check=True, capture_output=True, cwd=other, env={**os.environ, "TZ": "Asia/Tokyo"})
+    assert tree(tmp_path / "terraform") == tree(other / "terraform")
+    assert str(tmp_path).encode() not in b"".join(tree(other / "terraform").values())
+
+
+def test_what_a_person_adds_stays_and_what_is_needed_no_more_goes(etl: Path, tmp_path: Path) -> None:
+    loaded(etl).run(mode="generate")
+    mine = tmp_path / "terraform" / "mine.tf"
+    mine.write_text("# mine\n")
+    etl.write_text(SOURCE.replace('provider.bucket("clean", path="b.parquet").write(frame)', "frame"))
+    written = loaded(etl).run(mode="generate").written
+    assert written.changed == ("README.md", "outputs.tf", "storage.tf")
+    etl.write_text("from glacier import pipeline\n\n@pipeline\ndef etl() -> None: ...\n")
+    written = loaded(etl).run(mode="generate").written
+    assert written.removed == ("outputs.tf", "storage.tf", "variables.tf")
+    assert mine.read_text() == "# mine\n"
+
+
+def test_a_changed_file_is_not_overwritten_unless_forced(etl: Path, tmp_path: Path) -> None:
+    loaded(etl).run(mode="generate")
+    storage = tmp_path / "terraform" / "storage.tf"
+    storage.write_text(storage.read_text() + "# mine\n")
+    etl.write_text(SOURCE.replace('"raw"', '"source"'))
+    before = tree(tmp_path / "terraform")
+    with pytest.raises(ConfigError) as caught:
+        loaded(etl).run(mode="generate")
+    assert str(caught.value) == (
+        "`storage.tf` in `terraform` was changed since Glacier wrote it\n"
+        "  Fix: move what is yours into files of other names, or overwrite with --force (force=True)"
+    )
+    assert tree(tmp_path / "terraform") == before
+    loaded(etl).run(mode="generate", force=True)
+    assert "# mine" not in storage.read_text()
+
+
+def test_a_file_that_was_there_before_is_a_persons(etl: Path, tmp_path: Path) -> None:
+    (tmp_path / "terraform").mkdir()
+    (tmp_path / "terraform" / "storage.tf").write_text("# mine\n")
+    with pytest.raises(ConfigError, match=r"`storage\.tf` in `terraform` was not written by Glacier"):
+        loaded(etl).run(mode="generate")
+    assert list(tree(tmp_path / "terraform")) == ["storage.tf"]
+
+
+def test_an_output_that_is_a_file_is_refused(etl: Path, tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("")
+    for place in ("there", "there/terraform"):
+        with pytest.raises(ConfigError, match="is a file"):
+            loaded(etl).run(mode="generate", output_dir=place)
+
+
+def test_an_interrupted_generation_is_mended_by_the_next(
+    etl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded(etl).run(mode="generate")
+    etl.write_text(SOURCE.replace('"raw"', '"source"'))
+    moved, really = list[str](), os.replace
+
+    def fails(source: Path, target: Path) -> None:
+        if target.name == "storage.tf":
+            raise OSError(28, "No space left on device")
+        moved.append(target.name)
+        really(source, target)
+
+    monkeypatch.setattr(os, "replace", fails)
+    with pytest.raises(ConfigError, match="the folder `terraform` cannot be written to: No space left on device"):
+        loaded(etl).run(mode="generate")
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert moved == [".glacier.json", "README.md", "outputs.tf"]
+    assert [*Path("terraform").glob(".*.tmp")] == []
+    written = loaded(etl).run(mode="generate").written
+    assert written.changed == ("storage.tf",)
+
+
+def test_environments_share_a_folder(etl: Path, tmp_path: Path) -> None:
+    glacier("generate", "etl.py", "--env", "dev", "--env", "prod", folder=tmp_path)
+    folder = tmp_path / "terraform"
+    assert (folder / "dev.tfvars").read_text().splitlines()[2:] == ['base_path = "../data-dev"']
+    assert (folder / "prod.tfvars").read_text().splitlines()[2:] == ['base_path = "../data-prod"']
+    assert "terraform apply -var-file=prod.tfvars" in (folder / "README.md").read_text()
+
+
+def test_environments_that_differ_in_more_than_values_are_told(etl: Path, tmp_path: Path) -> None:
+    etl.write_text(
+        SOURCE.replace(
+            "    frame = load", '    ENV == "prod" and load(provider.bucket("more", path="a.csv"))\n    frame = load'
+        )
+    )
+    told = glacier("generate", "etl.py", "--env", "dev", "--env", "prod", folder=tmp_path, code=2)
+    assert told == (
+        "UnsupportedError: environments `dev` and `prod` cannot share a folder: `local_file.more` "
+        "is declared in `prod` only\n"
+        "  Fix: generate each into a folder of its own: --env prod --output terraform/prod\n"
+    )
+    assert not (tmp_path / "terraform").exists()
+
+
+def test_plan_tells_what_would_change(etl: Path, tmp_path: Path) -> None:
+    assert glacier("plan", "etl.py", folder=tmp_path, code=2).splitlines()[-2:] == [
+        "~ file variables.tf",
+        "~ file versions.tf",
+    ]
+    glacier("generate", "etl.py", folder=tmp_path)
+    assert glacier("plan", "etl.py", folder=tmp_path) == "no changes\n"
+    etl.write_text(
+        SOURCE.replace('"raw"', '"source"').replace("0 6", "0 7").replace('"clean"', '"clean", existing=False')
+    )
+    assert glacier("plan", "etl.py", folder=tmp_path, code=2) == (
+        "schedule: 0 6 * * * UTC -> 0 7 * * * UTC\n+ local_file.source\n- local_file.raw\n~ file outputs.tf\n"
+    )
+    found = json.loads(glacier("plan", "etl.py", "--json", folder=tmp_path, code=2))
+    assert (found["changes"], found["added"], found["removed"]) == (True, ["local_file.source"], ["local_file.raw"])
+    storage = tmp_path / "terraform" / "storage.tf"
+    storage.write_text(storage.read_text() + "# mine\n")
+    assert "! storage.tf was changed by hand" in glacier("plan", "etl.py", folder=tmp_path, code=2)
+
+
+def test_a_missing_input_is_told(etl: Path) -> None:
+    etl.write_text(SOURCE.replace("def etl()", "def etl(day: str)"))
+    with pytest.raises(InputError, match="pipeline `etl` is missing input `day`"):
+        loaded(etl).run(mode="generate")
+
+
+def test_a_setting_that_is_none_is_told_with_those_there_are(etl: Path, tmp_path: Path) -> None:
+    told = glacier("generate", "etl.py", "--provider", "aws", "--set", "regoin=x", folder=tmp_path, code=2)
+    assert told.startswith("InputError: AWSProvider has no setting `regoin`\n  Fix: write --set region=..., one of")
+    told = glacier("generate", "etl.py", "--provider", "aws", "--set", "region", folder=tmp_path, code=2)
+    assert told.startswith("InputError: --set `region` has no value\n  Fix: write --set region=..., one of")
+    told = glacier("generate", "etl.py", "--set", "region=x", folder=tmp_path, code=2)
+    assert told == "InputError: --set is given without --provider\n  Fix: add --provider aws, gcp or azure\n"
