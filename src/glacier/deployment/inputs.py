@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from pathlib import PurePath
-from typing import cast
+from typing import Any
 
 from glacier.errors import InputError
 
@@ -25,7 +25,7 @@ def inputs_as_text(pipeline: str, inputs: Mapping[str, object]) -> tuple[str, ..
     return tuple(f"{name}={_text(pipeline, name, value)}" for name, value in inputs.items())
 
 
-def _text(pipeline: str, name: str, value: object) -> str:
+def _text(pipeline: str, name: str, value: Any) -> str:  # a body's parameter may be of any type
     match value:
         case bool():
             return "true" if value else "false"
@@ -39,7 +39,7 @@ def _text(pipeline: str, name: str, value: object) -> str:
             return str(value.total_seconds())
         case list() | tuple() | dict():
             try:
-                return json.dumps(cast("object", value))
+                return json.dumps(value)
             except TypeError:
                 pass
         case _:
