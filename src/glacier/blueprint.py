@@ -13,7 +13,7 @@ from typing import Literal, cast
 
 from glacier.errors import ConfigError, Site
 
-Concern = Literal["storage", "functions", "jobs", "schedule", "access", "network", "alerts"]
+Concern = Literal["services", "storage", "functions", "jobs", "schedule", "access", "network", "alerts"]
 """What a declaration is for; a target puts those of one concern together."""
 
 VariableType = Literal["string", "number", "bool", "list(string)", "map(string)"]

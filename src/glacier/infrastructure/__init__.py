@@ -27,7 +27,11 @@ def blueprint_of(deployment: Deployment) -> Blueprint:
             from glacier.infrastructure import local
 
             return local.blueprint(deployment)
-        case AWSProvider() | GCPProvider() | AzureProvider():
+        case GCPProvider():
+            from glacier.infrastructure import gcp
+
+            return gcp.blueprint(deployment)
+        case AWSProvider() | AzureProvider():
             raise UnsupportedError(
                 f"pipeline `{deployment.pipeline}` cannot be generated for {type(provider).__name__} yet",
                 site=deployment.site,

@@ -11,8 +11,9 @@ from glacier.codegen.terraform.hcl import Line, block, expression
 REQUIRED_VERSION = ">= 1.6"
 """Of Terraform: the first with the test command, which is what the output is judged with."""
 
-_ORDER: tuple[Concern, ...] = ("storage", "functions", "jobs", "schedule", "access", "network", "alerts")
+_ORDER: tuple[Concern, ...] = ("services", "storage", "functions", "jobs", "schedule", "access", "network", "alerts")
 _TITLES: Mapping[Concern, str] = {
+    "services": "Services of the cloud that are turned on.",
     "storage": "Buckets.",
     "functions": "Serverless functions.",
     "jobs": "What the pipeline's stages run on.",

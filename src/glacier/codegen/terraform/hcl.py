@@ -123,6 +123,9 @@ def _assigned(name: str, value: Value) -> Iterator[Line]:
         yield f"{name} ", f"= {flat}"
         return
     first, *rest = _spread(value)
+    if not rest and isinstance(first, str):
+        yield f"{name} ", f"= {first}"
+        return
     yield f"{name} = {first}"
     yield from rest
 
