@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from glacier.execution.record import NodeState
@@ -73,6 +73,8 @@ class Agenda:
         turns: int = 1,
         together: Sequence[Sequence[int]] = (),
         blocked: Mapping[int, Block] | None = None,
+        before: Mapping[int, tuple[Ended, Mapping[int, Ended]]] | None = None,
+        left_out: Set[int] = frozenset(),
     ) -> None:
         """Takes what is left to do.
 
@@ -82,6 +84,8 @@ class Agenda:
             turns: how many times its members run.
             together: groups of nodes that start only when all of them can.
             blocked: the members that must not run in any turn.
+            before: how members ended that have ended already, and for a loop how nodes in it did.
+            left_out: the members that are not to run, and do not end.
         """
         self.graph = graph
         self.scope = scope
@@ -104,19 +108,23 @@ class Agenda:
         self._endings: dict[int, Ended] = {}
         self._inner: dict[int, Mapping[int, Ended]] = {}
         self._closed: dict[int, int] = {}
+        self._before = before or {}
+        self._elsewhere = left_out | self._before.keys()
 
     def start(self) -> tuple[list[list[int]], list[int]]:
         """Gives the units that wait for nothing, and what is skipped at once."""
         ready: list[list[int]] = []
         ending: list[int] = []
         for number, count in enumerate(self._waiting):
-            if count:
+            if count or number in self._elsewhere:
                 continue
             if number in self._blocked:
                 ending.append(number)
             else:
                 ready.extend(self._unit(number))
-        more, skipped = self._ended([(number, self._skipped(number)) for number in ending])
+        self._inner.update((number, inner) for number, (_, inner) in self._before.items() if inner)
+        before = [(number, ended) for number, (ended, _) in self._before.items()]
+        more, skipped = self._ended([*before, *((number, self._skipped(number)) for number in ending)])
         return [*ready, *more], [*ending, *skipped]
 
     def ended(self, number: int, ended: Ended) -> tuple[list[list[int]], list[int]]:
@@ -155,7 +163,8 @@ class Agenda:
 
     def cancel(self) -> list[int]:
         """Marks all that has not started as cancelled, and gives it."""
-        cancelled = [number for number, state in enumerate(self.states) if state == "waiting"]
+        waiting = (number for number, state in enumerate(self.states) if state == "waiting")
+        cancelled = [number for number in waiting if number not in self._elsewhere]
         for number in cancelled:
             self.states[number] = "cancelled"
         self.left -= len(cancelled)
@@ -171,7 +180,7 @@ class Agenda:
             self._note(number, ended)
             for target in self._downstream(number):
                 self._waiting[target] -= 1
-                if self._waiting[target]:
+                if self._waiting[target] or target in self._elsewhere:
                     continue
                 if self._is_blocked(target):
                     skipped.append(target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from contextvars import copy_context
 from dataclasses import dataclass, field
@@ -20,9 +20,10 @@ from glacier.execution.failures import no_items
 from glacier.execution.frames import Frames
 from glacier.execution.jobs import Job, Opened
 from glacier.execution.limits import Limits, Unit
+from glacier.execution.part import Part
 from glacier.execution.performer import Done, Here, Left, Performer, Workplace
 from glacier.execution.record import NodeRecord, Observer, RunRecord
-from glacier.execution.scopes import scopes_of
+from glacier.execution.scopes import Scope, scopes_of
 from glacier.execution.sinks import shared_sinks
 from glacier.execution.tallies import Tallies
 from glacier.graph import Graph
@@ -47,6 +48,7 @@ class RunOptions:
         on_failure: whether a failure ends the run, or only what depends on it is left out.
         replace: functions to call in place of tasks.
         observer: who is told as the run goes on.
+        part: which nodes to run, where that is not all.
     """
 
     max_workers: int | None = None
@@ -54,6 +56,7 @@ class RunOptions:
     on_failure: OnFailure = "stop"
     replace: Mapping[Task[..., Any], Callable[..., Any]] = field(default_factory=dict[Any, Any])
     observer: Observer | None = None
+    part: Part | None = None
 
     def __post_init__(self) -> None:
         workers = cast("object", self.max_workers)
@@ -66,7 +69,7 @@ class RunOptions:
 
 
 def execute(graph: Graph, options: RunOptions) -> object:
-    """Runs every node of `graph` and gives what its body returned.
+    """Runs every node of `graph`, or of a part of it, and gives what its body returned.
 
     Raises:
         TaskError: a task failed (with `on_failure="stop"`).
@@ -84,7 +87,8 @@ def execute(graph: Graph, options: RunOptions) -> object:
             from glacier.execution.processes import Processes
 
             workplace = stack.enter_context(Processes(options.max_workers))
-        sinks = shared_sinks(graph)
+        part = options.part
+        sinks = shared_sinks(graph) if part is None else part.groups(shared_sinks(graph))
         frames = Frames(graph, sinks)
         stack.callback(frames.close)
         performer = Performer(graph, workplace, replace, frames)
@@ -92,7 +96,9 @@ def execute(graph: Graph, options: RunOptions) -> object:
             resource.prepare()
         scope = scopes_of(graph)
         together = [[scope.place[index] for index in group] for group in sinks]
-        outside = Job(graph, Agenda(graph, scope, together=together), [performer.values()])
+        outside = Job(graph, _agenda(graph, scope, together, part), [performer.values()])
+        if part is not None:
+            part.hand_in(outside)
         run = _Run(graph, performer, outside, options)
         if options.observer:
             options.observer.run_started(graph)
@@ -102,6 +108,8 @@ def execute(graph: Graph, options: RunOptions) -> object:
             if options.observer:
                 options.observer.run_ended(run.record())
         run.raise_failures()
+        if part is not None and part.leave is not None:
+            return part.leave(part.left(outside, performer))
         result = _result(graph, performer, outside)
         frames.close(result)
         return result
@@ -118,6 +126,15 @@ def _check_replaced(graph: Graph, replace: Mapping[Task[..., Any], object]) -> N
                 f"replace= names task `{task.name}`, which pipeline `{graph.name}` never calls",
                 fix=f"it calls {listed(near)}",
             )
+
+
+def _agenda(graph: Graph, scope: Scope, together: Sequence[Sequence[int]], part: Part | None) -> Agenda:
+    if part is None:
+        return Agenda(graph, scope, together=together)
+    runs = {scope.place[key] for key in part.keys(graph)}
+    before = {scope.place[key]: (earlier.ended, earlier.inner) for key, earlier in part.ended.items()}
+    left_out = set(range(len(scope.keys))) - runs - before.keys()
+    return Agenda(graph, scope, together=together, before=before, left_out=left_out)
 
 
 def _result(graph: Graph, performer: Performer, outside: Job) -> object:
@@ -162,11 +179,17 @@ class _Run:
         self.context = copy_context()  # what the caller has set in context variables holds in its tasks too
         self.context.run(act, None)  # but a task that starts a run does not limit that run's tasks
         self.begun = perf_counter()
-        units, _ = outside.agenda.start()
+        self.part = options.part
+        self.told_first = _Told()
+        units, skipped = outside.agenda.start()
+        for number in skipped:
+            outside.release(number)
+            self.told_first.ended += self._skip(outside, number)
         self._put(outside, units)
 
     def on_this_thread(self) -> None:
         """Does everything here, in the order in which nodes become ready."""
+        self._tell(self.told_first)
         try:
             unit = self._take()
             while unit is not None:
@@ -176,6 +199,7 @@ class _Run:
 
     def on_threads(self) -> None:
         """Does everything on worker threads, and waits for them; on an interrupt, for `GRACE` seconds."""
+        self._tell(self.told_first)
         if not self.queue:
             return
         with self.lock:
@@ -409,7 +433,8 @@ class _Run:
 
     def record(self) -> RunRecord:
         """Gives how every node went so far."""
-        nodes = tuple(self._node_record(node.index) for node in self.graph.nodes if not node.hidden)
+        run = self.graph.nodes if self.part is None else [self.graph.nodes[index] for index in sorted(self.part.nodes)]
+        nodes = tuple(self._node_record(node.index) for node in run if not node.hidden)
         return RunRecord(self.graph.name, perf_counter() - self.begun, nodes)
 
     def raise_failures(self) -> None:
