@@ -62,6 +62,7 @@ def by_parts(
     graph = made.plan()
     ended: dict[int, Earlier] = {}
     told: list[tuple[str, str, str | None]] = []
+    result: object = None
     bounds = sorted({0, *(_outside_of_loops(graph, cut) for cut in cuts), len(graph.nodes)})
     for start, stop in pairwise(bounds):
         last = stop == len(graph.nodes)
@@ -77,7 +78,7 @@ def by_parts(
         finally:
             assert recorder.record is not None
             told += [(node.name, node.state, node.reason) for node in recorder.record.nodes]
-    return result, told  # pyright: ignore[reportPossiblyUnbound]  # there is at least one part
+    return result, told
 
 
 def _outside_of_loops(graph: object, cut: int) -> int:

@@ -109,7 +109,7 @@ def image_of(deployment: Deployment) -> Image:
     requirements = requirements_text(deployment.root, found.imported, extra, deployment.options.requirements)
     python = f"{sys.version_info[0]}.{sys.version_info[1]}"
     assets = (
-        Asset("image/Dockerfile", _DOCKERFILE.replace("PYTHON", python).encode()),
+        Asset("image/Dockerfile", _DOCKERFILE.replace("python:PYTHON", f"python:{python}").encode()),
         Asset("image/project.tar", tarred({name: file.read_bytes() for name, file in found.files.items()})),
         Asset("image/requirements.txt", requirements.encode()),
     )

@@ -146,7 +146,7 @@ def joined(several: Iterable[Access]) -> Access:
 def role_ref(project: Project, role: Role, owner: str | Variable) -> Ref:
     """Gives the name of a custom role of a project, as bindings take it."""
     name = role if owner == project.id else f"{role}_{identifier(str(owner))}"
-    return Ref("google_project_iam_custom_role", name, ("name",))
+    return Ref("google_project_iam_custom_role", name, ("id",))
 
 
 def roles(project: Project, declarations: Sequence[Declaration]) -> list[Declaration]:
