@@ -7,6 +7,7 @@ from types import ModuleType
 
 import pytest
 
+from glacier.config import GCSConfig
 from glacier.deployment.needs import Deployment, Grant
 from glacier.deployment.reading import Provider, deployment_of
 from glacier.errors import ConfigError, UnsupportedError
@@ -170,8 +171,31 @@ def etl() -> None:
     deployment = read(body, AWSProvider(region="us-east-1", name_prefix="b-"))
     assert [(b.physical, b.config.versioning) for b in deployment.buckets] == [("b-raw", True)]
     assert deployment.rebound is not None
-    with pytest.raises(ConfigError, match="bucket `raw` got S3Config, and GCPProvider takes GCSConfig"):
+
+
+def test_a_config_of_another_cloud_goes_with_a_local_pipeline_and_is_told(read: Reader) -> None:
+    body = """
+@pipeline
+def etl() -> None:
+    load(local.bucket("raw", path="a.parquet", config=S3Config(versioning=True, encryption="AES256")))
+"""
+    deployment = read(body, GCPProvider(project_id="acme-data", region="europe-north1"))
+    assert [bucket.config for bucket in deployment.buckets] == [GCSConfig(versioning=True)]
+    assert deployment.warnings == (
+        "bucket `raw` has a S3Config, read as GCSConfig(versioning=True): `encryption` is left out",
+    )
+
+
+def test_a_key_of_another_cloud_is_refused_at_its_bucket(read: Reader) -> None:
+    body = """
+@pipeline
+def etl() -> None:
+    load(local.bucket("raw", path="a.parquet", config=S3Config(encryption="aws:kms", kms_key="alias/data")))
+"""
+    with pytest.raises(ConfigError, match="S3Config names a key of its cloud in kms_key=") as caught:
         read(body, GCPProvider(project_id="acme-data", region="europe-north1"))
+    assert caught.value.site is not None
+    assert 'local.bucket("raw"' in caught.value.site.text
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ PIPELINES = {
     "simple_etl": "simple_etl.py",
     "sales_analytics": "sales_analytics.py",
     "validated_processing": "validated_processing.py",
+    "serverless_transformation": "serverless_transformation.py",
     "portable_pipeline": "portable_pipeline.py",
     "smart_pipeline": "smart_pipeline.py",
     "data_lake": "data_lake.py",

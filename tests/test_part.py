@@ -113,7 +113,7 @@ def branching() -> object:
 
 def looping() -> object:
     a = number(3)
-    found = []
+    found: list[int] = []
     total = number(0)
     for item in several(a):
         found.append(plus(item, a))

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from glacier.config.translation import FunctionConfig
 from glacier.providers.local import LocalProvider
-from glacier.providers.local_functions import FunctionConfig, LocalFunctions, StandIn, StandIns
+from glacier.providers.local_functions import LocalFunctions, StandIn, StandIns
 
 _MEMORY = Path("/dev/shm")  # noqa: S108  # Linux's memory file system; only a fresh folder in it is used
 

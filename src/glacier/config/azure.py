@@ -18,11 +18,12 @@ AzurePlan = Literal["flex", "consumption", "premium"]
 
 _TIERS = "Azure Blob Storage: access tiers"
 _FUNCTIONS = "Azure Functions: hosting options"
-_MEMORY: dict[AzurePlan, tuple[int, ...]] = {
+FUNCTION_MEMORY: dict[AzurePlan, tuple[int, ...]] = {
     "flex": (512, 2048, 4096),
     "consumption": (1536,),
     "premium": (3584, 7168, 14_336),
 }
+"""How large an instance can be, in MiB."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +124,6 @@ class AzureFunctionConfig:
         limit = f"{_FUNCTIONS}, {self.plan}"
         longest = 600 if self.plan == "consumption" else None
         fewest, most = (40, 1000) if self.plan == "flex" else (1, 100)
-        checks.choice("memory", _MEMORY[self.plan], limit=limit, optional=True)
+        checks.choice("memory", FUNCTION_MEMORY[self.plan], limit=limit, optional=True)
         checks.whole("timeout", 1, longest, unit="seconds", limit=limit)
         checks.whole("max_instances", fewest, most, unit="instances", limit=limit)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, time, timedelta
 from decimal import Decimal
 from pathlib import PurePath
@@ -26,6 +27,7 @@ def inputs_as_text(pipeline: str, inputs: Mapping[str, object]) -> tuple[str, ..
 
 
 def _text(pipeline: str, name: str, value: Any) -> str:  # a body's parameter may be of any type
+    whole: object = value
     match value:
         case bool():
             return "true" if value else "false"
@@ -38,10 +40,8 @@ def _text(pipeline: str, name: str, value: Any) -> str:  # a body's parameter ma
         case timedelta():
             return str(value.total_seconds())
         case list() | tuple() | dict():
-            try:
-                return json.dumps(value)
-            except TypeError:
-                pass
+            with suppress(TypeError):
+                return json.dumps(whole)
         case _:
             pass
     raise InputError(

@@ -6,11 +6,12 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from glacier.access import touches
 from glacier.blueprint import Because
 from glacier.config.deploy import DeployConfig
+from glacier.config.translation import Translation, told, translated
 from glacier.deployment.needs import (
     DeclaredBucket,
     DeclaredFunction,
@@ -291,10 +292,11 @@ class _Reading:
     def _rebound(self, bucket: Bucket) -> Bucket:
         if self.rebinds is None or not self._is_local(bucket.store.declarer):
             return bucket
-        declare: Any = self.rebinds.bucket
+        other: Any = self.rebinds
         try:
-            moved = declare(
-                bucket.name, path=bucket.path, format=bucket.format, config=bucket.config, existing=bucket.existing
+            config = self._fitting(f"bucket `{bucket.name}`", bucket.config, "bucket_config")
+            moved = other.bucket(
+                bucket.name, path=bucket.path, format=bucket.format, config=config, existing=bucket.existing
             )
         except GlacierError as error:
             error.site = bucket.site
@@ -302,13 +304,14 @@ class _Reading:
         return cast("Bucket", moved)
 
     def _rebound_function(self, function: Serverless) -> Serverless:
-        declare: Any = cast("Any", self.rebinds).serverless
+        other: Any = self.rebinds
         try:
-            moved = declare(
+            config = self._fitting(f"function `{function.name}`", function.config, "function_config")
+            moved = other.serverless(
                 function.name,
                 handler=function.handler,
                 runtime=function.runtime,
-                config=function.config,
+                config=config,
                 source=function.source,
                 requirements=function.requirements,
                 env=dict(function.env),
@@ -319,6 +322,14 @@ class _Reading:
             error.site = function.site
             raise
         return cast("Serverless", moved)
+
+    def _fitting(self, what: str, config: Any, kind: Literal["bucket_config", "function_config"]) -> Any:
+        """Gives a config as one of the cloud that takes the local provider's place, and keeps what is to be told."""
+        if isinstance(self.rebinds, LocalProvider):
+            return config
+        found: Translation[Any] = translated(config, getattr(self.rebinds, kind))
+        self.warnings.extend(one for one in told(what, config, found) if one not in self.warnings)
+        return found.config
 
     def _is_local(self, declarer: object) -> bool:
         return isinstance(declarer, LocalProvider)

@@ -52,6 +52,9 @@ class AWSProvider:
     's3://acme-raw/2024/may.parquet'
     """
 
+    bucket_config: ClassVar[type[S3Config]] = S3Config
+    function_config: ClassVar[type[LambdaConfig]] = LambdaConfig
+
     region: str | None = None
     name_prefix: str = ""
     tags: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
@@ -103,7 +106,7 @@ class AWSProvider:
                 another cloud's.
         """
         site = Site.of_caller(sys._getframe(1))
-        check_config(name, config, (S3Config,), self, site)
+        check_config(name, config, (self.bucket_config,), self, site)
         store = ObjectStore(S3(self), config, existing)
         return declare(store, name, path, format=format, site=site, schema=schema)
 
@@ -137,7 +140,7 @@ class AWSProvider:
             ConfigError: if the name, the handler or another value is none, or the config is another cloud's.
         """
         site = Site.of_caller(sys._getframe(1))
-        check_config(name, config, (LambdaConfig,), self, site, "function")
+        check_config(name, config, (self.function_config,), self, site, "function")
         code = Code(
             handler=handler,
             runtime=runtime,

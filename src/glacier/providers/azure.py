@@ -60,6 +60,9 @@ class AzureProvider:
     'abfss://raw@acmedata.dfs.core.windows.net/a.parquet'
     """
 
+    bucket_config: ClassVar[type[AzureBlobConfig]] = AzureBlobConfig
+    function_config: ClassVar[type[AzureFunctionConfig]] = AzureFunctionConfig
+
     subscription_id: str | None = None
     resource_group: str | None = None
     storage_account: str | None = None
@@ -122,7 +125,7 @@ class AzureProvider:
                 is another cloud's.
         """
         site = Site.of_caller(sys._getframe(1))
-        check_config(name, config, (AzureBlobConfig,), self, site)
+        check_config(name, config, (self.bucket_config,), self, site)
         store = ObjectStore(AzureBlob(self), config, existing)
         return declare(store, name, path, format=format, site=site, schema=schema)
 
@@ -156,7 +159,7 @@ class AzureProvider:
             ConfigError: if the name, the handler or another value is none, or the config is another cloud's.
         """
         site = Site.of_caller(sys._getframe(1))
-        check_config(name, config, (AzureFunctionConfig,), self, site, "function")
+        check_config(name, config, (self.function_config,), self, site, "function")
         code = Code(
             handler=handler,
             runtime=runtime,

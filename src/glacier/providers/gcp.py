@@ -54,6 +54,9 @@ class GCPProvider:
     'gs://raw-data/orders.parquet'
     """
 
+    bucket_config: ClassVar[type[GCSConfig]] = GCSConfig
+    function_config: ClassVar[type[CloudFunctionConfig]] = CloudFunctionConfig
+
     project_id: str | None = None
     region: str = "us-central1"
     name_prefix: str = ""
@@ -104,7 +107,7 @@ class GCPProvider:
                 config is another cloud's.
         """
         site = Site.of_caller(sys._getframe(1))
-        check_config(name, config, (GCSConfig,), self, site)
+        check_config(name, config, (self.bucket_config,), self, site)
         store = ObjectStore(CloudStorage(self), config, existing)
         return declare(store, name, path, format=format, site=site, schema=schema)
 
@@ -138,7 +141,7 @@ class GCPProvider:
             ConfigError: if the name, the handler or another value is none, or the config is another cloud's.
         """
         site = Site.of_caller(sys._getframe(1))
-        check_config(name, config, (CloudFunctionConfig,), self, site, "function")
+        check_config(name, config, (self.function_config,), self, site, "function")
         code = Code(
             handler=handler,
             runtime=runtime,

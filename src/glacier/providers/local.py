@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from glacier.config import (
@@ -19,9 +20,10 @@ from glacier.config import (
     LambdaConfig,
     S3Config,
 )
-from glacier.errors import Site, StorageError
+from glacier.config.translation import BucketConfig, FunctionConfig, translated
+from glacier.errors import ConfigError, Site, StorageError
 from glacier.providers import leftovers
-from glacier.providers.local_functions import FunctionConfig, LocalFunctions
+from glacier.providers.local_functions import LocalFunctions
 from glacier.rebinding import rebound
 from glacier.resources.bucket import Bucket, check_config, declare
 from glacier.resources.serverless import NO_ENV, Code, Serverless, declare_function
@@ -62,7 +64,7 @@ class LocalProvider:
         *,
         path: str,
         format: Format | None = None,  # noqa: A002
-        config: S3Config | GCSConfig | AzureBlobConfig | None = None,
+        config: BucketConfig | None = None,
         existing: bool = False,
         schema: SchemaLike | None = None,
     ) -> Bucket:
@@ -84,8 +86,9 @@ class LocalProvider:
                 `config` is no bucket's config, or the schema is none.
         """
         if (other := _stand_in()) is not None:
+            fitting = _fitting(config, other.bucket_config, sys._getframe(1))
             moved: Bucket = other.bucket(
-                name, path=path, format=format, config=config, existing=existing, schema=schema
+                name, path=path, format=format, config=fitting, existing=existing, schema=schema
             )
             return moved
         site = Site.of_caller(sys._getframe(1))
@@ -123,8 +126,9 @@ class LocalProvider:
             ConfigError: if the name, the handler or another value is none, or `config` is no function's config.
         """
         if (other := _stand_in()) is not None:
+            fitting = _fitting(config, other.function_config, sys._getframe(1))
             moved: Serverless = other.serverless(
-                name, handler=handler, runtime=runtime, config=config, source=source, requirements=requirements,
+                name, handler=handler, runtime=runtime, config=fitting, source=source, requirements=requirements,
                 env=env, reads=reads, writes=writes,
             )  # fmt: skip
             return moved
@@ -152,6 +156,19 @@ def _stand_in() -> Any:
     return None if isinstance(other, LocalProvider) else other
 
 
+def _fitting(config: Any, kind: type[Any], frame: FrameType) -> Any:
+    """Gives a config as the provider takes it that stands in.
+
+    Raises:
+        ConfigError: that provider's cloud cannot have what it says.
+    """
+    try:
+        return translated(config, kind).config
+    except ConfigError as error:
+        error.site = Site.of_caller(frame)
+        raise
+
+
 @dataclass(frozen=True)
 class LocalStore:
     """The folders of a `LocalProvider`, as `Bucket` uses them. Links are followed as long as they stay in `base_path`.
@@ -161,7 +178,7 @@ class LocalStore:
     """
 
     local: LocalProvider
-    config: S3Config | GCSConfig | AzureBlobConfig | None = field(default=None, compare=False)
+    config: BucketConfig | None = field(default=None, compare=False)
     existing: bool = False
 
     @property

@@ -21,13 +21,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
-from glacier.config import AzureFunctionConfig, CloudFunctionConfig, LambdaConfig
+from glacier.config import LambdaConfig
+from glacier.config.translation import FunctionConfig
 from glacier.errors import FunctionError, Site
 from glacier.permits import act
 from glacier.resources.host import Invocation, Limit
 from glacier.resources.serverless import Serverless
-
-FunctionConfig = LambdaConfig | CloudFunctionConfig | AzureFunctionConfig
 
 StandIn = Callable[[Any], object] | Callable[[Any, Any], object]
 """What is called in place of a function: with the event, or the event and a context."""
