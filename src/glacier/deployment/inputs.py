@@ -41,10 +41,10 @@ def _text(pipeline: str, name: str, value: Any) -> str:  # a body's parameter ma
             return str(value.total_seconds())
         case list() | tuple() | dict():
             with suppress(TypeError):
-                return json.dumps(whole)
+                return json.dumps(value)
         case _:
             pass
     raise InputError(
-        f"input `{name}` of pipeline `{pipeline}` is a {type(value).__name__}, and a deployed run is told text",
+        f"input `{name}` of pipeline `{pipeline}` is a {type(whole).__name__}, and a deployed run is told text",
         fix="pass text, numbers, dates, or lists of such; data belongs in a bucket",
     )
