@@ -5,6 +5,7 @@ import re
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
@@ -12,9 +13,11 @@ from rich.console import Console
 
 from glacier import pipeline, task
 from glacier.errors import RunErrors
-from glacier.execution.record import NodeRecord, NodeState, Recorder, RunRecord
+from glacier.execution.record import NodeRecord, NodeState, Recorder, RunRecord, RunStart, run_id_at
 from glacier.graph import Graph
 from glacier.report.progress import progress_observer, summary_table
+
+BEGAN = datetime(2024, 5, 17, 10, 11, 12, tzinfo=UTC)
 
 
 class Terminal(io.StringIO):
@@ -61,6 +64,14 @@ def plain(text: str) -> str:
     return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
 
 
+def start_of(graph: Graph) -> RunStart:
+    return RunStart(run_id_at(BEGAN), BEGAN, graph)
+
+
+def record_of(pipeline: str, seconds: float, *nodes: NodeRecord) -> RunRecord:
+    return RunRecord(run_id_at(BEGAN), pipeline, "succeeded", BEGAN, seconds, nodes)
+
+
 def test_plain_lines_tell_each_task() -> None:
     lines = re.sub(r"\d+\.\d+ s", "0.00 s", run_some(io.StringIO())).splitlines()
     assert sorted(lines[:-1]) == [
@@ -75,11 +86,11 @@ def test_plain_lines_tell_each_task() -> None:
 def told(observer: Any, graph: Graph, *, failing: int = 0, rows: int | None = None) -> None:
     states: list[NodeState] = ["failed" if node.index < failing else "succeeded" for node in graph.nodes]
     records = [NodeRecord(name, state, 0.0, 0.12, rows) for name, state in zip(graph.names, states, strict=True)]
-    observer.run_started(graph)
+    observer.run_started(start_of(graph))
     for index, record in enumerate(records):
         observer.node_started(index)
         observer.node_ended(index, record)
-    observer.run_ended(RunRecord(graph.name, 1.25, tuple(records)))
+    observer.run_ended(record_of(graph.name, 1.25, *records))
 
 
 def test_plain_lines_with_rows() -> None:
@@ -101,7 +112,7 @@ def test_sums_come_as_time_passes() -> None:
     stream = io.StringIO()
     observer = progress_observer(stream)
     graph = fan(300)
-    observer.run_started(graph)
+    observer.run_started(start_of(graph))
     for index in range(60):
         if index == 59:
             time.sleep(0.12)
@@ -144,12 +155,12 @@ def test_terminal_shows_no_more_lines_than_its_height(monkeypatch: pytest.Monkey
     stream = Terminal()
     observer: Any = progress_observer(stream)
     graph = fan(500)
-    observer.run_started(graph)
+    observer.run_started(start_of(graph))
     for index in range(400):
         observer.node_started(index)
     printed = io.StringIO()
     Console(file=printed, width=60, height=10).print(observer._view())
-    observer.run_ended(RunRecord("wide", 1.0, ()))
+    observer.run_ended(record_of("wide", 1.0))
     lines = printed.getvalue().splitlines()
     assert len(lines) < 10
     assert lines[-2] == "  ... and 394 more running"
@@ -166,7 +177,7 @@ def test_no_thread_and_no_redirection_is_left() -> None:
 def test_being_told_is_cheap(stream: io.StringIO) -> None:
     graph = fan(10_000)
     observer = progress_observer(stream)
-    observer.run_started(graph)
+    observer.run_started(start_of(graph))
     record = NodeRecord("load", "succeeded", 0.0, 0.1)
     best = 1.0
     for start in range(0, 10_000, 1_000):
@@ -175,7 +186,7 @@ def test_being_told_is_cheap(stream: io.StringIO) -> None:
             observer.node_started(index)
             observer.node_ended(index, record)
         best = min(best, (time.perf_counter() - begun) / 1_000)
-    observer.run_ended(RunRecord("wide", 1.0, (record,)))
+    observer.run_ended(record_of("wide", 1.0, record))
     assert best < 10e-6
 
 
@@ -183,7 +194,7 @@ def test_threads_may_tell_at_once() -> None:
     stream = Terminal()
     graph = fan(4_000)
     observer: Any = progress_observer(stream)
-    observer.run_started(graph)
+    observer.run_started(start_of(graph))
 
     def tell(start: int) -> None:
         for index in range(start, 4_000, 4):
@@ -197,18 +208,16 @@ def test_threads_may_tell_at_once() -> None:
         thread.join()
     observer._view()
     assert observer._tally.done == 4_000
-    observer.run_ended(RunRecord("wide", 1.0, ()))
+    observer.run_ended(record_of("wide", 1.0))
 
 
 def test_summary_table() -> None:
-    record = RunRecord(
+    record = record_of(
         "sales",
         2.0,
-        (
-            NodeRecord("load", "succeeded", 0.0, 0.5, 1_000_000),
-            NodeRecord("clean", "succeeded", 0.5, 1.5),
-            NodeRecord("report", "skipped", reason="`check` returned False"),
-        ),
+        NodeRecord("load", "succeeded", 0.0, 0.5, 1_000_000),
+        NodeRecord("clean", "succeeded", 0.5, 1.5),
+        NodeRecord("report", "skipped", reason="`check` returned False"),
     )
     printed = io.StringIO()
     Console(file=printed, width=80).print(summary_table(record))
@@ -224,7 +233,7 @@ def test_summary_table() -> None:
 def test_summary_table_of_many_keeps_the_failed_and_the_slowest() -> None:
     nodes = [NodeRecord(f"t{i}", "succeeded", 0.0, i / 1_000) for i in range(1_000)]
     nodes[3] = NodeRecord("bad", "failed", 0.0, 0.0)
-    table = summary_table(RunRecord("many", 1.0, tuple(nodes)))
+    table = summary_table(record_of("many", 1.0, *nodes))
     assert table.row_count == 60
     assert table.caption == "... and 940 quicker tasks"
     assert str(table.columns[0]._cells[0]) == "bad"

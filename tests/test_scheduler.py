@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,7 +20,7 @@ import pytest
 
 from glacier import pipeline, task
 from glacier.errors import ConfigError, GateClosed, InputError, RunErrors, TaskError
-from glacier.execution.record import NodeRecord, Recorder, RunRecord
+from glacier.execution.record import NodeRecord, Recorder, RunRecord, RunStart
 from glacier.execution.scheduler import Executor
 from glacier.graph import Graph
 from glacier.options import Materialize
@@ -73,12 +75,14 @@ class Told:
 
     def __init__(self) -> None:
         self.events: list[tuple[str, str]] = []
+        self.start: RunStart
         self.graph: Graph | None = None
         self.record: RunRecord | None = None
         self.lock = threading.Lock()
 
-    def run_started(self, graph: Graph) -> None:
-        self.graph = graph
+    def run_started(self, run: RunStart) -> None:
+        self.start = run
+        self.graph = run.graph
 
     def node_started(self, index: int) -> None:
         assert self.graph
@@ -528,3 +532,51 @@ def test_shared_expensive_frame_is_computed_once() -> None:
         calls.clear()
         assert build(materialize)() == 4
         assert len(calls) == expected, materialize
+
+
+class Interrupting(Told):
+    def node_started(self, index: int) -> None:
+        raise KeyboardInterrupt
+
+
+def test_a_record_tells_the_run_s_id_start_and_end() -> None:
+    before = datetime.now(UTC)
+    first, second = Recorder(), Recorder()
+    diamond.run(progress=first)
+    diamond.run(progress=second)
+    assert first.record
+    assert second.record
+    assert before <= first.record.started <= second.record.started <= datetime.now(UTC)
+    assert first.record.run_id < second.record.run_id
+    assert re.fullmatch(r"\d{8}-\d{6}-\d{6}-[0-9a-f]{8}", first.record.run_id)
+    assert first.record.state == "succeeded"
+
+
+@pytest.mark.parametrize("executor", ["threads", "sync"])
+def test_how_a_run_ended_is_in_its_record(executor: Executor) -> None:
+    @task
+    def check() -> bool:
+        return False
+
+    @pipeline
+    def failing() -> int:
+        return add(fail())
+
+    @pipeline
+    def closed() -> int:
+        return add.after(check())(1)
+
+    failed, without_result, interrupted = Recorder(), Recorder(), Interrupting()
+    with pytest.raises(TaskError):
+        failing.run(progress=failed, executor=executor)
+    with pytest.raises(GateClosed):
+        closed.run(progress=without_result, executor=executor)
+    with pytest.raises(KeyboardInterrupt):
+        diamond.run(progress=interrupted, executor=executor)
+    assert failed.record
+    assert failed.record.state == "failed"
+    assert without_result.record
+    assert without_result.record.state == "failed"
+    assert interrupted.record
+    assert interrupted.record.state == "cancelled"
+    assert interrupted.record.run_id == interrupted.start.run_id

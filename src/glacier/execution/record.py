@@ -4,11 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from secrets import token_hex
 from typing import Literal, Protocol
 
 from glacier.graph import Graph
 
 NodeState = Literal["waiting", "succeeded", "failed", "skipped", "cancelled"]
+RunState = Literal["succeeded", "failed", "cancelled"]
+
+
+def run_id_at(started: datetime) -> str:
+    """Gives a new id of a run: its start in UTC, to the microsecond, then 32 random bits. Ids sort as their starts do.
+
+    >>> from datetime import datetime, timezone
+    >>> run_id_at(datetime(2024, 5, 17, 10, 11, 12, 345, timezone.utc))  # doctest: +ELLIPSIS
+    '20240517-101112-000345-...'
+    """
+    return f"{started.astimezone(UTC):%Y%m%d-%H%M%S-%f}-{token_hex(4)}"
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """A run that begins.
+
+    Attributes:
+        run_id: names the run; see `run_id_at`.
+        started: the wall clock when it began, in UTC.
+        graph: what is run.
+    """
+
+    run_id: str
+    started: datetime
+    graph: Graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +68,21 @@ class NodeRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """How a run went: its nodes in body order and the seconds from first to last."""
+    """How a run went.
 
+    Attributes:
+        run_id: names the run; see `run_id_at`.
+        pipeline: its name.
+        state: "failed" also where no task failed, but the result was skipped; "cancelled" if it was interrupted.
+        started: the wall clock when it began, in UTC.
+        seconds: how long it took, by a clock that nobody sets.
+        nodes: how its nodes went, in body order.
+    """
+
+    run_id: str
     pipeline: str
+    state: RunState
+    started: datetime
     seconds: float
     nodes: tuple[NodeRecord, ...]
 
@@ -57,7 +97,7 @@ class RunRecord:
 class Observer(Protocol):
     """Who is told as a run goes on. Called from worker threads: for one node in turn, for several nodes at once."""
 
-    def run_started(self, graph: Graph) -> None:
+    def run_started(self, run: RunStart) -> None:
         """The run begins; no node has started."""
 
     def node_started(self, index: int) -> None:
@@ -100,10 +140,10 @@ class Recorder:
         self.record: RunRecord | None = None
         self._shown = shown
 
-    def run_started(self, graph: Graph) -> None:
+    def run_started(self, run: RunStart) -> None:
         """Passes it on."""
         if self._shown:
-            self._shown.run_started(graph)
+            self._shown.run_started(run)
 
     def node_started(self, index: int) -> None:
         """Passes it on."""

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from contextvars import copy_context
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from heapq import heappop, heappush
 from os import cpu_count
@@ -22,7 +23,7 @@ from glacier.execution.jobs import Job, Opened
 from glacier.execution.limits import Limits, Unit
 from glacier.execution.part import Part
 from glacier.execution.performer import Done, Here, Left, Performer, Workplace
-from glacier.execution.record import NodeRecord, Observer, RunRecord
+from glacier.execution.record import NodeRecord, Observer, RunRecord, RunStart, RunState, run_id_at
 from glacier.execution.scopes import Scope, scopes_of
 from glacier.execution.sinks import shared_sinks
 from glacier.execution.tallies import Tallies
@@ -49,6 +50,7 @@ class RunOptions:
         replace: functions to call in place of tasks.
         observer: who is told as the run goes on.
         part: which nodes to run, where that is not all.
+        run_id: names the run; made from its start where there is none.
     """
 
     max_workers: int | None = None
@@ -57,6 +59,7 @@ class RunOptions:
     replace: Mapping[Task[..., Any], Callable[..., Any]] = field(default_factory=dict[Any, Any])
     observer: Observer | None = None
     part: Part | None = None
+    run_id: str | None = None
 
     def __post_init__(self) -> None:
         workers = cast("object", self.max_workers)
@@ -100,17 +103,26 @@ def execute(graph: Graph, options: RunOptions) -> object:
         if part is not None:
             part.hand_in(outside)
         run = _Run(graph, performer, outside, options)
-        if options.observer:
-            options.observer.run_started(graph)
+        observer = options.observer
+        if observer:
+            observer.run_started(run.start)
+        state: RunState = "failed"
         try:
             run.on_this_thread() if options.executor == "sync" else run.on_threads()
+            run.raise_failures()
+            leaving = part is not None and part.leave is not None
+            result = None if leaving else _result(graph, performer, outside)
+            state = "succeeded"
+        except Exception:
+            raise
+        except BaseException:  # from outside: an interrupt, an exit that a handler of signals asks for
+            state = "cancelled"
+            raise
         finally:
-            if options.observer:
-                options.observer.run_ended(run.record())
-        run.raise_failures()
+            if observer:
+                observer.run_ended(run.record(state))
         if part is not None and part.leave is not None:
             return part.leave(part.left(outside, performer))
-        result = _result(graph, performer, outside)
         frames.close(result)
         return result
 
@@ -179,6 +191,8 @@ class _Run:
         self.context = copy_context()  # what the caller has set in context variables holds in its tasks too
         self.context.run(act, None)  # but a task that starts a run does not limit that run's tasks
         self.begun = perf_counter()
+        started = datetime.now(UTC)
+        self.start = RunStart(options.run_id or run_id_at(started), started, graph)
         self.part = options.part
         self.told_first = _Told()
         units, skipped = outside.agenda.start()
@@ -431,11 +445,12 @@ class _Run:
         state, reason = self.outside.agenda.states[number], self.outside.agenda.reasons.get(number)
         return self.tallies.of_node(index, state, reason, self.begun)
 
-    def record(self) -> RunRecord:
+    def record(self, state: RunState) -> RunRecord:
         """Gives how every node went so far."""
         run = self.graph.nodes if self.part is None else [self.graph.nodes[index] for index in sorted(self.part.nodes)]
         nodes = tuple(self._node_record(node.index) for node in run if not node.hidden)
-        return RunRecord(self.graph.name, perf_counter() - self.begun, nodes)
+        seconds = perf_counter() - self.begun
+        return RunRecord(self.start.run_id, self.graph.name, state, self.start.started, seconds, nodes)
 
     def raise_failures(self) -> None:
         """Raises what failed: the first task alone, or all of them where the run went on."""

@@ -78,10 +78,7 @@ def shown_result(value: object) -> str:
 
 
 def as_json_text(record: RunRecord, value: object) -> str:
-    """Gives a run as JSON: pipeline, state, seconds, a record per task, and the result where JSON can say it."""
-    failed = any(node.state == "failed" for node in record.nodes)
-    whole = all(node.state == "succeeded" for node in record.nodes)
-    state = "failed" if failed else "succeeded" if whole else "incomplete"
+    """Gives a run as JSON: what its record tells, and the result where JSON can say it."""
     tasks = [
         {
             "name": node.name,
@@ -96,7 +93,9 @@ def as_json_text(record: RunRecord, value: object) -> str:
     ]
     told_run = {
         "pipeline": record.pipeline,
-        "state": state,
+        "run_id": record.run_id,
+        "state": record.state,
+        "started": record.started.isoformat(),
         "seconds": _rounded(record.seconds),
         "tasks": tasks,
         "result": _plain(value),

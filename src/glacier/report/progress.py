@@ -19,7 +19,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from glacier.execution.record import NodeRecord, NodeState, Observer, RunRecord
+from glacier.execution.record import NodeRecord, NodeState, Observer, RunRecord, RunStart
 from glacier.report.fitting import columns, counted, padded, shortened
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ class _LiveView:
         self._spinner = Spinner("dots", style="cyan")
         self._drawing = threading.Lock()
 
-    def run_started(self, graph: Graph) -> None:
+    def run_started(self, run: RunStart) -> None:
+        graph = run.graph
         self._tally = _Tally.of(graph)
         self._names = graph.names
         self._wide = _name_columns(self._tally)
@@ -202,7 +203,8 @@ class _PlainLines:
         self._stream = stream
         self._lock = threading.Lock()
 
-    def run_started(self, graph: Graph) -> None:
+    def run_started(self, run: RunStart) -> None:
+        graph = run.graph
         self._tally = _Tally.of(graph)
         self._each = self._tally.total <= _MOST_LINES
         self._wide = _name_columns(self._tally)
@@ -309,7 +311,10 @@ def summary_table(record: RunRecord) -> Table:
     Rows are shown where they are known; a task that returns a LazyFrame only builds a plan, and has a dash. Of more
     than 60 tasks the failed and the slowest are shown.
 
-    >>> table = summary_table(RunRecord("sales", 2.0, (NodeRecord("load", "succeeded", 0.0, 1.5, 1000),)))
+    >>> from datetime import datetime, timezone
+    >>> loaded = NodeRecord("load", "succeeded", 0.0, 1.5, 1000)
+    >>> began = datetime(2024, 5, 17, tzinfo=timezone.utc)
+    >>> table = summary_table(RunRecord("20240517-...", "sales", "succeeded", began, 2.0, (loaded,)))
     >>> table.row_count
     1
     """
