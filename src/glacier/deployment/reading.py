@@ -89,7 +89,8 @@ class _Reading:
         self.buckets: dict[str, DeclaredBucket] = {}
         self.functions: dict[str, DeclaredFunction] = {}
         self.warnings: list[str] = [*graph.warnings]
-        self.touched = [(node, touch) for node in graph.nodes for touch in touches(node)]
+        self.touches = [tuple(touches(node)) for node in graph.nodes]
+        self.touched = [(node, touch) for node in graph.nodes for touch in self.touches[node.index]]
         self.provider = provider or self._provider()
 
     def deployment(self) -> Deployment:
@@ -234,7 +235,7 @@ class _Reading:
             )
 
     def _grants(self, node: Node, name: str) -> Iterator[Grant]:
-        for touch in touches(node):
+        for touch in self.touches[node.index]:
             target = self._declare(touch.resource, node, written=touch.access.writes)
             if isinstance(target, DeclaredFunction):
                 verbs: frozenset[Verb] = frozenset(("invoke",))
