@@ -93,8 +93,8 @@ def as_json_text(record: RunRecord, value: object) -> str:
     ]
     told_run = {
         "pipeline": record.pipeline,
-        "run_id": record.run_id,
         "state": record.state,
+        "run_id": record.run_id,
         "started": record.started.isoformat(),
         "seconds": _rounded(record.seconds),
         "tasks": tasks,
