@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from glacier.config import AzureBlobConfig, AzureFunctionConfig
 from glacier.errors import Site
@@ -44,8 +44,11 @@ class AzureProvider:
 
     Attributes:
         subscription_id: that the account is made in; reading and writing needs none.
-        resource_group: that the account is made in; reading and writing needs none.
+        resource_group: one of yours that all is made in, the account too; a deployed pipeline makes one of its own if
+            left out. Reading and writing needs none.
         storage_account: `AZURE_STORAGE_ACCOUNT_NAME` of the environment if left out.
+        existing_account: says that the account is there already and Glacier must not make it: another pipeline does, or
+            nobody's.
         location: of the account.
         name_prefix: before the names of buckets: the bucket `raw` is the container `acme-raw`.
         tags: of all that Glacier creates.
@@ -66,6 +69,7 @@ class AzureProvider:
     subscription_id: str | None = None
     resource_group: str | None = None
     storage_account: str | None = None
+    existing_account: bool = False
     location: str = "eastus"
     name_prefix: str = ""
     tags: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
@@ -96,6 +100,8 @@ class AzureProvider:
             "resource_group", r"[\w().-]{0,89}[\w()-]", "1 to 90 letters, digits, `-_().`, and no dot at the end",
             fix='write resource_group="data"',
         )  # fmt: skip
+        if not isinstance(cast("object", self.existing_account), bool):
+            raise settings.refusal("takes existing_account=True or False", "leave existing_account= out")
         settings.environment()
         settings.common()
         object.__setattr__(self, "tags", dict(self.tags))
