@@ -1,4 +1,4 @@
-"""The places that the suite of buckets runs over: this machine, memory, and three object stores on loopback."""
+"""The places that the suite of buckets runs over: this machine, memory, and object stores on loopback."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from email.utils import formatdate
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from itertools import count
 from pathlib import Path
@@ -30,11 +30,12 @@ from gcs_server import GoogleStorage
 from glacier.providers import AWSProvider, AzureProvider, GCPProvider, LocalProvider
 from glacier.resources.bucket import Bucket
 from glacier.testing import MemoryProvider
+from seaweedfs import Identity, SeaweedFS, free_ports
 
-Cloud = Literal["s3", "gcs", "azure"]
+Cloud = Literal["s3", "seaweedfs", "gcs", "azure"]
 # Azurite comes from npm. Without it, its share of the suite is not there; where CI is set, it has to be.
 HAS_AZURITE = bool(shutil.which("azurite-blob") or os.environ.get("CI"))
-CLOUDS: tuple[Cloud, ...] = ("s3", "gcs", "azure") if HAS_AZURITE else ("s3", "gcs")
+CLOUDS: tuple[Cloud, ...] = ("s3", "seaweedfs", "gcs", *(("azure",) if HAS_AZURITE else ()))
 ACCOUNT = "devstoreaccount1"
 AZURITES_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # documented
 SECRETS = {
@@ -81,7 +82,11 @@ def local(provider: LocalProvider) -> Place:
 
 
 def cloud(kind: Cloud, *, timeout: float = 60) -> Place:
-    """A place in a cloud, with empty buckets that nobody else uses: names have a prefix of their own."""
+    """A place in a cloud, with empty buckets that nobody else uses: names have a prefix of their own.
+
+    In SeaweedFS they are emptied instead, since the first object of a bucket takes a fifth of a second there: of one
+    process, the last such place counts.
+    """
     prefix = f"t{next(numbers)}-"
     provider: Any
     client: Callable[[str], Any]
@@ -90,7 +95,11 @@ def cloud(kind: Cloud, *, timeout: float = 60) -> Place:
         case "s3":
             url = s3_url()
             provider = AWSProvider(region="us-east-1", name_prefix=prefix, endpoint_url=url, timeout=timeout)
-            client, create = _s3_client, _s3_create
+            client, create = partial(_s3_client, url), _s3_create
+        case "seaweedfs":
+            url, prefix = seaweedfs().url, "again-"
+            provider = AWSProvider(region="us-east-1", name_prefix=prefix, endpoint_url=url, timeout=timeout)
+            client, create = partial(_s3_client, url), seaweedfs().empty
         case "gcs":
             url = gcs_server().url
             provider = GCPProvider(project_id="my-project", name_prefix=prefix, endpoint_url=url, timeout=timeout)
@@ -117,7 +126,7 @@ def place_of(kind: str, tmp_path: Path) -> Place:
             return local(LocalProvider(tmp_path / "data"))
         case "memory":
             return local(MemoryProvider())
-        case "s3" | "gcs" | "azure":
+        case "s3" | "seaweedfs" | "gcs" | "azure":
             return cloud(kind)
         case other:
             raise AssertionError(other)
@@ -135,6 +144,17 @@ def s3_url() -> str:
 
 
 @cache
+def seaweedfs() -> SeaweedFS:
+    """Starts SeaweedFS once; it is ended when this process exits. A reader may read and list."""
+    return SeaweedFS(
+        [
+            Identity("tests", SECRETS["AWS_ACCESS_KEY_ID"], SECRETS["AWS_SECRET_ACCESS_KEY"], ("Admin",)),
+            Identity("reader", "AKIAREADER", "glacier-secret-of-reader", ("Read", "List")),
+        ]
+    )
+
+
+@cache
 def gcs_server() -> GoogleStorage:
     return GoogleStorage()
 
@@ -144,7 +164,7 @@ def azure_url() -> str:
     """Starts Azurite once; it is ended when this process exits."""
     program = shutil.which("azurite-blob")
     assert program, "azurite is not installed: npm install azurite, and put its node_modules/.bin on PATH"
-    port = free_port()
+    (port,) = free_ports(1)
     options = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"]
     server = subprocess.Popen(
         [program, *options, "--blobPort", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -164,32 +184,29 @@ def dead_name() -> str:
     return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def free_port() -> int:
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@cache
+def _s3_client(url: str, name: str) -> S3Store:
+    return S3Store(name, endpoint=url, region="us-east-1", client_options={"allow_http": True})
 
 
-def _s3_client(name: str) -> S3Store:
-    return S3Store(name, endpoint=s3_url(), region="us-east-1", client_options={"allow_http": True})
-
-
-def boto() -> Any:
+def boto(url: str) -> Any:
+    """Gives AWS's own client for an S3 server."""
     boto3: Any = import_module("boto3")
-    return boto3.client("s3", endpoint_url=s3_url(), region_name="us-east-1")
+    return boto3.client("s3", endpoint_url=url, region_name="us-east-1")
 
 
 def _s3_create(name: str) -> None:
-    boto().create_bucket(Bucket=name)
+    boto(s3_url()).create_bucket(Bucket=name)
 
 
+@cache
 def _gcs_client(name: str) -> GCSStore:
     nobody = GCPProvider(endpoint_url=gcs_server().url)
     key = nobody.bucket("any", path="./").store.reach()["storage_options"]["google_service_account_key"]
     return GCSStore(name, service_account_key=key, client_options={"allow_http": True})
 
 
+@cache
 def _azure_client(name: str) -> AzureStore:
     return AzureStore(name, account_name=ACCOUNT, endpoint=azure_url(), client_options={"allow_http": True})
 

@@ -157,7 +157,7 @@ def test_s3_writes_as_the_config_says(tmp_path: Path) -> None:
     single.write(SALES)
     tree.write(SALES, partition_by="city")
     for path in [*single.list(), *tree.list()]:
-        found = boto().head_object(Bucket=place.provider.name_prefix + "out", Key=path)
+        found = boto(place.provider.endpoint_url).head_object(Bucket=place.provider.name_prefix + "out", Key=path)
         assert (found["StorageClass"], found["ServerSideEncryption"]) == ("INTELLIGENT_TIERING", "AES256")
 
 
@@ -266,7 +266,7 @@ def portable_pipeline():
 def test_one_variable_moves_a_pipeline(kind: str, in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = place_of(kind, in_tmp)
     place.declare("raw", path="sales.parquet").write(SALES)
-    monkeypatch.setenv("GLACIER_ENV", {"s3": "aws", "gcs": "gcp"}.get(kind, kind))
+    monkeypatch.setenv("GLACIER_ENV", {"s3": "aws", "seaweedfs": "aws", "gcs": "gcp"}.get(kind, kind))
     monkeypatch.setenv("ENDPOINT", getattr(place.provider, "endpoint_url", ""))
     monkeypatch.setenv("PREFIX", getattr(place.provider, "name_prefix", ""))
     (in_tmp / "portable.py").write_text(SCENARIO_5)

@@ -57,8 +57,9 @@ def large(rows: int, *, fails: bool = False) -> pl.LazyFrame:
 
 def uploads_of(cloud: Place) -> list[Any]:
     """What the store holds of uploads that were never completed."""
-    if cloud.kind == "s3":
-        return list(boto().list_multipart_uploads(Bucket=cloud.provider.name_prefix + "out").get("Uploads", []))
+    if cloud.kind in ("s3", "seaweedfs"):
+        name = cloud.provider.name_prefix + "out"
+        return list(boto(cloud.provider.endpoint_url).list_multipart_uploads(Bucket=name).get("Uploads", []))
     return list(gcs_server().state.uploads) if cloud.kind == "gcs" else []
 
 
@@ -297,7 +298,7 @@ def test_a_fault_that_passes_is_not_seen(google: GoogleStorage) -> None:
 
 def test_a_bucket_that_is_not_there(cloud: Place) -> None:
     never = cloud.declare("never", path="a.parquet")
-    title = {"s3": "S3", "gcs": "Cloud Storage", "azure": "Azure Blob"}[cloud.kind]
+    title = {"s3": "S3", "seaweedfs": "S3", "gcs": "Cloud Storage", "azure": "Azure Blob"}[cloud.kind]
     for use in never.at("./").list, lambda: never.write(SALES):
         with pytest.raises(StorageError) as caught:
             use()
