@@ -40,7 +40,7 @@ class Identity:
 
 
 class SeaweedFS:
-    """The server, with its data in a folder of its own; `url` is its address. It ends with this process, or by `stop`."""
+    """The server at `url`, with its data in a folder of its own. It ends with this process or by `stop`."""
 
     def __init__(self, identities: Sequence[Identity]) -> None:
         self._folder = tempfile.mkdtemp(prefix="seaweedfs-")
