@@ -337,7 +337,7 @@ def test_unknown_mode() -> None:
     with pytest.raises(ConfigError) as error:
         small.run(mode="cluod")  # type: ignore[call-overload]  # what is tested
     assert error.value.message == "pipeline `small` cannot run in mode 'cluod'"
-    assert error.value.fix == "use one of `local`, `analyze`"
+    assert error.value.fix == "use one of `local`, `analyze`, `generate`"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,18 @@ from glacier.pipeline import ExecutionMode, Pipeline, pipeline
 from glacier.resources.bucket import Bucket
 from glacier.resources.composite import composite_resource
 from glacier.resources.serverless import Serverless
+from glacier.secret import Secret
 from glacier.task import Task, task
 
 __version__ = "0.1.0"
-__all__ = ["Bucket", "ExecutionMode", "Pipeline", "Serverless", "Task", "composite_resource", "pipeline", "task"]
+__all__ = [
+    "Bucket",
+    "ExecutionMode",
+    "Pipeline",
+    "Secret",
+    "Serverless",
+    "Task",
+    "composite_resource",
+    "pipeline",
+    "task",
+]

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Self
 
+from glacier.secret import NO_MASK, Mask
+
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 _PACKAGE_ROOT = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -184,6 +186,8 @@ class TaskError(GlacierError):
         task: the name of the failed call in the graph.
         pipeline: the pipeline's name.
         items: for each loop around the call, outermost first, the number of the item it failed for, from 0.
+        reason: what the task raised, in one line, without secrets: what records of the run tell.
+        mask: takes the secrets that the task was given, or may have known, out of text.
     """
 
     def __init__(
@@ -193,6 +197,7 @@ class TaskError(GlacierError):
         task: str,
         pipeline: str,
         items: tuple[int, ...] = (),
+        reason: str = "",
         site: Site | None = None,
         fix: str | None = None,
     ) -> None:
@@ -200,6 +205,8 @@ class TaskError(GlacierError):
         self.task = task
         self.pipeline = pipeline
         self.items = items
+        self.reason = reason or message
+        self.mask: Mask = NO_MASK
 
 
 class RunErrors(ExceptionGroup[TaskError]):
@@ -208,6 +215,21 @@ class RunErrors(ExceptionGroup[TaskError]):
     def derive(self, excs: Iterable[TaskError]) -> Self:  # type: ignore[override]  # a group of this kind holds TaskErrors only
         """Gives a group of the same kind and text; what `split` and `except*` make of it."""
         return type(self)(self.message, list(excs))
+
+
+def text_of(error: BaseException) -> str:
+    """Gives an exception's text, also where that fails itself.
+
+    >>> class Odd(Exception):
+    ...     def __str__(self) -> str:
+    ...         raise RuntimeError
+    >>> text_of(ValueError("no good")), text_of(Odd())
+    ('no good', '(its text cannot be had)')
+    """
+    try:
+        return str(error)
+    except Exception:  # noqa: BLE001  # whatever it raises, the exception itself is still to be told
+        return "(its text cannot be had)"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> list[str]:

@@ -17,6 +17,7 @@ from typing import Any, Literal, Union, cast, get_args, get_origin
 from glacier.annotations import UNKNOWN, shown
 from glacier.errors import InputError, did_you_mean, listed
 from glacier.pipeline import Pipeline
+from glacier.secret import is_secret
 
 
 def load_pipeline(target: str) -> Pipeline[..., Any]:
@@ -176,7 +177,7 @@ def parsed(text: str, wanted: object) -> object:
             if text.lower() not in _BOOLEANS:
                 raise ValueError(text)
             return _BOOLEANS[text.lower()]
-        case _ if wanted in _FROM_TEXT:
+        case _ if wanted in _FROM_TEXT or is_secret(wanted):
             return cast("type[Any]", wanted)(text)
         case _ if wanted in _FROM_ISO:
             return cast("type[date]", wanted).fromisoformat(text)

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypeVar, cas
 
 from glacier.annotations import Signature, signature_of
 from glacier.containers import rebuilt
-from glacier.errors import ConfigError, GlacierError, GraphError, Site, listed
+from glacier.errors import ConfigError, GlacierError, GraphError, Site, listed, text_of
 from glacier.graph import Graph
 from glacier.inlining import bound, checked, inlining, refuse_options
 from glacier.rehearsal import Unknowable, rehearsed
+from glacier.secret import Mask
 from glacier.source import definition_line, is_users
 from glacier.task import Task
 from glacier.trace import Handle, Plan, calling, current_plan, handles_in, planning
@@ -381,8 +382,9 @@ class Pipeline(Generic[P, R_co]):
         except GlacierError:
             raise
         except Exception as error:
+            summary, text = type(error).__name__, Mask.of(args, kwargs)(text_of(error))
             raise GraphError(
-                f"the body of pipeline `{self.name}` raised {type(error).__name__} while it was planned: {error}",
+                f"the body of pipeline `{self.name}` raised {summary} while it was planned: {text}",
                 site=_innermost_site(error) or self.site,
                 fix="what depends on data belongs in a task; the body runs before there is any",
             ) from error

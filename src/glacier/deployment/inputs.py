@@ -11,6 +11,7 @@ from pathlib import PurePath
 from typing import Any
 
 from glacier.errors import InputError
+from glacier.secret import is_secret
 
 
 def inputs_as_text(pipeline: str, inputs: Mapping[str, object]) -> tuple[str, ...]:
@@ -28,6 +29,11 @@ def inputs_as_text(pipeline: str, inputs: Mapping[str, object]) -> tuple[str, ..
 
 def _text(pipeline: str, name: str, value: Any) -> str:  # a body's parameter may be of any type
     whole: object = value
+    if is_secret(type(whole)):
+        raise InputError(
+            f"input `{name}` of pipeline `{pipeline}` is secret, and what is generated holds inputs as text",
+            fix="let a task read it where it runs: from an environment variable, or from the cloud's store of secrets",
+        )
     match value:
         case bool():
             return "true" if value else "false"

@@ -8,12 +8,17 @@ from collections.abc import Mapping, Sequence, Sized
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
-from glacier.errors import GlacierError, TaskError, did_you_mean, in_package, listed
+from glacier.errors import GlacierError, TaskError, did_you_mean, in_package, listed, text_of
 from glacier.graph import Graph, Node, Resource
 from glacier.nesting import Loop
+from glacier.secret import NO_MASK, Mask
 
 if TYPE_CHECKING:
     import polars as pl
+
+
+_LONGEST = 500
+"""Of a longer line that an exception has as its text, this many characters are told."""
 
 
 def task_error(
@@ -22,6 +27,7 @@ def task_error(
     error: BaseException,
     given: Mapping[str, object],
     items: Sequence[tuple[str, int]] = (),
+    mask: Mask = NO_MASK,
 ) -> TaskError:
     """Gives the error of a run for the exception a node's work raised; `error` becomes its cause.
 
@@ -31,22 +37,27 @@ def task_error(
         error: what its work raised.
         given: its arguments' values by parameter.
         items: for each loop around the node what it goes over and the number of the item.
+        mask: takes out of text what is secret besides what is among the arguments.
     """
     error.__traceback__ = without_glacier(error.__traceback__)
     name = graph.names[node.index]
     inputs = ", ".join(f"{key}: {described(value)}" for key, value in given.items())
     where = ", ".join(f"item {number} of `{whole}`" for whole, number in items)
     turn = f" for {where} (counted from 0)" if where else ""
+    mask = mask | Mask.of(given)
+    reason = summary(error, mask)
     failure = TaskError(
-        f"task `{name}` of pipeline `{graph.name}` failed{turn}: {summary(error)}"
+        f"task `{name}` of pipeline `{graph.name}` failed{turn}: {reason}"
         + (f"\n    given {inputs}" if inputs else ""),
         task=name,
         pipeline=graph.name,
         items=tuple(number for _, number in items),
+        reason=reason,
         site=node.site,
         fix=(error.fix if isinstance(error, GlacierError) else None) or _fix_for(error),
     )
     failure.__cause__ = error
+    failure.mask = mask
     return failure
 
 
@@ -57,6 +68,7 @@ def no_items(graph: Graph, loop: Loop, error: BaseException, path: Sequence[tupl
     whole = "` and `".join(graph.names[index] for index in sources) or graph.names[loop.items]
     failure = TaskError(
         f"the loop over `{whole}` of pipeline `{graph.name}` has nothing to go over: {summary(error)}",
+        reason=summary(error),
         task=whole,
         pipeline=graph.name,
         items=tuple(number for _, number in path),
@@ -67,28 +79,26 @@ def no_items(graph: Graph, loop: Loop, error: BaseException, path: Sequence[tupl
     return failure
 
 
-def summary(error: BaseException) -> str:
-    """Gives an exception's type and the first line of its text.
+def summary(error: BaseException, mask: Mask = NO_MASK) -> str:
+    """Gives an exception's type and the first line of its text, `mask` applied.
 
     >>> summary(ValueError("no good"))
     'ValueError: no good'
     """
-    return f"{type(error).__name__}: {error.message if isinstance(error, GlacierError) else _first_line(error)}"
-
-
-def _first_line(error: BaseException) -> str:
-    try:
-        return str(error).strip().partition("\n")[0]
-    except Exception:  # noqa: BLE001  # an exception whose own text fails is still to be told
-        return "(its text cannot be had)"
+    if isinstance(error, GlacierError):
+        return f"{type(error).__name__}: {mask(error.message)}"
+    first, _, _ = mask(text_of(error)).strip().partition("\n")
+    if len(first) > _LONGEST:
+        first = f"{first[:_LONGEST]}..."
+    return f"{type(error).__name__}: {first}"
 
 
 def _fix_for(error: BaseException) -> str | None:
     """Gives the nearest columns for a column that Polars did not find."""
     if type(error).__name__ != "ColumnNotFoundError":
         return None
-    missing = re.search(r'column "([^"]+)"', str(error))
-    valid = re.search(r"valid columns: \[(.*?)\]", str(error))
+    missing = re.search(r'column "([^"]+)"', text_of(error))
+    valid = re.search(r"valid columns: \[(.*?)\]", text_of(error))
     if not missing or not valid:
         return None
     columns = re.findall(r'"([^"]+)"', valid.group(1))

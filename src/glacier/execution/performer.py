@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from inspect import iscoroutine
 from time import perf_counter
 from typing import Any, Protocol, cast
@@ -20,6 +21,8 @@ from glacier.execution.record import NodeState
 from glacier.execution.sinks import is_write, write_together
 from glacier.graph import Graph, Node
 from glacier.nesting import Loop
+from glacier.reaching import helpers, outer_names, python_function
+from glacier.secret import Mask, is_secret
 from glacier.task import Task
 from glacier.trace import Handle, handles_in
 from glacier.work import Absent, Carried, Outcome, Select
@@ -138,6 +141,8 @@ class Performer:
         self.replace = replace
         self.frames = frames
         self._conditions = {e.source for edges in graph.ordering.values() for e in edges if e.wanted is not None}
+        self._secrets: list[object] = []
+        self._masks: dict[object, Mask] = {}
         waits = (*graph.ordering.values(), *graph.across.values())
         self._gates = {edge.source for edges in waits for edge in edges if edge.gate}
 
@@ -191,13 +196,16 @@ class Performer:
             if index in self.frames.rules:
                 value = self.frames.settled(index, value)
             values[index] = value
+            if is_secret(type(value)):
+                self._secrets.append(value)
             if index in self._conditions:
                 truth = bool(value)
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # a task may raise anything, SystemExit too; the run tells it
             seconds = perf_counter() - began
-            failure = task_error(self.graph, node, error, self._given(node, values), turn.path if turn else ())
+            path = turn.path if turn else ()
+            failure = task_error(self.graph, node, error, self._given(node, values), path, self._mask(node))
             return Done(index, began, seconds, error=failure)
         closed = value is False and index in self._gates
         seconds = perf_counter() - began
@@ -255,6 +263,18 @@ class Performer:
             handed = values[value.glacier_node.index]
             return self.workplace.value(handed) if loaded else handed
         return rebuilt(value, lambda member: self._filled(member, values, loaded=loaded))
+
+    def _mask(self, node: Node) -> Mask:
+        """Gives what takes out of a failure's text the secrets that it may know besides its arguments."""
+        function = python_function(node.work.function) if isinstance(node.work, Task) else None
+        if function not in self._masks:
+            reached = [function, *helpers(function)] if function else []
+            self._masks[function] = Mask.of([outer_names(one) for one in reached])
+        return self._planned_mask | self._masks[function] | Mask.of(self._secrets)
+
+    @cached_property
+    def _planned_mask(self) -> Mask:
+        return Mask.of([(node.args, node.kwargs) for node in self.graph.nodes])
 
     def _given(self, node: Node, values: Values) -> dict[str, object]:
         """Gives a failed node's arguments by parameter, for its error."""

@@ -21,7 +21,7 @@ from uuid import uuid4
 
 from glacier.annotations import FrameKind
 from glacier.containers import rebuilt
-from glacier.errors import GraphError
+from glacier.errors import GraphError, text_of
 from glacier.permits import act, current_permit
 from glacier.task import Task
 
@@ -144,7 +144,7 @@ def _call(payload: bytes, scratch: Path) -> bytes:
     try:
         return _result(payload, scratch)
     except BaseException as error:  # noqa: BLE001  # whatever a task raises is told by the parent
-        text = f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {text_of(error)}"
         return pickle.dumps(_Raised(_portable(error), text, "".join(traceback.format_exception(error))))
 
 

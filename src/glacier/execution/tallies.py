@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from traceback import clear_frames
 
 from glacier.errors import TaskError
-from glacier.execution.failures import summary
 from glacier.execution.jobs import Job
 from glacier.execution.performer import Done
 from glacier.execution.record import NodeRecord, NodeState
@@ -71,7 +70,7 @@ class Tallies:
         turns.seconds += done.seconds
         if done.error is not None:
             turns.failed += 1
-            turns.reason = _summary(done.error) if turns.failed == 1 else turns.reason
+            turns.reason = done.error.reason if turns.failed == 1 else turns.reason
             return
         turns.succeeded += 1
         if done.rows is not None:
@@ -108,7 +107,7 @@ class Tallies:
         if done is None:
             return NodeRecord(name, state, reason=reason, groups=groups)
         if done.error is not None:
-            reason = _summary(done.error)
+            reason = done.error.reason
         started = done.began - begun
         return NodeRecord(name, state, started, done.seconds, done.rows, reason, started + done.seconds, groups=groups)
 
@@ -127,7 +126,3 @@ class Tallies:
 
     def _of(self, index: int) -> _Turns:
         return self._turns.setdefault(index, _Turns())
-
-
-def _summary(error: TaskError) -> str:
-    return summary(error.__cause__ or error)

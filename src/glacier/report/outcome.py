@@ -30,7 +30,7 @@ def told(error: BaseException) -> str:
             parts = [told(one) for one in error.exceptions if isinstance(one, TaskError)]
             return "\n\n".join([*parts, f"RunErrors: {error.message}"])
         case TaskError() if error.__cause__ is not None and not isinstance(error.__cause__, GlacierError):
-            return f"{_traceback(error.__cause__)}\n{_named(error)}"
+            return f"{error.mask(_traceback(error.__cause__))}\n{_named(error)}"
         case GraphError() if error.__cause__ is not None:
             return f"{_traceback(error.__cause__)}\n{_named(error)}"
         case GlacierError():
