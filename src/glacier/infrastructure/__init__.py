@@ -31,7 +31,11 @@ def blueprint_of(deployment: Deployment) -> Blueprint:
             from glacier.infrastructure import gcp
 
             return gcp.blueprint(deployment)
-        case AWSProvider() | AzureProvider():
+        case AWSProvider():
+            from glacier.infrastructure import aws
+
+            return aws.blueprint(deployment)
+        case AzureProvider():
             raise UnsupportedError(
                 f"pipeline `{deployment.pipeline}` cannot be generated for {type(provider).__name__} yet",
                 site=deployment.site,

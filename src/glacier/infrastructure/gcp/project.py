@@ -165,7 +165,7 @@ def shortened(name: str, longest: int, *, least: int = 0, joint: str = "-") -> s
     """Gives a name, its end replaced by a digest of the whole where it is longer than allowed, or shorter.
 
     >>> shortened("sales-load", 30), shortened("sales-" + "very-" * 6 + "long", 30)
-    ('sales-load', 'sales-very-very-very-4ef5b325')
+    ('sales-load', 'sales-very-very-very-827e6ef2')
     """
     if least <= len(name) <= longest:
         return name

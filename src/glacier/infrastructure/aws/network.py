@@ -1,0 +1,157 @@
+"""Where tasks run: in subnets of the user's, or in a small network that nobody reaches from outside.
+
+A task has to reach the registry, the logs and S3. In the network that is made it does so from a public address of its
+own, which costs only while it runs; an address translator would cost as much by the hour as all else by the month.
+Nothing comes in: the group of each task lets no connection begin from outside, and HTTPS alone from inside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from glacier.blueprint import Declaration, Ref, Value, Waiver
+from glacier.infrastructure.aws.account import Account
+from glacier.infrastructure.aws.keys import KmsKeys
+from glacier.infrastructure.aws.logs import log_group
+
+_RANGE, _HALVES = "10.88.0.0/24", ("10.88.0.0/25", "10.88.0.128/25")
+_ANYWHERE = "0.0.0.0/0"
+_NAME = 255
+
+
+@dataclass(frozen=True)
+class Network:
+    """Where tasks run.
+
+    Attributes:
+        declarations: what is made for it.
+        subnets: their ids.
+        group: the id of the security group of tasks.
+        public: whether a task has an address of its own on the internet.
+    """
+
+    declarations: tuple[Declaration, ...]
+    subnets: tuple[Value, ...]
+    group: Ref
+    public: bool
+
+    @property
+    def configuration(self) -> dict[str, Value]:
+        """How ECS's own interface takes it."""
+        return {
+            "AwsvpcConfiguration": {
+                "Subnets": self.subnets,
+                "SecurityGroups": (self.group,),
+                "AssignPublicIp": "ENABLED" if self.public else "DISABLED",
+            }
+        }
+
+
+def network_of(account: Account, keys: KmsKeys) -> Network:
+    """Gives the network of a pipeline's tasks."""
+    subnets = account.deployment.options.subnets
+    if subnets:
+        given = Declaration("aws_subnet", "given", "network", {"id": subnets[0]}, looked_up=True)
+        group = _group(account, given.ref("vpc_id"))
+        return Network((given, *group), tuple(subnets), group[0].ref("id"), public=False)
+    vpc = Declaration(
+        "aws_vpc",
+        "this",
+        "network",
+        {
+            "cidr_block": _RANGE,
+            "enable_dns_support": True,
+            "enable_dns_hostnames": True,
+            "tags": _named(account),
+        },
+        waivers=() if account.strict else (Waiver("CKV2_AWS_11", 'flow logs come with hardening="strict"'),),
+    )
+    zones = Declaration("aws_availability_zones", "available", "network", {"state": "available"}, looked_up=True)
+    gateway = Declaration("aws_internet_gateway", "this", "network", {"vpc_id": vpc.ref("id"), "tags": _named(account)})
+    table = Declaration("aws_route_table", "this", "network", {"vpc_id": vpc.ref("id"), "tags": _named(account)})
+    route: dict[str, Value] = {
+        "route_table_id": table.ref("id"),
+        "destination_cidr_block": _ANYWHERE,
+        "gateway_id": gateway.ref("id"),
+    }
+    made: list[Declaration] = []
+    parts: list[Declaration] = []
+    for number, letter in enumerate("ab"):
+        subnet = Declaration(
+            "aws_subnet",
+            letter,
+            "network",
+            {
+                "vpc_id": vpc.ref("id"),
+                "cidr_block": _HALVES[number],
+                "availability_zone": zones.ref("names", number),
+                "map_public_ip_on_launch": False,
+                "tags": _named(account, letter),
+            },
+            ignored=("availability_zone",),
+        )
+        joined: dict[str, Value] = {"subnet_id": subnet.ref("id"), "route_table_id": table.ref("id")}
+        parts.append(subnet)
+        made += [subnet, Declaration("aws_route_table_association", letter, "network", joined)]
+    storage: dict[str, Value] = {
+        "vpc_id": vpc.ref("id"),
+        "vpc_endpoint_type": "Gateway",
+        "service_name": f"com.amazonaws.{account.region}.s3",
+        "route_table_ids": (table.ref("id"),),
+        "tags": _named(account, "s3"),
+    }
+    group = _group(account, vpc.ref("id"))
+    declarations = (
+        vpc,
+        Declaration("aws_default_security_group", "closed", "network", {"vpc_id": vpc.ref("id")}),
+        *(_flow_logs(account, keys, vpc) if account.strict else ()),
+        zones,
+        *made,
+        gateway,
+        table,
+        Declaration("aws_route", "internet", "network", route),
+        Declaration("aws_vpc_endpoint", "s3", "network", storage),
+        *group,
+    )
+    return Network(declarations, tuple(one.ref("id") for one in parts), group[0].ref("id"), public=True)
+
+
+def _group(account: Account, vpc: Ref) -> list[Declaration]:
+    group = Declaration(
+        "aws_security_group",
+        "tasks",
+        "network",
+        {
+            "name": account.called("tasks", longest=_NAME, what="a security group"),
+            "description": "Tasks: nothing in, HTTPS out.",
+            "vpc_id": vpc,
+            "tags": _named(account, "tasks"),
+        },
+        waivers=(Waiver("CKV2_AWS_5", "tasks are given it when they start"),),
+    )
+    rule: dict[str, Value] = {
+        "security_group_id": group.ref("id"),
+        "description": "To AWS and other services over HTTPS.",
+        "ip_protocol": "tcp",
+        "from_port": 443,
+        "to_port": 443,
+        "cidr_ipv4": _ANYWHERE,
+    }
+    return [group, Declaration("aws_vpc_security_group_egress_rule", "https", "network", rule)]
+
+
+def _flow_logs(account: Account, keys: KmsKeys, vpc: Declaration) -> list[Declaration]:
+    called = f"/glacier/{account.called('flow', longest=_NAME, what='a log group')}"
+    group = log_group(account, keys, "flow", called, "network")
+    arguments: dict[str, Value] = {
+        "vpc_id": vpc.ref("id"),
+        "traffic_type": "ALL",
+        "log_destination": group.ref("arn"),
+        "iam_role_arn": Ref("aws_iam_role", "flow", ("arn",)),
+        "tags": _named(account),
+    }
+    return [group, Declaration("aws_flow_log", "this", "network", arguments)]
+
+
+def _named(account: Account, part: str = "") -> dict[str, Value]:
+    return {"Name": account.called(part, longest=_NAME, what="a tag")}
