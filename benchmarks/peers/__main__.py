@@ -14,7 +14,7 @@ from benchmarks.peers import environments, rounds, tables
 
 OVERHEAD = ("chain", "fan_out")
 SALES = ("linear", "outputs")
-OVERHEAD_LIMIT, PLAN_LIMIT, SALES_LIMIT = 60, 120, 300  # seconds for one process, warm-up included
+OVERHEAD_LIMIT, PLAN_LIMIT, SALES_LIMIT, SYNTH_LIMIT = 60, 120, 300, 300  # seconds for one process, warm-up included
 WARM_UP_ROWS = 1_200
 
 
@@ -42,13 +42,16 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sizes", nargs="+", type=int, default=[100, 1_000, 10_000], help="tasks of chain and fan-out")
     parser.add_argument("--plan-sizes", nargs="+", type=int, default=[1_000, 10_000, 100_000], help="nodes to plan")
     parser.add_argument("--rows", nargs="+", type=int, default=[1_000_000, 10_000_000], help="sales")
+    parser.add_argument(
+        "--buckets", nargs="+", type=int, default=[10, 100, 1_000], help="whose infrastructure is written"
+    )
     parser.add_argument("--repeat", type=int, default=5, help="rounds; the medians are reported")
-    parser.add_argument("--only", choices=["overhead", "planning", "sales"])
+    parser.add_argument("--only", choices=["overhead", "planning", "sales", "synth"])
     parser.add_argument("--quick", action="store_true", help="the smallest size of each, one round")
     parser.add_argument("--out", type=Path, help="the file the tables are written to")
     args = parser.parse_args()
     if args.quick:
-        args.sizes, args.plan_sizes, args.rows, args.repeat = [100], [1_000], [100_000], 1
+        args.sizes, args.plan_sizes, args.rows, args.buckets, args.repeat = [100], [1_000], [100_000], [10], 1
     return args
 
 
@@ -64,6 +67,7 @@ def _jobs(args: argparse.Namespace, described: dict[str, dict[str, Any]]) -> lis
     groups = [("overhead", kind, args.sizes, OVERHEAD_LIMIT) for kind in OVERHEAD]
     groups.append(("planning", "plan", args.plan_sizes, PLAN_LIMIT))
     groups += [("sales", kind, args.rows, SALES_LIMIT) for kind in SALES]
+    groups.append(("synth", "synth", args.buckets, SYNTH_LIMIT))
     return [
         rounds.Job(peer, case, size, limit)
         for only, kind, sizes, limit in groups

@@ -16,6 +16,8 @@ PEERS = {
     "kedro": "kedro_",
     "prefect": "prefect_",
     "dagster": "dagster_",
+    "cdk": "cdk_",
+    "cdktn": "cdktn_",
 }
 
 
@@ -62,6 +64,8 @@ def variables(home: Path) -> dict[str, str]:
         "KEDRO_DISABLE_TELEMETRY": "1",
         "DAGSTER_DISABLE_TELEMETRY": "1",
         "DAGSTER_HOME": str(dagster),
+        "JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1",
+        "CHECKPOINT_DISABLE": "1",
         "PREFECT_HOME": str(prefect),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "true",

@@ -6,9 +6,12 @@ import polars as pl
 
 from benchmarks.peers import query
 from benchmarks.peers.measure import Build, Run, Runner, Work, main
-from glacier import Pipeline, pipeline, task
+from glacier import Bucket, Pipeline, pipeline, task
 from glacier.execution.scheduler import RunOptions, execute
-from glacier.providers import LocalProvider
+from glacier.generation.generate import draft, generate
+from glacier.providers import AWSProvider, LocalProvider
+
+AWS = AWSProvider(region="eu-north-1", name_prefix="acme-")
 
 
 @task
@@ -132,6 +135,32 @@ def outputs(work: Work) -> Build:
     return build
 
 
+@task
+def fill(target: Bucket) -> None:
+    target.write(pl.DataFrame({"n": [1]}))
+
+
+@pipeline
+def buckets(count: int) -> None:
+    for number in range(count):
+        fill(AWS.bucket(f"bucket-{number}", path="part.parquet"))
+
+
+def synth(work: Work) -> Build:
+    def build() -> Run:
+        inputs = {"count": work.size}
+        drafts = {None: draft(buckets.plan(inputs), buckets.source((f"count={work.size}",)), work.out)}
+
+        def run() -> int:
+            generate(drafts, work.out)
+            records = 1
+            return (work.out / "storage.tf").read_text().count('resource "aws_s3_bucket" ') - records
+
+        return run
+
+    return build
+
+
 RUNNER = Runner(
     packages=("glacier-pipelines", "polars"),
     executor="run() on its default executor, threads; in chain and fan-out the build is the plan, the run the rest",
@@ -141,6 +170,7 @@ RUNNER = Runner(
         "plan": plan,
         "linear:LazyFrames between tasks": linear,
         "outputs:LazyFrames between tasks, sinks in the body": outputs,
+        "synth:hardened, and the job that fills them with its permissions": synth,
     },
 )
 

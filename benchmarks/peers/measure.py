@@ -31,7 +31,7 @@ class Work:
     """What a case is given.
 
     Attributes:
-        size: tasks of an overhead or planning case, rows of a sales case.
+        size: tasks of an overhead or planning case, rows of a sales case, buckets of a synth case.
         data: the folder of `make_sales`, for the sales cases.
         out: an empty folder of this process, for what is written.
     """
@@ -48,7 +48,7 @@ class Runner:
     Attributes:
         packages: the distributions whose versions are reported.
         executor: the executor and configuration in words, for the tables.
-        cases: by name, `chain`, `fan_out`, `plan`, or `linear:<variant>` and `outputs:<variant>`.
+        cases: by name, `chain`, `fan_out`, `plan`, or `linear:<variant>`, `outputs:<variant>`, `synth:<variant>`.
         missing: the cases this tool has no notion of, with the reason.
         settle: seconds to wait after the warm-up, for a server that works on after a run has returned.
     """
@@ -68,6 +68,7 @@ def main(runner: Runner) -> None:
     parser.add_argument("--data", type=Path, default=Path())
     parser.add_argument("--warm-up-data", type=Path, default=Path())
     parser.add_argument("--out", type=Path, default=Path())
+    parser.add_argument("--cold", action="store_true", help="no warm-up: the whole process is timed from outside")
     parser.add_argument("--describe", action="store_true")
     args = parser.parse_args()
     if args.describe:
@@ -76,18 +77,27 @@ def main(runner: Runner) -> None:
     work = Work(args.size, args.data, args.out)
     warm_up = Work(10, args.warm_up_data, args.out.with_name(args.out.name + "-warm"))
     try:
-        measured = _measure(runner.cases[args.case], work, warm_up, runner.settle)
+        if not args.cold:
+            _warm(runner.cases[args.case], warm_up, runner.settle)
+        measured = _measure(runner.cases[args.case], work)
     except Exception as error:  # noqa: BLE001 - a peer that cannot do a case is a result, told with its reason
         measured = Measurement(error=f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}")
     print(json.dumps(asdict(measured)))
 
 
-def _measure(case: Callable[[Work], Build], work: Work, warm_up: Work, settle: float) -> Measurement:
-    for folder in (warm_up.out, work.out):
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-    case(warm_up)()()
+def _warm(case: Callable[[Work], Build], work: Work, settle: float) -> None:
+    _empty(work.out)
+    case(work)()()
     time.sleep(settle)
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+
+
+def _measure(case: Callable[[Work], Build], work: Work) -> Measurement:
+    _empty(work.out)
     build = case(work)
     gc.collect()
     started = time.perf_counter()
@@ -95,9 +105,11 @@ def _measure(case: Callable[[Work], Build], work: Work, warm_up: Work, settle: f
     built = time.perf_counter()
     result = run()
     ended = time.perf_counter()
-    peak = _peak()
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    return Measurement(built - started, ended - built, peak, children, _checksum(result))
+    ended_children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    running = [_peak(child) for child in _children()]
+    return Measurement(
+        built - started, ended - built, _peak(), max(ended_children, *running, 0.0), checksum=_checksum(result)
+    )
 
 
 def _checksum(result: object) -> str:
@@ -111,9 +123,14 @@ def _checksum(result: object) -> str:
             return str(result)
 
 
-def _peak() -> float:
-    """Peak RSS of this process in MiB: VmHWM, as ru_maxrss on Linux starts from the parent's."""
-    status = Path("/proc/self/status")
+def _children() -> list[str]:
+    """The processes this one has started and that still run, by id; none where there is no /proc."""
+    return [child for file in Path("/proc/self/task").glob("*/children") for child in file.read_text().split()]
+
+
+def _peak(process: str = "self") -> float:
+    """Peak RSS of a process in MiB: VmHWM, as ru_maxrss on Linux starts from the parent's."""
+    status = Path("/proc") / process / "status"
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes on macOS
     line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))

@@ -11,7 +11,8 @@ class Measurement:
         build: seconds to make the graph.
         run: seconds to run it.
         peak: MiB of this process at its peak, imports and warm-up included.
-        children: MiB at the peak of the largest process it started and saw end.
+        children: MiB at the peak of the largest process it started.
+        process: seconds of the whole process, from its start to its end.
         checksum: of the result, equal for equal frames.
     """
 
@@ -19,6 +20,7 @@ class Measurement:
     run: float = 0.0
     peak: float = 0.0
     children: float = 0.0
+    process: float = 0.0
     checksum: str = ""
     error: str = ""
 

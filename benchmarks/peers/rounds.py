@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from typing import Any
 
 from benchmarks.peers import environments
 from benchmarks.peers.measurement import Measurement
+
+COLD = frozenset({"synth"})
+"""The kinds whose start counts, as a command that writes files starts anew each time."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,11 @@ def _once(job: Job, folders: Folders) -> Measurement:
         f"--warm-up-data={folders.warm_up}",
         f"--out={environments.WORK / 'out' / job.peer}",
     ]
+    if job.kind in COLD:
+        arguments.append("--cold")
+    started = time.perf_counter()
     answer = _answer(job.peer, arguments, job.limit)
-    return Measurement(**answer)
+    return Measurement(**{**answer, "process": time.perf_counter() - started})
 
 
 def _answer(peer: str, arguments: list[str], limit: int) -> dict[str, Any]:
@@ -115,5 +122,6 @@ def _median(ones: list[Measurement]) -> Measurement:
         run=median(one.run for one in ones),
         peak=median(one.peak for one in ones),
         children=median(one.children for one in ones),
+        process=median(one.process for one in ones),
         checksum=ones[0].checksum,
     )

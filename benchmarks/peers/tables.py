@@ -14,6 +14,7 @@ TITLES = {
     "plan": "Planning only, node i needs i // 2 and i // 3",
     "linear": "Sales pipeline, one result",
     "outputs": "Sales pipeline, one cleaned frame feeding three Parquet files",
+    "synth": "Infrastructure of buckets on AWS, written to files",
 }
 REFERENCE = {"linear": "one lazy query", "outputs": "collect_all over lazy sinks"}
 
@@ -25,8 +26,8 @@ def markdown(measured: Measured, descriptions: Mapping[str, Mapping[str, Any]], 
         sizes = sorted({job.size for job in measured if job.kind == kind})
         for size in sizes:
             rows = {job: one for job, one in measured.items() if (job.kind, job.size) == (kind, size)}
-            table = _sales(rows) if kind in REFERENCE else _tasks(rows)
-            unit = "rows" if kind in REFERENCE else "tasks"
+            draw, unit = DRAWN.get(kind, (_tasks, "tasks"))
+            table = draw(rows)
             absent = [
                 f"{peer}: {each['missing'][kind]}" for peer, each in descriptions.items() if kind in each["missing"]
             ]
@@ -89,6 +90,36 @@ def _sales(rows: Measured) -> str:
     return _table(["peer", "variant", "seconds", "to bare", "peak MiB", "to bare", "same result"], lines)
 
 
+def _synth(rows: Measured) -> str:
+    glacier = next((one for job, one in rows.items() if job.peer == "glacier" and not one.error), None)
+    lines = [
+        [job.peer, job.variant, one.error, "", "", "", "", ""]
+        if one.error
+        else [
+            job.peer,
+            job.variant,
+            f"{one.build:.3f}",
+            f"{one.run:.3f}",
+            f"{one.process:.2f}",
+            _ratio(one.process, glacier.process if glacier else None),
+            f"{one.peak + one.children:,.0f}",
+            one.checksum,
+        ]
+        for job, one in rows.items()
+    ]
+    head = [
+        "peer",
+        "variant",
+        "declare s",
+        "write s",
+        "whole process s",
+        "to Glacier",
+        "peak MiB, with Node.js",
+        "buckets",
+    ]
+    return _table(head, lines)
+
+
 def _seconds(one: Measurement | None, *, plan: bool) -> float | None:
     if one is None:
         return None
@@ -102,3 +133,7 @@ def _ratio(value: float, reference: float | None) -> str:
 def _table(head: list[str], rows: list[list[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+
+
+DRAWN = {"linear": (_sales, "rows"), "outputs": (_sales, "rows"), "synth": (_synth, "buckets")}
+"""How the kinds are drawn that are not of tasks, and what their sizes count."""
