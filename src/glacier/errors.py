@@ -188,6 +188,7 @@ class TaskError(GlacierError):
         items: for each loop around the call, outermost first, the number of the item it failed for, from 0.
         reason: what the task raised, in one line, without secrets: what records of the run tell.
         mask: takes the secrets that the task was given, or may have known, out of text.
+        attempts: how many times it was tried.
     """
 
     def __init__(
@@ -207,6 +208,7 @@ class TaskError(GlacierError):
         self.items = items
         self.reason = reason or message
         self.mask: Mask = NO_MASK
+        self.attempts = 1
 
 
 class RunErrors(ExceptionGroup[TaskError]):

@@ -159,6 +159,7 @@ class Graph:
         loops: the loops over results, outer ones before those in them.
         loop_of: for each node in a loop the innermost one.
         across: the edges from a turn of a loop to the next one, by their target.
+        body: the pipeline that it was read from.
     """
 
     name: str
@@ -173,6 +174,7 @@ class Graph:
     loops: list[Loop] = field(default_factory=list[Loop])
     loop_of: dict[int, Loop] = field(default_factory=dict[int, Loop])
     across: dict[int, list[Edge]] = field(default_factory=dict[int, list[Edge]])
+    body: object = None
 
     @cached_property
     def names(self) -> list[str]:

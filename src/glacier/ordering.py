@@ -48,6 +48,7 @@ def ordered(plan: Plan, result: object, *, infer: bool) -> Graph:
         loop_of=plan.loop_of,
         grouped=plan.grouped,
         inferred=infer,
+        body=plan.body,
     )
     _add_branches(plan, graph)
     _add_loops(graph)

@@ -22,6 +22,7 @@ from glacier.secret import Mask
 from glacier.source import definition_line, is_users
 from glacier.task import Task
 from glacier.trace import Handle, Plan, calling, current_plan, handles_in, planning
+from glacier.tries import Hook, Hooks, checked_hooks
 from glacier.work import Input, Unset
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Pipeline(Generic[P, R_co]):
         infer: whether resources and checks order its tasks besides data and `depends_on`.
         schedule: when it runs by itself where it is deployed; None if it does not.
         deploy: how it runs where it is deployed.
+        hooks: who is told of failed tries of its tasks, besides those whom a task tells itself.
     """
 
     __name__: str  # the function's, as `update_wrapper` copies it
@@ -77,12 +79,14 @@ class Pipeline(Generic[P, R_co]):
         infer: bool,
         schedule: Schedule | None = None,
         deploy: DeployConfig | None = None,
+        hooks: Hooks | None = None,
     ) -> None:
         self.function = function
         self.name = name
         self.infer = infer
         self.schedule = schedule
         self.deploy = deploy
+        self.hooks = hooks
         functools.update_wrapper(cast("Callable[P, R_co]", self), function)
 
     @property
@@ -454,6 +458,8 @@ def pipeline(
     schedule: str | None = None,
     timezone: str = "UTC",
     deploy: DeployConfig | None = None,
+    on_retry: Hook | None = None,
+    on_failure: Hook | None = None,
 ) -> Callable[[Callable[P, R]], Pipeline[P, R]]: ...
 def pipeline(
     function: Callable[..., Any] | None = None,
@@ -464,6 +470,8 @@ def pipeline(
     schedule: str | None = None,
     timezone: str = "UTC",
     deploy: DeployConfig | None = None,
+    on_retry: Hook | None = None,
+    on_failure: Hook | None = None,
 ) -> Any:
     """Makes a function that calls tasks a pipeline.
 
@@ -475,9 +483,11 @@ def pipeline(
         schedule: when it runs by itself where it is deployed, as cron has it: minute, hour, day, month, weekday.
         timezone: of the schedule, by its name in the IANA database.
         deploy: how it runs where it is deployed: machine, time limit, alert; of no meaning here.
+        on_retry: called with a `glacier.tries.FailedTry` before each wait for another try of a task of this pipeline.
+        on_failure: called with one for each task of it that has failed for good.
 
     Raises:
-        ConfigError: what is decorated is no function, or a generator; or the schedule is none.
+        ConfigError: what is decorated is no function, or a generator; the schedule is none; or a hook is no function.
 
     >>> @pipeline
     ... def answer() -> int:
@@ -491,6 +501,7 @@ def pipeline(
         from glacier.schedules import schedule_of
 
         when = schedule_of(schedule, timezone, site)
+    hooks = checked_hooks(on_retry, on_failure, site)
 
     def decorate(function: Callable[..., Any]) -> Pipeline[..., Any]:
         if not inspect.isfunction(function):
@@ -505,6 +516,7 @@ def pipeline(
                 site=site,
                 fix="return its results instead of yielding",
             )
-        return Pipeline(function, name or function.__name__, infer=infer, schedule=when, deploy=deploy)
+        named = name or function.__name__
+        return Pipeline(function, named, infer=infer, schedule=when, deploy=deploy, hooks=hooks)
 
     return decorate if function is None else decorate(function)

@@ -28,6 +28,7 @@ from glacier.options import (
 from glacier.schemas import SchemaLike, schema_from, schemas_taken
 from glacier.source import by_path, definition_line
 from glacier.trace import Handle, Plan, calling, current_plan
+from glacier.tries import Hook, Hooks, Tries, checked_hooks, checked_tries
 
 if TYPE_CHECKING:
     import polars as pl
@@ -54,6 +55,8 @@ class TaskOptions:
         takes: the schemas of the frames it takes, by parameter.
         gives: the schema of the frame it gives.
         compute: the machine it runs on in a cloud; None leaves it to the pipeline.
+        tries: how often it is tried and how long a try may take; None for once, and as long as it takes.
+        hooks: who is told of its failed tries.
     """
 
     depends_on: tuple[Task[..., Any], ...] = ()
@@ -66,6 +69,8 @@ class TaskOptions:
     takes: Mapping[str, pl.Schema] = field(default_factory=dict[str, "pl.Schema"])
     gives: pl.Schema | None = None
     compute: Compute | None = None
+    tries: Tries | None = None
+    hooks: Hooks | None = None
 
     @property
     def states_access(self) -> bool:
@@ -314,6 +319,12 @@ def task(
     takes: Mapping[str, SchemaLike] | None = None,
     gives: SchemaLike | None = None,
     compute: Compute | None = None,
+    retries: int = 0,
+    retry_delay: float = 1.0,
+    retry_on: type[BaseException] | Sequence[type[BaseException]] = (Exception,),
+    timeout: float | None = None,
+    on_retry: Hook | None = None,
+    on_failure: Hook | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(
     function: Callable[..., Any] | None = None,
@@ -329,6 +340,12 @@ def task(
     takes: Mapping[str, SchemaLike] | None = None,
     gives: SchemaLike | None = None,
     compute: Compute | None = None,
+    retries: int = 0,
+    retry_delay: float = 1.0,
+    retry_on: type[BaseException] | Sequence[type[BaseException]] = (Exception,),
+    timeout: float | None = None,
+    on_retry: Hook | None = None,
+    on_failure: Hook | None = None,
 ) -> Any:
     """Makes a function a task.
 
@@ -354,6 +371,15 @@ def task(
         gives: the same for the frame it returns. What a Python function computes only `gives` can tell a check.
         compute: the machine it runs on in a cloud, where that is not the pipeline's. Tasks of one machine that can run
             together are one stage, and stages hand on what others take through the bucket of records.
+        retries: how many more times a call is tried that failed. A try that waits for its turn holds no worker.
+        retry_delay: seconds before the first retry; each further one waits twice as long, at most five minutes or this
+            if it is longer, and each up to `retry_delay` more by chance, so that calls that failed together part.
+        retry_on: the exceptions after which it is tried again; others end it at once.
+        timeout: most seconds that one try may take, in a plain call and with `executor="sync"` not held. In a worker
+            process the process is ended; an async task is cancelled; a thread cannot be stopped: the task has failed at
+            its deadline, its thread goes on unheeded, and what that would still write through a bucket is refused.
+        on_retry: called with a `glacier.tries.FailedTry` before each wait for another try.
+        on_failure: called with one when the task has failed for good.
 
     Raises:
         ConfigError: an option is not of the kind above, or what is decorated is no function.
@@ -374,6 +400,8 @@ def task(
         stated_access("writes", writes, site),
         gives=None if gives is None else schema_from(gives, "gives=", site),
         compute=checked_compute(compute, site),
+        tries=checked_tries(retries, retry_delay, retry_on, timeout, site),
+        hooks=checked_hooks(on_retry, on_failure, site),
     )
 
     def decorate(function: object) -> Task[..., Any]:

@@ -28,6 +28,7 @@ def task_error(
     given: Mapping[str, object],
     items: Sequence[tuple[str, int]] = (),
     mask: Mask = NO_MASK,
+    tried: int = 0,
 ) -> TaskError:
     """Gives the error of a run for the exception a node's work raised; `error` becomes its cause.
 
@@ -38,16 +39,18 @@ def task_error(
         given: its arguments' values by parameter.
         items: for each loop around the node what it goes over and the number of the item.
         mask: takes out of text what is secret besides what is among the arguments.
+        tried: how many tries failed before this one.
     """
     error.__traceback__ = without_glacier(error.__traceback__)
     name = graph.names[node.index]
     inputs = ", ".join(f"{key}: {described(value)}" for key, value in given.items())
     where = ", ".join(f"item {number} of `{whole}`" for whole, number in items)
     turn = f" for {where} (counted from 0)" if where else ""
+    times = f" {tried + 1} times, at last" if tried else ""
     mask = mask | Mask.of(given)
     reason = summary(error, mask)
     failure = TaskError(
-        f"task `{name}` of pipeline `{graph.name}` failed{turn}: {reason}"
+        f"task `{name}` of pipeline `{graph.name}` failed{turn}{times}: {reason}"
         + (f"\n    given {inputs}" if inputs else ""),
         task=name,
         pipeline=graph.name,
@@ -58,6 +61,7 @@ def task_error(
     )
     failure.__cause__ = error
     failure.mask = mask
+    failure.attempts = tried + 1
     return failure
 
 

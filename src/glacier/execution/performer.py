@@ -150,10 +150,17 @@ class Performer:
         """Gives the values before anything has run, outside of every loop."""
         return [MISSING] * (len(self.graph.nodes) + len(self.graph.loops))
 
-    def perform(self, unit: Sequence[int], values: Values, turn: Turn | None = None) -> list[Done]:
-        """Does the work of the nodes of a unit, puts their values among `values`, and says how each ended."""
+    def perform(self, unit: Sequence[int], values: Values, turn: Turn | None = None, tried: int = 0) -> list[Done]:
+        """Does the work of the nodes of a unit, puts their values among `values`, and says how each ended.
+
+        Args:
+            unit: the nodes.
+            values: those of their turn.
+            turn: of the loop they are in.
+            tried: how many tries failed before.
+        """
         if len(unit) == 1:
-            return [self._one(unit[0], values, turn)]
+            return [self._one(unit[0], values, turn, tried)]
         began = perf_counter()
         writes = [self._arguments(self.graph.nodes[index], values, loaded=True) for index in unit]
         rows = write_together([(args[0], args[1:], kwargs) for args, kwargs in writes])
@@ -185,7 +192,7 @@ class Performer:
         """Says whether every handle in a structure has a value."""
         return all(values[index] is not MISSING for index in handles_in(value))
 
-    def _one(self, index: int, values: Values, turn: Turn | None) -> Done:
+    def _one(self, index: int, values: Values, turn: Turn | None, tried: int = 0) -> Done:
         node = self.graph.nodes[index]
         began = perf_counter()
         truth: bool | None = None
@@ -205,7 +212,7 @@ class Performer:
         except BaseException as error:  # noqa: BLE001  # a task may raise anything, SystemExit too; the run tells it
             seconds = perf_counter() - began
             path = turn.path if turn else ()
-            failure = task_error(self.graph, node, error, self._given(node, values), path, self._mask(node))
+            failure = task_error(self.graph, node, error, self._given(node, values), path, self._mask(node), tried)
             return Done(index, began, seconds, error=failure)
         closed = value is False and index in self._gates
         seconds = perf_counter() - began

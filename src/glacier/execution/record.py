@@ -40,6 +40,23 @@ class RunStart:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try of a task that was tried more than once.
+
+    Attributes:
+        started: seconds since the run began.
+        seconds: how long it took.
+        error: what it failed with; None for the one that succeeded.
+        items: for each loop over a result around the task, outermost first, the number of the item, from 0.
+    """
+
+    started: float
+    seconds: float
+    error: str | None = None
+    items: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class NodeRecord:
     """How one node of a run went.
 
@@ -53,6 +70,8 @@ class NodeRecord:
         reason: why it was skipped, or what it failed with.
         turns: in a loop over a result how many times it ran; its seconds and rows are then sums over these.
         groups: the names of the groups it is in (pipelines called in the body), outermost first.
+        attempts: every try of it, if there was more than one; its seconds are then the sum, without the waits between.
+            In a loop over a result those of the turns that were tried more than once.
     """
 
     name: str
@@ -64,6 +83,7 @@ class NodeRecord:
     ended: float | None = None
     turns: int | None = None
     groups: tuple[str, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
 
 
 @dataclass(frozen=True)

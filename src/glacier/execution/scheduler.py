@@ -16,6 +16,7 @@ from typing import Any, Literal, cast
 
 from glacier.errors import ConfigError, GateClosed, InputError, RunErrors, did_you_mean, listed
 from glacier.execution.agenda import Agenda, Block
+from glacier.execution.clock import Clock, Patience
 from glacier.execution.coroutines import Coroutines
 from glacier.execution.failures import no_items
 from glacier.execution.frames import Frames
@@ -24,6 +25,7 @@ from glacier.execution.limits import Limits, Unit
 from glacier.execution.part import Part
 from glacier.execution.performer import Done, Here, Left, Performer, Workplace
 from glacier.execution.record import NodeRecord, Observer, RunRecord, RunStart, RunState, run_id_at
+from glacier.execution.retries import Retries
 from glacier.execution.scopes import Scope, scopes_of
 from glacier.execution.sinks import shared_sinks
 from glacier.execution.tallies import Tallies
@@ -191,6 +193,9 @@ class _Run:
         self.context = copy_context()  # what the caller has set in context variables holds in its tasks too
         self.context.run(act, None)  # but a task that starts a run does not limit that run's tasks
         self.begun = perf_counter()
+        self.retries = Retries(graph, self.begun)
+        self.later: dict[tuple[Job, int], tuple[Unit, Done]] = {}
+        self.clock: Clock = Patience() if options.executor == "sync" else Clock()
         started = datetime.now(UTC)
         self.start = RunStart(options.run_id or run_id_at(started), started, graph)
         self.part = options.part
@@ -205,9 +210,12 @@ class _Run:
         """Does everything here, in the order in which nodes become ready."""
         self._tell(self.told_first)
         try:
-            unit = self._take()
-            while unit is not None:
-                unit = self._step(unit)
+            while True:
+                unit = self._take()
+                while unit is not None:
+                    unit = self._step(unit)
+                if not self.later or not cast("Patience", self.clock).wait():
+                    break
         finally:
             self._cancel_rest()
 
@@ -222,12 +230,15 @@ class _Run:
             self.over.wait()
         except BaseException:
             with self.lock:
-                self.stopping = True
-                self.queue.clear()
+                told = _Told()
+                self._stop(told)
                 self._finish_if_over()
+            told.failed.clear()  # they would have been tried again: no hook hears of them
+            self._tell(told)
             self.over.wait(GRACE)
             raise
         finally:
+            self.clock.close()
             self._cancel_rest()
         for thread in self.threads:
             thread.join()
@@ -254,6 +265,7 @@ class _Run:
                 self.stopping = True
                 self.running -= 1
                 self.queue.clear()
+                self.later.clear()
                 self._finish_if_over()
 
     def _wait_for_unit(self) -> Unit | None:
@@ -290,15 +302,52 @@ class _Run:
             for number in numbers:
                 self.observer.node_started(job.key(number))
         nodes = [job.key(number) for number in numbers]
-        done = self.context.copy().run(self.performer.perform, nodes, job.values_of(numbers[0]), job.turn(numbers[0]))
+        done = self.context.copy().run(
+            self.performer.perform,
+            nodes,
+            job.values_of(numbers[0]),
+            job.turn(numbers[0]),
+            self.retries.tried(job, numbers[0]) if self.retries.open else 0,
+        )
+        wait = None if done[0].error is None or self.stopping else self.retries.wait(job, numbers[0], done[0])
+        if wait is not None:
+            self._tell_hooks(done[0], wait)
         with self.lock:
             told = _Told()
             for again in self.limits.ended(unit):
                 heappush(self.queue, again)
-            self._note(job, numbers, done, told)
+            if wait is None or self.stopping:
+                self._note(job, numbers, done, told)
+            else:
+                self._try_again(unit, done[0], wait)
             following = self._next(told)
         self._tell(told)
         return following
+
+    def _try_again(self, unit: Unit, done: Done, wait: float) -> None:
+        """Has a unit that failed started again after a wait, which holds no worker. Called with the lock held."""
+        _, job, numbers = unit
+        key = job, numbers[0]
+        self.later[key] = unit, done
+        self.clock.after(wait, lambda: self._waited(key))
+
+    def _waited(self, key: tuple[Job, int]) -> None:
+        """Queues a unit whose wait is over, if the run has not stopped meanwhile."""
+        with self.lock:
+            if key in self.later:
+                unit, done = self.later.pop(key)
+                self.retries.keep(*key, done)
+                heappush(self.queue, unit)
+                if self.threads:
+                    self._employ()
+
+    def _stop(self, told: _Told) -> None:
+        """Starts nothing more; what waits for another try has failed. Called with the lock held."""
+        self.stopping = True
+        self.queue.clear()
+        waiting, self.later = self.later, {}
+        for (_, job, numbers), done in waiting.values():
+            self._note(job, numbers, [done], told)
 
     def _open(self, job: Job, number: int) -> Unit | None:
         """Starts the turns of a loop, and gives the first unit of one."""
@@ -320,8 +369,7 @@ class _Run:
         with self.lock:
             told = _Told()
             if block is not None and block.after_failure and self.stop_on_failure:
-                self.stopping = True
-                self.queue.clear()
+                self._stop(told)
             inner = job.open(number, items)
             self.tallies.expect(inner)
             self._start(inner, block, told)
@@ -348,12 +396,13 @@ class _Run:
         for number, one in zip(numbers, done, strict=True):
             ended = job.ended(number, one)
             job.release(number)
-            self.tallies.note(job, one)
+            self.tallies.note(job, one, self.retries.closed(job, number, one) if self.retries.open else ())
             if ended.state == "skipped":
                 job.agenda.reasons[number] = ended.reason
-            if one.error and self.stop_on_failure:
-                self.stopping = True
-                self.queue.clear()
+            if one.error:
+                told.failed.append(one)
+                if self.stop_on_failure:
+                    self._stop(told)
             if not job.path:
                 told.ended.append(one.index)
             elif self.observer is not None and not self.graph.nodes[one.index].hidden:
@@ -417,20 +466,28 @@ class _Run:
         return inside
 
     def _finish_if_over(self) -> None:
-        if self.running <= 0 and not self.queue:
+        if self.running <= 0 and not self.queue and not self.later:
             self.over.set()
             self.lock.notify_all()
 
     def _cancel_rest(self) -> None:
         with self.lock:
             told = _Told()
+            for index, attempts in self.retries.unfinished():
+                self.tallies.tried(index, attempts)
             for number in self.outside.agenda.cancel():
                 scope = self.outside.inner(number)
                 loop = scope.loop if scope else None
                 told.ended += [self.outside.key(number)] if loop is None else self._inside[loop]
         self._tell(told)
 
+    def _tell_hooks(self, done: Done, wait: float | None) -> None:
+        assert done.error is not None
+        self.context.copy().run(self.retries.tell, done.index, done.error, done.seconds, wait)
+
     def _tell(self, told: _Told) -> None:
+        for done in told.failed:
+            self._tell_hooks(done, None)
         if self.observer is not None:
             for turned in told.turned:
                 self.observer.turn_ended(*turned)
@@ -467,8 +524,9 @@ class _Run:
 
 @dataclass
 class _Told:
-    """What a step has brought: the units now ready, the turns that ended, the nodes that have ended for good."""
+    """What a step has brought: the units now ready, what failed, the turns and the nodes that have ended for good."""
 
     ready: list[Unit] = field(default_factory=list[Unit])
     turned: list[tuple[int, int, int | None]] = field(default_factory=list[tuple[int, int, int | None]])
     ended: list[int] = field(default_factory=list[int])
+    failed: list[Done] = field(default_factory=list[Done])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from traceback import clear_frames
 
 from glacier.errors import TaskError
 from glacier.execution.jobs import Job
 from glacier.execution.performer import Done
-from glacier.execution.record import NodeRecord, NodeState
+from glacier.execution.record import Attempt, NodeRecord, NodeState
 from glacier.graph import Graph
 
 _FRAMES_KEPT = 10
@@ -49,10 +50,17 @@ class Tallies:
         self._graph = graph
         self._done: dict[int, Done] = {}
         self._turns: dict[int, _Turns] = {}
+        self._attempts: dict[int, list[Attempt]] = {}
         self.failures: list[tuple[int, TaskError]] = []
 
-    def note(self, job: Job, done: Done) -> None:
-        """Takes how a node of a job ended."""
+    def tried(self, index: int, attempts: Sequence[Attempt]) -> None:
+        """Takes the tries of a call of a node, if there was more than one."""
+        self._attempts.setdefault(index, []).extend(attempts)
+
+    def note(self, job: Job, done: Done, attempts: Sequence[Attempt] = ()) -> None:
+        """Takes how a node of a job ended, and its tries if there was more than one."""
+        if attempts:
+            self.tried(done.index, attempts)
         if done.error is not None:
             self.failures.append((done.index, done.error))
             if len(self.failures) > _FRAMES_KEPT and done.error.__cause__ is not None:
@@ -65,9 +73,10 @@ class Tallies:
             turns.skipped += 1
             turns.reason = turns.reason or done.skipped
             return
-        turns.began = done.began if turns.began is None else min(turns.began, done.began)
+        began = done.began - (attempts[-1].started - attempts[0].started if attempts else 0.0)
+        turns.began = began if turns.began is None else min(turns.began, began)
         turns.over = max(turns.over or 0.0, done.began + done.seconds)
-        turns.seconds += done.seconds
+        turns.seconds += sum(attempt.seconds for attempt in attempts) if attempts else done.seconds
         if done.error is not None:
             turns.failed += 1
             turns.reason = done.error.reason if turns.failed == 1 else turns.reason
@@ -104,12 +113,16 @@ class Tallies:
             begun: the clock when the run began.
         """
         name, done, groups = self._graph.names[index], self._done.get(index), self._graph.path(index)
+        attempts = tuple(self._attempts.get(index, ()))
         if done is None:
-            return NodeRecord(name, state, reason=reason, groups=groups)
+            return NodeRecord(name, state, reason=reason, groups=groups, attempts=attempts)
         if done.error is not None:
             reason = done.error.reason
-        started = done.began - begun
-        return NodeRecord(name, state, started, done.seconds, done.rows, reason, started + done.seconds, groups=groups)
+        started, seconds = done.began - begun, done.seconds
+        ended = started + seconds
+        if attempts:
+            started, seconds = attempts[0].started, sum(attempt.seconds for attempt in attempts)
+        return NodeRecord(name, state, started, seconds, done.rows, reason, ended, groups=groups, attempts=attempts)
 
     def of_turns(self, index: int, begun: float) -> NodeRecord:
         """Gives the record of a node in a loop, over all its turns."""
@@ -122,7 +135,8 @@ class Tallies:
             reason = f"{turns.failed:,} of {ran:,} turns failed, one with {reason}"
         name, groups = self._graph.names[index], self._graph.path(index)
         over = None if turns.over is None else turns.over - begun
-        return NodeRecord(name, turns.state, started, seconds, turns.rows, reason, over, ran, groups)
+        attempts = tuple(self._attempts.get(index, ()))
+        return NodeRecord(name, turns.state, started, seconds, turns.rows, reason, over, ran, groups, attempts)
 
     def _of(self, index: int) -> _Turns:
         return self._turns.setdefault(index, _Turns())
