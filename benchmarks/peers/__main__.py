@@ -42,9 +42,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--sizes", nargs="+", type=int, default=[100, 1_000, 10_000], help="tasks of chain and fan-out")
     parser.add_argument("--plan-sizes", nargs="+", type=int, default=[1_000, 10_000, 100_000], help="nodes to plan")
     parser.add_argument("--rows", nargs="+", type=int, default=[1_000_000, 10_000_000], help="sales")
-    parser.add_argument(
-        "--buckets", nargs="+", type=int, default=[10, 100, 1_000], help="whose infrastructure is written"
-    )
+    parser.add_argument("--buckets", nargs="+", type=int, default=[10, 100, 1_000], help="to be infrastructure")
     parser.add_argument("--repeat", type=int, default=5, help="rounds; the medians are reported")
     parser.add_argument("--only", choices=["overhead", "planning", "sales", "synth"])
     parser.add_argument("--quick", action="store_true", help="the smallest size of each, one round")

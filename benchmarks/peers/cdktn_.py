@@ -17,7 +17,9 @@ from cdktn_provider_aws.s3_bucket_public_access_block import S3BucketPublicAcces
 from cdktn_provider_aws.s3_bucket_server_side_encryption_configuration import (
     S3BucketServerSideEncryptionConfigurationA,
     S3BucketServerSideEncryptionConfigurationRuleA,
-    S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA,
+)
+from cdktn_provider_aws.s3_bucket_server_side_encryption_configuration import (
+    S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA as ByDefault,
 )
 from cdktn_provider_aws.s3_bucket_versioning import (
     S3BucketVersioningA,
@@ -43,9 +45,7 @@ def _hardened(stack: TerraformStack, name: str) -> None:
         bucket=bucket.id,
         versioning_configuration=S3BucketVersioningVersioningConfiguration(status="Enabled"),
     )
-    by_default = S3BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultA(
-        sse_algorithm="AES256"
-    )
+    by_default = ByDefault(sse_algorithm="AES256")
     S3BucketServerSideEncryptionConfigurationA(
         stack,
         f"{name}-encryption",

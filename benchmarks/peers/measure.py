@@ -105,11 +105,8 @@ def _measure(case: Callable[[Work], Build], work: Work) -> Measurement:
     built = time.perf_counter()
     result = run()
     ended = time.perf_counter()
-    ended_children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    running = [_peak(child) for child in _children()]
-    return Measurement(
-        built - started, ended - built, _peak(), max(ended_children, *running, 0.0), checksum=_checksum(result)
-    )
+    children = max(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024, *map(_peak, _children("self")), 0.0)
+    return Measurement(built - started, ended - built, _peak(), children, checksum=_checksum(result))
 
 
 def _checksum(result: object) -> str:
@@ -123,9 +120,11 @@ def _checksum(result: object) -> str:
             return str(result)
 
 
-def _children() -> list[str]:
-    """The processes this one has started and that still run, by id; none where there is no /proc."""
-    return [child for file in Path("/proc/self/task").glob("*/children") for child in file.read_text().split()]
+def _children(process: str) -> list[str]:
+    """The ids of the processes below one that still run; none where there is no /proc."""
+    files = (Path("/proc") / process / "task").glob("*/children")
+    own = [child for file in files for child in file.read_text().split()]
+    return own + [below for child in own for below in _children(child)]
 
 
 def _peak(process: str = "self") -> float:

@@ -112,7 +112,7 @@ def _synth(rows: Measured) -> str:
         "variant",
         "declare s",
         "write s",
-        "whole process s",
+        "process s",
         "to Glacier",
         "peak MiB, with Node.js",
         "buckets",
