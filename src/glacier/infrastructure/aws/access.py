@@ -10,13 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import blake2s
 from typing import Literal
 
 from glacier.blueprint import Because, Declaration, Permission, Ref, Value, text
 from glacier.deployment.grants import Reasons, on_buckets, on_functions, together
 from glacier.deployment.needs import DeclaredBucket, Grant, Keys, Verb, identifier
-from glacier.infrastructure.aws.account import Account
+from glacier.infrastructure.aws.account import Account, camel
 from glacier.infrastructure.aws.buckets import bucket_ref
 from glacier.infrastructure.aws.keys import KmsKeys
 from glacier.infrastructure.aws.policies import Statement, policies, trust
@@ -137,7 +136,7 @@ def granted(account: Account, grants: Iterable[Grant]) -> list[Right]:
     found = [_on_bucket(account, bucket, verb, keys) for bucket, verb, keys in on_buckets(every)]
     for function, because in on_functions(every):
         arn = Ref("aws_lambda_function", identifier(function.name), ("arn",))
-        sid = f"Invokes{_camel(function.name)}"
+        sid = f"Invokes{camel(function.name)}"
         found.append(
             Right(
                 Statement(sid, ACTIONS["invoke"], (arn,), because=because),
@@ -206,7 +205,7 @@ def _on_bucket(account: Account, bucket: DeclaredBucket, verb: Verb, keys: Reaso
             conditions = {"StringLike": {"s3:prefix": tuple(prefix for one in keys for prefix in _prefixes(one))}}
     because = together(*keys.values())
     return Right(
-        Statement(f"{_WORDS[verb]}{_unique(account, bucket)}", ACTIONS[verb], resources, conditions, because),
+        Statement(f"{_WORDS[verb]}{account.words[bucket.name]}", ACTIONS[verb], resources, conditions, because),
         tuple((scope(bucket, verb, one), reasons) for one, reasons in keys.items()),
     )
 
@@ -231,20 +230,6 @@ def _pattern(keys: Keys) -> str:
 def _literal(path: str) -> str:
     """Gives text as a pattern of IAM that stands for nothing else: `a*b` as `a${*}b`."""
     return re.sub(r"[*?$]", lambda found: f"${{{found[0]}}}", path)
-
-
-def _unique(account: Account, bucket: DeclaredBucket) -> str:
-    """Gives a bucket's name for a statement; with a digest if another bucket would have the same."""
-    deployment = account.deployment
-    name = _camel(bucket.name)
-    others = {one.name for one in (*deployment.buckets, deployment.records)} - {bucket.name}
-    if any(_camel(other) == name for other in others):
-        return f"{name}{blake2s(bucket.name.encode(), digest_size=3).hexdigest()}"
-    return name
-
-
-def _camel(name: str) -> str:
-    return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", name))
 
 
 def _trusted(account: Account, kind: Holder) -> tuple[str, Value]:

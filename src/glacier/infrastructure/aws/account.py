@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import blake2s
 
 from glacier.blueprint import Declaration, Ref, Text, Value, text
@@ -29,6 +32,13 @@ class Account:
 
     deployment: Deployment
     region: str
+
+    @cached_property
+    def words(self) -> Mapping[str, str]:
+        """What statements call each bucket; with a digest where two would be called the same."""
+        names = {one.name for one in (*self.deployment.buckets, self.deployment.records)}
+        often = Counter(map(camel, names))
+        return {name: camel(name) + (_digest(name) if often[camel(name)] > 1 else "") for name in names}
 
     @property
     def strict(self) -> bool:
@@ -122,3 +132,16 @@ def shortened(name: str, longest: int) -> str:
         return name
     digest = blake2s(name.encode(), digest_size=_DIGEST // 2).hexdigest()
     return f"{name[: longest - _DIGEST - 1].rstrip('-_')}-{digest}"
+
+
+def camel(name: str) -> str:
+    """Gives a name as identifiers of statements are.
+
+    >>> camel("raw-data.2024")
+    'RawData2024'
+    """
+    return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", name))
+
+
+def _digest(name: str) -> str:
+    return blake2s(name.encode(), digest_size=3).hexdigest()
