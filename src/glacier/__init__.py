@@ -1,5 +1,7 @@
 """Write Python code, get cloud infrastructure: tasks and pipelines over Polars frames."""
 
+from glacier.context import context
+from glacier.observe import observe
 from glacier.pipeline import ExecutionMode, Pipeline, pipeline
 from glacier.resources.bucket import Bucket
 from glacier.resources.composite import composite_resource
@@ -16,6 +18,8 @@ __all__ = [
     "Serverless",
     "Task",
     "composite_resource",
+    "context",
+    "observe",
     "pipeline",
     "task",
 ]

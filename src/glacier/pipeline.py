@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from glacier.checking.examination import Examination, Given
     from glacier.config import DeployConfig
     from glacier.deployment.reading import Provider, Source
+    from glacier.execution.measures import Measures
     from glacier.execution.record import Observer
     from glacier.execution.scheduler import Executor, OnFailure
     from glacier.generation.generate import Backend, Generated
@@ -43,6 +44,7 @@ R_co = TypeVar("R_co", covariant=True)
 V = TypeVar("V")
 
 Inputs = Mapping[str, object]
+Metrics = dict[str, int | float | None]
 
 
 class ExecutionMode(StrEnum):
@@ -87,6 +89,7 @@ class Pipeline(Generic[P, R_co]):
         self.schedule = schedule
         self.deploy = deploy
         self.hooks = hooks
+        self._metrics: Mapping[str, Metrics] = {}
         functools.update_wrapper(cast("Callable[P, R_co]", self), function)
 
     @property
@@ -237,7 +240,14 @@ class Pipeline(Generic[P, R_co]):
             case "local":
                 from glacier.execution.scheduler import RunOptions, execute
 
-                options = RunOptions(max_workers, executor, on_failure, replace or {}, _observer(progress))
+                options = RunOptions(
+                    max_workers,
+                    executor,
+                    on_failure,
+                    replace or {},
+                    _observer(progress),
+                    measured=self._keep,
+                )
                 return execute(self.plan(inputs), options)
             case _:
                 modes = [str(mode) for mode in ExecutionMode]
@@ -246,6 +256,21 @@ class Pipeline(Generic[P, R_co]):
                     site=Site.of_caller(sys._getframe(1)),
                     fix=f"use one of {listed(modes)}",
                 )
+
+    def get_metrics(self) -> dict[str, Metrics]:
+        """Gives what was measured of each task in the last run of this process, and what tasks told of themselves.
+
+        A task is here if `@observe` asks for something, or if it calls `context().metric(...)`.
+
+        Returns:
+            By the task's name in the graph the numbers by name: `duration_ms` and `cpu_ms` in milliseconds, `memory_mb`
+            in MiB, `rows_processed`, `rows_in`, `rows_out`, `bytes_in`, `bytes_out`; None where that cannot be known.
+            It is empty before the first run.
+        """
+        return {task: dict(metrics) for task, metrics in self._metrics.items()}
+
+    def _keep(self, measures: Mapping[str, Measures]) -> None:
+        self._metrics = {task: measured.shown() for task, measured in measures.items()}
 
     def source(self, inputs: tuple[str, ...] = ()) -> Source:
         """Gives where it is written, and how it is to be deployed: what generating needs of it besides its graph.

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from glacier import Bucket, composite_resource, pipeline, task
+from glacier import Bucket, composite_resource, context, observe, pipeline, task
 from glacier.config import AzureBlobConfig, GCSConfig, LambdaConfig, S3Config
 from glacier.providers import AWSProvider, AzureProvider, GCPProvider, LocalProvider
 
@@ -70,3 +70,9 @@ aws.serverless("sums", handler="job.sums", config=S3Config())  # refused
 aws.serverless("sums")  # refused
 provider.serverless("sums", handler="job.sums", env={"A": 1})  # refused
 provider.serverless("sums", handler="job.sums").invoke(wait="no")  # refused
+
+observe(metrics=["speed"])  # refused
+observe(metrics=["duration"])(load)("raw")  # refused
+run_id: str = context().run_id  # refused
+context().metric("nulls", "3")  # refused
+context().metric("nulls", 3, combine="mean")  # refused

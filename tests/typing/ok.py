@@ -6,7 +6,7 @@ from typing import Any, assert_type
 
 import polars as pl
 
-from glacier import Bucket, ExecutionMode, Serverless, composite_resource, pipeline, task
+from glacier import Bucket, ExecutionMode, Serverless, composite_resource, context, observe, pipeline, task
 from glacier.checking.check import Check
 from glacier.config import AzureBlobConfig, GCSConfig, LambdaConfig, S3Config, S3LifecycleRule
 from glacier.providers import AWSProvider, AzureProvider, GCPProvider, LocalProvider
@@ -157,3 +157,45 @@ def invoking(fn: Serverless) -> dict[str, int]:
     counted: dict[str, int] = fn.invoke(payload={"n": [1, 2]})
     fn.invoke(wait=False)
     return counted
+
+
+@task
+@observe(metrics=["duration", "memory", "rows_processed"])
+def observed_below(df: pl.LazyFrame, limit: float = 0.0) -> pl.LazyFrame:
+    context().metric("limit", limit, combine="last")
+    assert_type(context().run_id, str | None)
+    assert_type(context().attempt, int)
+    context().logger.info("limit %s", limit)
+    return df
+
+
+@observe(metrics=["cpu", "rows_in", "rows_out", "bytes_in", "bytes_out"])
+@task
+def observed_above(df: pl.LazyFrame, limit: float = 0.0) -> pl.LazyFrame:
+    return df
+
+
+@observe
+@task(name="named")
+def observed_plainly(df: pl.LazyFrame) -> pl.DataFrame:
+    return df.collect()
+
+
+@observe(metrics=["duration"])
+@pipeline(name="observed")
+def observed_pipeline(limit: float = 1.0) -> pl.DataFrame:
+    df = observed_above(observed_below(pl.LazyFrame(), limit), limit=limit)
+    assert_type(df, pl.LazyFrame)
+    assert_type(observed_above.after(df)(df), pl.LazyFrame)
+    return observed_plainly(df)
+
+
+@pipeline
+@observe
+def observed_body() -> pl.DataFrame:
+    return observed_pipeline(2.0)
+
+
+assert_type(observed_pipeline.run(inputs={"limit": 2.0}), pl.DataFrame)
+assert_type(observed_body.run(), pl.DataFrame)
+assert_type(observed_body.get_metrics(), dict[str, dict[str, int | float | None]])

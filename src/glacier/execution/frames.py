@@ -97,6 +97,16 @@ class Frames:
             return value.cache()  # Polars finds a plan that recurs in one query by itself, but not one inside another
         return value.collect(engine="streaming").lazy()
 
+    def told_by(self, index: int) -> Literal["compute", "count", "leave"]:
+        """Says what may be done to a LazyFrame that node `index` hands on to tell its rows."""
+        match self.rules.get(index, _NOTHING).materialize:
+            case False:
+                return "leave"
+            case "disk":
+                return "count"
+            case _:
+                return "compute"
+
     def close(self, result: object = None) -> None:
         """Removes the files of `materialize="disk"`; at the interpreter's exit if `result` may still read them."""
         scratch, self._scratch = self._scratch, None

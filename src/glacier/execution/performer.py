@@ -5,21 +5,25 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from inspect import iscoroutine
 from time import perf_counter
 from typing import Any, Protocol, cast
 
 from glacier.access import act_for
 from glacier.containers import rebuilt
+from glacier.doing import Doing, current, enter
 from glacier.errors import TaskError
 from glacier.execution.agenda import WELL, Ended
 from glacier.execution.coroutines import Coroutines
 from glacier.execution.failures import task_error
 from glacier.execution.frames import Frames
-from glacier.execution.record import NodeState
+from glacier.execution.measures import Measures
+from glacier.execution.measuring import Lazily, Measuring, observed_nodes
+from glacier.execution.memory import Memory
+from glacier.execution.record import NodeState, RunStart
 from glacier.execution.sinks import is_write, write_together
-from glacier.graph import Graph, Node
+from glacier.graph import Node
 from glacier.nesting import Loop
 from glacier.reaching import helpers, outer_names, python_function
 from glacier.secret import Mask, is_secret
@@ -55,7 +59,13 @@ class Left:
 
 
 class Workplace(Protocol):
-    """Where tasks are called: in this process, or in worker processes."""
+    """Where tasks are called: in this process, or in worker processes.
+
+    Attributes:
+        elsewhere: whether that is another process, which measures what is asked of `glacier.doing.current()` itself.
+    """
+
+    elsewhere: bool
 
     def call(self, task: Task[..., Any], function: Callable[..., object], args: Any, kwargs: Any) -> object:
         """Calls `function` in place of `task` with values for arguments."""
@@ -68,6 +78,8 @@ class Workplace(Protocol):
 
 class Here:
     """Calls tasks in this process; async ones on the run's event loop."""
+
+    elsewhere = False
 
     def __init__(self, coroutines: Coroutines) -> None:
         self._coroutines = coroutines
@@ -92,6 +104,7 @@ class Done:
         closed: whether it is a check that returned False.
         truth: of its value, where it is the condition of a branch.
         skipped: why it gives no value after all: the branch it selects from has none.
+        measures: what was measured of it, if anything.
     """
 
     index: int
@@ -102,6 +115,7 @@ class Done:
     truth: bool | None = None
     skipped: str | None = None
     error: TaskError | None = None
+    measures: Measures | None = None
 
     @property
     def ended(self) -> Ended:
@@ -131,12 +145,13 @@ class Performer:
 
     def __init__(
         self,
-        graph: Graph,
+        start: RunStart,
         workplace: Workplace,
         replace: Mapping[Task[..., Any], Callable[..., object]],
         frames: Frames,
     ) -> None:
-        self.graph = graph
+        self.run_id = start.run_id
+        self.graph = graph = start.graph
         self.workplace = workplace
         self.replace = replace
         self.frames = frames
@@ -144,7 +159,14 @@ class Performer:
         self._secrets: list[object] = []
         self._masks: dict[object, Mask] = {}
         waits = (*graph.ordering.values(), *graph.across.values())
+        self._observed = observed_nodes(graph)
+        self._memory = Memory() if any("memory" in wanted for wanted in self._observed.values()) else None
         self._gates = {edge.source for edges in waits for edge in edges if edge.gate}
+
+    def close(self) -> None:
+        """Ends what looks at the memory."""
+        if self._memory is not None:
+            self._memory.close()
 
     def values(self) -> Values:
         """Gives the values before anything has run, outside of every loop."""
@@ -162,12 +184,23 @@ class Performer:
         if len(unit) == 1:
             return [self._one(unit[0], values, turn, tried)]
         began = perf_counter()
-        writes = [self._arguments(self.graph.nodes[index], values, loaded=True) for index in unit]
+        nodes = [self.graph.nodes[index] for index in unit]
+        writes = [self._arguments(node, values, loaded=True) for node in nodes]
+        measurings = {node.index: self._measuring(node) for node in nodes if node.index in self._observed}
+        for node, (args, kwargs) in zip(nodes, writes, strict=True):
+            if (measuring := measurings.get(node.index)) is not None:
+                measuring.lazy_in = "leave"  # the plans are computed together
+                measuring.begun(args, kwargs)
         rows = write_together([(args[0], args[1:], kwargs) for args, kwargs in writes])
         if rows is None:
             return [self._one(index, values, turn) for index in unit]
         seconds = perf_counter() - began
-        return [Done(index, began, seconds, count) for index, count in zip(unit, rows, strict=True)]
+        done = [Done(index, began, seconds, count) for index, count in zip(unit, rows, strict=True)]
+        for one in done:
+            if (measuring := measurings.get(one.index)) is not None:
+                measuring.ended(None, one.rows)
+                one.measures = Measures(measuring.measured())
+        return done
 
     def items(self, loop: Loop, values: Values) -> list[object]:
         """Gives what a loop goes over.
@@ -196,12 +229,15 @@ class Performer:
         node = self.graph.nodes[index]
         began = perf_counter()
         truth: bool | None = None
+        measuring = self._measuring(node) if index in self._observed else None
         if isinstance(node.work, Select | Outcome) and (reason := self._lacks(node, values)) is not None:
             return Done(index, began, 0.0, skipped=reason)
         try:
-            value, rows = self._call(node, values, turn)
+            value, rows = self._call(node, values, turn, measuring, tried)
             if index in self.frames.rules:
                 value = self.frames.settled(index, value)
+            if measuring is not None:
+                value = measuring.ended(value, rows)
             values[index] = value
             if is_secret(type(value)):
                 self._secrets.append(value)
@@ -213,10 +249,22 @@ class Performer:
             seconds = perf_counter() - began
             path = turn.path if turn else ()
             failure = task_error(self.graph, node, error, self._given(node, values), path, self._mask(node), tried)
-            return Done(index, began, seconds, error=failure)
+            return Done(index, began, seconds, error=failure, measures=_measures(measuring))
         closed = value is False and index in self._gates
         seconds = perf_counter() - began
-        return Done(index, began, seconds, _rows_of(value) if rows is None else rows, closed, truth)
+        rows = _rows_of(value) if rows is None else rows
+        return Done(index, began, seconds, rows, closed, truth, measures=_measures(measuring))
+
+    def _measuring(self, node: Node) -> Measuring | None:
+        """Gives what measures an observed node; None where another process does."""
+        is_task, unsettled = isinstance(node.work, Task), self.graph.unsettled
+        if is_task and self.workplace.elsewhere:
+            return None
+        lazy_in: Lazily = "compute" if unsettled.isdisjoint(node.data) else "leave"
+        lazy_out: Lazily = "leave"
+        if is_task and node.index not in unsettled:
+            lazy_out = self.frames.told_by(node.index)
+        return Measuring(self._observed[node.index], self._memory, lazy_in, lazy_out)
 
     def _lacks(self, node: Node, values: Values) -> str | None:
         """Says why a node that selects from a branch, or stands for what a loop leaves, has no value, if so."""
@@ -236,13 +284,19 @@ class Performer:
     def _left(self, outcome: Outcome, values: Values) -> Left:
         return cast("Left", values[len(self.graph.nodes) + outcome.loop])
 
-    def _call(self, node: Node, values: Values, turn: Turn | None) -> tuple[object, int | None]:
+    def _call(
+        self, node: Node, values: Values, turn: Turn | None, measuring: Measuring | None, tried: int
+    ) -> tuple[object, int | None]:
         """Gives what a node's work returns, and for a write its rows where they are known."""
         work = node.work
         if isinstance(work, Task):
             args, kwargs = self._arguments(node, values, loaded=False)
             function = self.replace.get(work.origin, work.function) if self.replace else work.function
             act_for(self.graph, node if function is work.function else None)
+            observed = self._observed.get(node.index, ()) if self._observed else ()
+            enter(Doing(self.run_id, self.graph.name, partial(self._name, node.index), tried + 1, observed))
+            if measuring is not None:
+                args, kwargs = measuring.begun(args, kwargs)
             # isinstance tells pyright no type arguments, and a cast would be a call per node
             return self.workplace.call(work, function, args, kwargs), None  # pyright: ignore[reportUnknownArgumentType]
         if isinstance(work, Outcome):
@@ -251,10 +305,15 @@ class Performer:
         if turn is not None and turn.before is not None and node.index in turn.loop.carried:
             return self._filled(turn.loop.carried[node.index], turn.before, loaded=False), None
         args, kwargs = self._arguments(node, values, loaded=True)
+        if measuring is not None:
+            args, kwargs = measuring.begun(args, kwargs)
         if is_write(node):
             bucket = cast("Any", args[0])
             return None, bucket.stage_write(*args[1:], **kwargs).run().rows
         return work.body(*args, **kwargs), None
+
+    def _name(self, index: int) -> str:
+        return self.graph.names[index]
 
     def _arguments(self, node: Node, values: Values, *, loaded: bool) -> tuple[tuple[object, ...], dict[str, object]]:
         if node.nested or loaded:
@@ -293,6 +352,14 @@ class Performer:
         else:
             names = ["bucket", "frame"] if is_write(node) else []
         return {**dict(zip(names, args, strict=False)), **kwargs}
+
+
+def _measures(measuring: Measuring | None) -> Measures | None:
+    """Gives what was measured of the node that this context has done, here or in another process, and what it told."""
+    doing = current()
+    measured = measuring.measured() if measuring is not None else doing.measured if doing is not None else {}
+    told = doing.told if doing is not None else {}
+    return Measures(measured, told) if measured or told else None
 
 
 def _rows_of(value: Any) -> int | None:

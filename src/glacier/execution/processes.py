@@ -21,7 +21,11 @@ from uuid import uuid4
 
 from glacier.annotations import FrameKind
 from glacier.containers import rebuilt
+from glacier.doing import Doing, Told, current, enter
 from glacier.errors import GraphError, text_of
+from glacier.execution.measuring import Measuring
+from glacier.execution.memory import Memory
+from glacier.observe import Metric
 from glacier.permits import act, current_permit
 from glacier.task import Task
 
@@ -51,9 +55,18 @@ class FrameFile:
 
         return pl.scan_ipc(self.path) if self.lazy else pl.read_ipc(self.path)
 
+    def rows(self) -> int:
+        """Gives how many rows it has."""
+        import polars as pl
+
+        rows: int = pl.scan_ipc(self.path).select(pl.len()).collect().item()
+        return rows
+
 
 class Processes:
     """A pool of worker processes and the folder in which frames are handed over; both gone when the block ends."""
+
+    elsewhere = True
 
     def __init__(self, max_workers: int | None) -> None:
         self._workers = max_workers or os.cpu_count()
@@ -80,8 +93,9 @@ class Processes:
             BaseException: whatever else the task raised, caused by a `RemoteError` with its traceback.
         """
         called = task if function is task.function else function
+        doing = current()
         try:
-            payload = pickle.dumps((called, args, kwargs, current_permit()))
+            payload = pickle.dumps((called, args, kwargs, current_permit(), doing.portable() if doing else None))
         except Exception as error:
             raise GraphError(
                 f"`{task.name}` cannot go to a worker process: {error}",
@@ -90,7 +104,8 @@ class Processes:
             ) from error
         pool = self._pool
         try:
-            answer = pickle.loads(pool.submit(_call, payload, self._scratch).result())  # noqa: S301  # our own worker's
+            pickled, told, measured = pool.submit(_call, payload, self._scratch).result()
+            answer = pickle.loads(pickled)  # noqa: S301  # our own worker's
         except BrokenProcessPool as error:
             self._replace(pool)
             raise GraphError(
@@ -100,6 +115,8 @@ class Processes:
                 fix="look for a crash or too little memory; a file that starts the run itself does so "
                 'under `if __name__ == "__main__":`',
             ) from error
+        if doing is not None:
+            doing.told, doing.measured = told, measured
         if isinstance(answer, _Raised):
             remote = RemoteError(f"{answer.text}\n\nin the worker process:\n{answer.traceback}")
             if answer.error is None:
@@ -139,13 +156,19 @@ class RemoteError(Exception):
     """The exception of a task in a worker process, with its traceback there as text."""
 
 
-def _call(payload: bytes, scratch: Path) -> bytes:
-    """Runs in the worker: calls, and gives the pickled result, or what was raised."""
+_Answer = tuple[bytes, dict[str, Told], dict[Metric, float | None]]
+
+
+def _call(payload: bytes, scratch: Path) -> _Answer:
+    """Runs in the worker: calls, and gives the pickled result, or what was raised, with what was told and measured."""
+    enter(None)
     try:
-        return _result(payload, scratch)
+        pickled = _result(payload, scratch)
     except BaseException as error:  # noqa: BLE001  # whatever a task raises is told by the parent
         text = f"{type(error).__name__}: {text_of(error)}"
-        return pickle.dumps(_Raised(_portable(error), text, "".join(traceback.format_exception(error))))
+        pickled = pickle.dumps(_Raised(_portable(error), text, "".join(traceback.format_exception(error))))
+    doing = current()
+    return (pickled, doing.told, doing.measured) if doing is not None else (pickled, {}, {})
 
 
 def _portable(error: BaseException) -> bytes | None:
@@ -159,21 +182,61 @@ def _portable(error: BaseException) -> bytes | None:
 
 def _result(payload: bytes, scratch: Path) -> bytes:
     """Opens frames, calls, and leaves frames as files."""
-    called, args, kwargs, permit = pickle.loads(payload)  # noqa: S301  # written a moment ago by the parent process
+    called, args, kwargs, permit, portable = pickle.loads(payload)  # noqa: S301  # written a moment ago by the parent
     act(permit)
+    doing = Doing.of(portable) if portable is not None else None
+    enter(doing)
     function: Callable[..., object] = called.function if isinstance(called, Task) else called
-    value = function(*(_opened(value) for value in args), **{key: _opened(value) for key, value in kwargs.items()})
-    if iscoroutine(value):
-        import asyncio
-
-        value = asyncio.run(value)
+    args, kwargs = [_opened(value) for value in args], {key: _opened(value) for key, value in kwargs.items()}
+    if doing is not None and doing.observed:
+        left = _measured(function, args, kwargs, doing, scratch)
+    else:
+        left = _left(_awaited(function(*args, **kwargs)), scratch)
     try:
-        return pickle.dumps(_left(value, scratch))
+        return pickle.dumps(left)
     except Exception as error:  # noqa: BLE001  # whatever pickling raises, it means the same
         raise GraphError(
             f"what `{called.__name__}` returned cannot come back from a worker process: {error}",
             fix="return something that can be pickled, or run with executor='threads'",
         ) from None
+
+
+def _awaited(value: object) -> object:
+    if not iscoroutine(value):
+        return value
+    import asyncio
+
+    return asyncio.run(value)
+
+
+def _measured(function: Callable[..., object], args: Any, kwargs: Any, doing: Doing, scratch: Path) -> object:
+    """Calls and leaves frames as files, measuring what is asked for."""
+    memory = Memory() if "memory" in doing.observed else None
+    measuring = Measuring(doing.observed, memory, lazy_out="leave")
+    try:
+        args, kwargs = measuring.begun(args, kwargs)
+        left = _left(_awaited(function(*args, **kwargs)), scratch)
+        measuring.ended(None)
+        for file in _files(left):
+            measuring.wrote(file.rows(), file.path.stat().st_size)
+    finally:
+        doing.measured = measuring.measured()
+        if memory is not None:
+            memory.close()
+    return left
+
+
+def _files(value: object) -> list[FrameFile]:
+    found: list[FrameFile] = []
+
+    def visit(member: object) -> object:
+        if isinstance(member, FrameFile):
+            found.append(member)
+            return member
+        return rebuilt(member, visit)
+
+    visit(value)
+    return found
 
 
 def _opened(value: object) -> object:

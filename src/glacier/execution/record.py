@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import Literal, Protocol
 
+from glacier.execution.measures import Measures
 from glacier.graph import Graph
 
 NodeState = Literal["waiting", "succeeded", "failed", "skipped", "cancelled"]
@@ -72,6 +73,7 @@ class NodeRecord:
         groups: the names of the groups it is in (pipelines called in the body), outermost first.
         attempts: every try of it, if there was more than one; its seconds are then the sum, without the waits between.
             In a loop over a result those of the turns that were tried more than once.
+        measures: what `@observe` asked for, and what the task told by `context().metric(...)`; None without either.
     """
 
     name: str
@@ -84,6 +86,7 @@ class NodeRecord:
     turns: int | None = None
     groups: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    measures: Measures | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from os import cpu_count
 from time import perf_counter
 from typing import Any, Literal, cast
 
+from glacier.doing import enter
 from glacier.errors import ConfigError, GateClosed, InputError, RunErrors, did_you_mean, listed
 from glacier.execution.agenda import Agenda, Block
 from glacier.execution.clock import Clock, Patience
@@ -22,6 +23,7 @@ from glacier.execution.failures import no_items
 from glacier.execution.frames import Frames
 from glacier.execution.jobs import Job, Opened
 from glacier.execution.limits import Limits, Unit
+from glacier.execution.measures import Measures
 from glacier.execution.part import Part
 from glacier.execution.performer import Done, Here, Left, Performer, Workplace
 from glacier.execution.record import NodeRecord, Observer, RunRecord, RunStart, RunState, run_id_at
@@ -53,6 +55,7 @@ class RunOptions:
         observer: who is told as the run goes on.
         part: which nodes to run, where that is not all.
         run_id: names the run; made from its start where there is none.
+        measured: is given what was measured, by node, when the run is over.
     """
 
     max_workers: int | None = None
@@ -62,6 +65,7 @@ class RunOptions:
     observer: Observer | None = None
     part: Part | None = None
     run_id: str | None = None
+    measured: Callable[[dict[str, Measures]], None] | None = None
 
     def __post_init__(self) -> None:
         workers = cast("object", self.max_workers)
@@ -84,6 +88,8 @@ def execute(graph: Graph, options: RunOptions) -> object:
     """
     replace = {task.origin: function for task, function in options.replace.items()}
     _check_replaced(graph, replace)
+    started = datetime.now(UTC)
+    start = RunStart(options.run_id or run_id_at(started), started, graph)
     with ExitStack() as stack:
         coroutines = Coroutines()
         stack.callback(coroutines.close)
@@ -96,7 +102,8 @@ def execute(graph: Graph, options: RunOptions) -> object:
         sinks = shared_sinks(graph) if part is None else part.groups(shared_sinks(graph))
         frames = Frames(graph, sinks)
         stack.callback(frames.close)
-        performer = Performer(graph, workplace, replace, frames)
+        performer = Performer(start, workplace, replace, frames)
+        stack.callback(performer.close)
         for resource in graph.prepared:
             resource.prepare()
         scope = scopes_of(graph)
@@ -104,7 +111,7 @@ def execute(graph: Graph, options: RunOptions) -> object:
         outside = Job(graph, _agenda(graph, scope, together, part), [performer.values()])
         if part is not None:
             part.hand_in(outside)
-        run = _Run(graph, performer, outside, options)
+        run = _Run(start, performer, outside, options)
         observer = options.observer
         if observer:
             observer.run_started(run.start)
@@ -121,6 +128,8 @@ def execute(graph: Graph, options: RunOptions) -> object:
             state = "cancelled"
             raise
         finally:
+            if options.measured is not None:
+                options.measured(run.measured())
             if observer:
                 observer.run_ended(run.record(state))
         if part is not None and part.leave is not None:
@@ -172,8 +181,8 @@ class _Run:
     workers are woken or started only for what is ready beyond that.
     """
 
-    def __init__(self, graph: Graph, performer: Performer, outside: Job, options: RunOptions) -> None:
-        self.graph = graph
+    def __init__(self, start: RunStart, performer: Performer, outside: Job, options: RunOptions) -> None:
+        self.graph = graph = start.graph
         self.performer = performer
         self.observer = options.observer
         self.stop_on_failure = options.on_failure == "stop"
@@ -192,12 +201,12 @@ class _Run:
         self.crash: BaseException | None = None
         self.context = copy_context()  # what the caller has set in context variables holds in its tasks too
         self.context.run(act, None)  # but a task that starts a run does not limit that run's tasks
+        self.context.run(enter, None)
         self.begun = perf_counter()
         self.retries = Retries(graph, self.begun)
         self.later: dict[tuple[Job, int], tuple[Unit, Done]] = {}
         self.clock: Clock = Patience() if options.executor == "sync" else Clock()
-        started = datetime.now(UTC)
-        self.start = RunStart(options.run_id or run_id_at(started), started, graph)
+        self.start = start
         self.part = options.part
         self.told_first = _Told()
         units, skipped = outside.agenda.start()
@@ -508,6 +517,10 @@ class _Run:
         nodes = tuple(self._node_record(node.index) for node in run if not node.hidden)
         seconds = perf_counter() - self.begun
         return RunRecord(self.start.run_id, self.graph.name, state, self.start.started, seconds, nodes)
+
+    def measured(self) -> dict[str, Measures]:
+        """Gives what was measured, by the names of the nodes, in body order."""
+        return {self.graph.names[index]: measures for index, measures in sorted(self.tallies.measures.items())}
 
     def raise_failures(self) -> None:
         """Raises what failed: the first task alone, or all of them where the run went on."""

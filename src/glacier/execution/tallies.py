@@ -8,6 +8,7 @@ from traceback import clear_frames
 
 from glacier.errors import TaskError
 from glacier.execution.jobs import Job
+from glacier.execution.measures import Measures
 from glacier.execution.performer import Done
 from glacier.execution.record import Attempt, NodeRecord, NodeState
 from glacier.graph import Graph
@@ -44,6 +45,7 @@ class Tallies:
 
     Attributes:
         failures: what failed, with the node it stands for, in the order of time.
+        measures: what was measured of nodes, where anything was.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -52,6 +54,7 @@ class Tallies:
         self._turns: dict[int, _Turns] = {}
         self._attempts: dict[int, list[Attempt]] = {}
         self.failures: list[tuple[int, TaskError]] = []
+        self.measures: dict[int, Measures] = {}
 
     def tried(self, index: int, attempts: Sequence[Attempt]) -> None:
         """Takes the tries of a call of a node, if there was more than one."""
@@ -65,6 +68,9 @@ class Tallies:
             self.failures.append((done.index, done.error))
             if len(self.failures) > _FRAMES_KEPT and done.error.__cause__ is not None:
                 clear_frames(done.error.__cause__.__traceback__)
+        if done.measures is not None:
+            before = self.measures.get(done.index)
+            self.measures[done.index] = before.joined(done.measures) if before else done.measures
         if not job.path:
             self._done[done.index] = done
             return
@@ -122,7 +128,8 @@ class Tallies:
         ended = started + seconds
         if attempts:
             started, seconds = attempts[0].started, sum(attempt.seconds for attempt in attempts)
-        return NodeRecord(name, state, started, seconds, done.rows, reason, ended, groups=groups, attempts=attempts)
+        measures = self.measures.get(index)
+        return NodeRecord(name, state, started, seconds, done.rows, reason, ended, None, groups, attempts, measures)
 
     def of_turns(self, index: int, begun: float) -> NodeRecord:
         """Gives the record of a node in a loop, over all its turns."""
@@ -136,7 +143,8 @@ class Tallies:
         name, groups = self._graph.names[index], self._graph.path(index)
         over = None if turns.over is None else turns.over - begun
         attempts = tuple(self._attempts.get(index, ()))
-        return NodeRecord(name, turns.state, started, seconds, turns.rows, reason, over, ran, groups, attempts)
+        measures, rows = self.measures.get(index), turns.rows
+        return NodeRecord(name, turns.state, started, seconds, rows, reason, over, ran, groups, attempts, measures)
 
     def _of(self, index: int) -> _Turns:
         return self._turns.setdefault(index, _Turns())

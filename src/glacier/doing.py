@@ -1,0 +1,91 @@
+"""What the code that runs is doing: which try of which task in which run, and the metrics it tells of itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Literal, NamedTuple
+
+from glacier.observe import Metric
+
+Combine = Literal["sum", "last", "max", "min"]
+Portable = tuple[str, str, str, int, tuple[Metric, ...]]
+
+
+_JOINED: Mapping[Combine, Callable[[float, float], float]] = {
+    "sum": lambda before, later: before + later,
+    "last": lambda _, later: later,
+    "max": max,
+    "min": min,
+}
+
+
+class Told(NamedTuple):
+    """A metric of a task's own, and what several values of it come to."""
+
+    value: float
+    combine: Combine
+
+    def joined(self, later: float) -> Told:
+        """Gives this with one value more.
+
+        >>> Told(3, "sum").joined(4).value, Told(3, "min").joined(4).value
+        (7, 3)
+        """
+        return Told(_JOINED[self.combine](self.value, later), self.combine)
+
+
+@dataclass(slots=True)
+class Doing:
+    """One try of one task of a run.
+
+    Attributes:
+        run_id: the run's.
+        pipeline: the pipeline's name.
+        name: gives the node's name, which costs something where nobody has asked for it yet.
+        attempt: 1 for the first try.
+        observed: what is to be measured of it.
+        told: the metrics it told of itself.
+        measured: what was measured.
+        lock: held while `told` changes: a task may start threads of its own.
+    """
+
+    run_id: str
+    pipeline: str
+    name: Callable[[], str]
+    attempt: int = 1
+    observed: tuple[Metric, ...] = ()
+    told: dict[str, Told] = field(default_factory=dict[str, Told])
+    measured: dict[Metric, float | None] = field(default_factory=dict[Metric, float | None])
+    lock: Lock = field(default_factory=Lock)
+
+    @property
+    def task(self) -> str:
+        """The node's unique name in the graph."""
+        return self.name()
+
+    def portable(self) -> Portable:
+        """Gives it as plain data for another process."""
+        return self.run_id, self.pipeline, self.task, self.attempt, self.observed
+
+    @classmethod
+    def of(cls, portable: Portable) -> Doing:
+        """Gives it as another process sent it."""
+        run_id, pipeline, task, attempt, observed = portable
+        return cls(run_id, pipeline, lambda: task, attempt, observed)
+
+    @property
+    def fields(self) -> dict[str, str | int]:
+        """The run's id, the pipeline, the task and the attempt by these names, as records of logs have them."""
+        return {"run_id": self.run_id, "pipeline": self.pipeline, "task": self.task, "attempt": self.attempt}
+
+
+_doing: ContextVar[Doing | None] = ContextVar("glacier_doing", default=None)
+
+enter = _doing.set
+"""Says what the code of this context does from now on; None where that is no task of a run."""
+
+current = _doing.get
+"""Gives what the code of this context does."""
