@@ -164,14 +164,18 @@ def _result(graph: Graph, performer: Performer, outside: Job) -> object:
     for index in handles_in(graph.result):
         number = outside.scope.place[index]
         if outside.agenda.states[number] != "succeeded":
-            named = "what it returns" if graph.nodes[index].hidden else f"`{graph.names[index]}`"
-            skipped = f"{named} was skipped because {outside.agenda.reasons[number]}"
-            raise GateClosed(
-                f"pipeline `{graph.name}` has no result: {skipped}",
-                site=graph.nodes[index].site,
-                fix="mend what the check found, or let the pipeline return something that does not depend on it",
-            )
+            raise no_result(graph, index, outside.agenda.reasons[number])
     return performer.filled(graph.result, outside.values[0], loaded=True)
+
+
+def no_result(graph: Graph, index: int, reason: str) -> GateClosed:
+    """Gives the error of a run whose body returns the value of a node that was skipped."""
+    named = "what it returns" if graph.nodes[index].hidden else f"`{graph.names[index]}`"
+    return GateClosed(
+        f"pipeline `{graph.name}` has no result: {named} was skipped because {reason}",
+        site=graph.nodes[index].site,
+        fix="mend what the check found, or let the pipeline return something that does not depend on it",
+    )
 
 
 class _Run:

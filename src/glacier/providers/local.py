@@ -22,12 +22,12 @@ from glacier.config import (
 )
 from glacier.config.translation import BucketConfig, FunctionConfig, translated
 from glacier.errors import ConfigError, Site, StorageError
-from glacier.providers import leftovers
+from glacier.providers import durable, leftovers
 from glacier.providers.local_functions import LocalFunctions
 from glacier.rebinding import rebound
 from glacier.resources.bucket import Bucket, check_config, declare
 from glacier.resources.serverless import NO_ENV, Code, Serverless, declare_function
-from glacier.resources.store import Entry
+from glacier.resources.store import Before, Entry, Small
 from glacier.schemas import SchemaLike
 
 if TYPE_CHECKING:
@@ -247,6 +247,27 @@ class LocalStore:
     def blocks(self, bucket: str, entry: Entry) -> Iterator[bytes]:
         """Reads the file in blocks of 8 MiB."""
         return _blocks(self._place(bucket, entry.path))
+
+    def small(self, bucket: str, path: str) -> Small | None:
+        """Reads the file; its content is its version."""
+        try:
+            content = self._inside(self._place(bucket, path)).read_bytes()
+        except FileNotFoundError:
+            return None
+        return Small(content, content)
+
+    def put(self, bucket: str, path: str, content: bytes, before: Before = "anything") -> bool:
+        """Writes it beside, and renames it into place; under a lock where something must be there before."""
+        place = self._inside(self._place(bucket, path))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if before == "anything":
+            durable.replace(place, content)
+            return True
+        with durable.locked(place):
+            if self.small(bucket, path) != (None if before == "nothing" else before):
+                return False
+            durable.replace(place, content)
+        return True
 
     def prepare(self, bucket: str, path: str) -> None:
         """Makes the folder, or the folder of the file."""

@@ -16,7 +16,7 @@ from glacier.providers.faults import Asked, Verb, told
 from glacier.providers.journal import Journal, journals_in, staged_folder
 from glacier.providers.staged import AT_ONCE, StagedObject, StagedTree
 from glacier.providers.uploads import Upload
-from glacier.resources.store import Entry
+from glacier.resources.store import Before, Entry, Small
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
@@ -166,6 +166,14 @@ class ObjectStore:
     def blocks(self, bucket: str, entry: Entry) -> Iterator[bytes]:
         """Reads ranges of 8 MiB, some ahead, all of one version."""
         return self._container(bucket).blocks(entry)
+
+    def small(self, bucket: str, path: str) -> Small | None:
+        """Reads it in one request, which tells its version too."""
+        return self._container(bucket).small(path)
+
+    def put(self, bucket: str, path: str, content: bytes, before: Before = "anything") -> bool:
+        """Puts it in one request, with the store's own condition."""
+        return self._container(bucket).put_after(path, content, before)
 
     def prepare(self, bucket: str, path: str) -> None:
         """Does nothing: there are no folders to make."""
@@ -331,6 +339,33 @@ class Container:
 
         with self.guard("write", key):
             obstore.put(self.client, key, content, use_multipart=False)
+
+    def small(self, key: str) -> Small | None:
+        """Reads a small object whole, with its version; None if it is not there."""
+        import obstore
+
+        try:
+            with self.guard("read", key):
+                found = obstore.get(self.client, key)
+                known = {"e_tag": found.meta["e_tag"], "version": found.meta["version"]}
+                return Small(bytes(found.bytes()), {key: value for key, value in known.items() if value is not None})
+        except ObjectNotFound:
+            return None
+
+    def put_after(self, key: str, content: bytes, before: Before) -> bool:
+        """Writes a small object; False if the store holds something else than what was read before."""
+        import obstore
+        from obstore.exceptions import AlreadyExistsError, PreconditionError
+
+        mode: Any = "create" if before == "nothing" else "overwrite"
+        if isinstance(before, Small):
+            mode = before.version
+        with self.guard("write", key):
+            try:
+                obstore.put(self.client, key, content, mode=mode, use_multipart=False)
+            except (AlreadyExistsError, PreconditionError):
+                return False
+        return True
 
     def copy(self, source: str, target: str) -> None:
         """Copies within the bucket: by the store, or through this machine where the store would lose or refuse it."""

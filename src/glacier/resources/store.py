@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import IO, Any, Protocol
+from typing import IO, Any, Literal, NamedTuple, Protocol
 
 from glacier.errors import GlacierError
 
@@ -23,6 +23,22 @@ class Entry:
 
     path: str
     size: int
+
+
+class Small(NamedTuple):
+    """A small object that was read whole.
+
+    Attributes:
+        content: of it.
+        version: by which its store knows this content from any other that was or will be there.
+    """
+
+    content: bytes
+    version: object
+
+
+Before = Small | Literal["anything", "nothing"]
+"""What must be there for an object to be put: what was read, nothing, or whatever it is."""
 
 
 class Staged(Protocol):
@@ -114,6 +130,17 @@ class Store(Protocol):
 
     def blocks(self, bucket: str, entry: Entry) -> Iterator[bytes]:
         """The content of an object from its beginning, in pieces that fit into memory; of one version of it."""
+        ...
+
+    def small(self, bucket: str, path: str) -> Small | None:
+        """A small object, whole; None if it is not there."""
+        ...
+
+    def put(self, bucket: str, path: str, content: bytes, before: Before = "anything") -> bool:
+        """Makes a small object be there, whole; False, and it is left, if what is there is not what it was `before`.
+
+        Of several that put after having read the same, one succeeds.
+        """
         ...
 
     def prepare(self, bucket: str, path: str) -> None:

@@ -1,0 +1,270 @@
+"""One attempt at a stage of a run: what it takes, what it runs, what it records and hands on."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from glacier import __version__
+from glacier.config import DeployConfig
+from glacier.deployment.needs import slug
+from glacier.deployment.stages import Part as Stage
+from glacier.deployment.stages import stages_of
+from glacier.errors import GlacierError, GraphError, InputError, did_you_mean, listed
+from glacier.execution.failures import summary
+from glacier.execution.part import Earlier, Part
+from glacier.execution.record import NodeRecord
+from glacier.execution.scheduler import RunOptions, execute, no_result
+from glacier.graph import Graph
+from glacier.loading import load_pipeline, parse_inputs
+from glacier.rebinding import rebinding
+from glacier.report.outcome import exit_code
+from glacier.report.outcome import told as told_error
+from glacier.runtime import lease
+from glacier.runtime.ending import EndedEarly, beside
+from glacier.runtime.handing import Left, hand_on, taken, wanted_of
+from glacier.runtime.invocation import Invocation
+from glacier.runtime.logs import Told, log, redacted
+from glacier.runtime.records import Records, Shelf, records_at
+from glacier.runtime.shape import difference, shape_of
+from glacier.trace import handles_in
+
+RECORD, ENDS = "record.json", "ends.json"
+FORMAT = 1
+"""Of both documents; a later version of Glacier may need another."""
+
+State = Literal["running", "succeeded", "failed", "cancelled", "skipped"]
+
+
+def run_stage(told: Invocation) -> int:
+    """Runs what a process was told to, and gives its exit code.
+
+    Raises:
+        EndedEarly: it was ended from outside; that is recorded.
+    """
+    try:
+        with rebinding(told.provider if told.rebinds else None):
+            return _Attempt(told, *_loaded(told)).run()
+    except Exception as error:  # noqa: BLE001  # whatever the user's module raises when it is loaded, and all before a record
+        log.error("%s", told_error(error))
+        return exit_code(error)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The pipeline as it is split.
+
+    Attributes:
+        stages: all of its stages.
+        stage: that is to run.
+    """
+
+    graph: Graph
+    stages: Sequence[Stage]
+    stage: Stage
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no stage waits for this one."""
+        return not any(self.stage.name in other.upstream for other in self.stages)
+
+
+def _loaded(told: Invocation) -> tuple[_Plan, Records]:
+    pipeline = load_pipeline(told.entry)
+    graph = pipeline.plan(parse_inputs(pipeline, told.inputs, complete=True))
+    stages = stages_of(graph, (pipeline.deploy or DeployConfig()).compute)
+    stage = next((stage for stage in stages if stage.name == told.stage), None)
+    names = [stage.name for stage in stages]
+    if stage is None:
+        near = did_you_mean(told.stage, names) or names
+        raise InputError(f"pipeline `{pipeline.name}` has no stage `{told.stage}`", fix=f"name one: {listed(near)}")
+    if stage.upstream and told.run_id_is_new:
+        raise InputError(
+            f"stage `{stage.name}` goes on with what {listed(stage.upstream)} left, and GLACIER_RUN_ID is not set",
+            fix="set it to the id of their run",
+        )
+    return _Plan(graph, stages, stage), records_at(told.records, told.provider).below(slug(pipeline.name))
+
+
+class _Attempt:
+    """One attempt. Its record is there, and says so, from its beginning on; `ends.json` only once it has ended."""
+
+    def __init__(self, told: Invocation, plan: _Plan, records: Records) -> None:
+        self.told = told
+        self.plan = plan
+        self.pipeline = records
+        self.own = records.below(plan.stage.name, told.run_id)
+        self.shape = shape_of(plan.graph, plan.stages, told.inputs)
+        self.observer = Told(plan.graph)
+        self.clock = time.perf_counter()
+        self.started = datetime.now(UTC)
+        self.name = f"{self.started:%Y%m%d%H%M%S}-{secrets.token_hex(4)}"
+        self.ends: dict[str, Any] = {}
+        self.without_result: str | None = None
+        self.failed = True
+        self.earlier: list[dict[str, Any]] = []
+
+    def run(self) -> int:
+        """Gives the exit code.
+
+        Raises:
+            EndedEarly: it was ended from outside.
+        """
+        self.earlier = _attempts(self.own.read(RECORD))
+        log.info("stage begins: pipeline `%s`, records in %s", self.plan.graph.name, self.own.uri)
+        holds = False
+        try:
+            before = {name: self._document(name) for name in self.plan.stage.upstream}
+            reason = next((one["reason"] for one in before.values() if one["state"] == "skipped"), None)
+            if reason is None and not self.told.overlap:
+                reason = self._other_run()
+                holds = reason is None
+            if reason is not None:
+                log.warning("not run: %s", reason)
+                return self._close("skipped", reason)
+            self._record("running")
+            self._work(before)
+            return self._close_well(before)
+        except EndedEarly as ending:
+            self._close(ending.state, ending.message)
+            raise
+        except Exception as error:  # noqa: BLE001  # what a task or a store raises is the stage's failure
+            log.error("%s", told_error(error))
+            self._close("failed", summary(error))
+            return exit_code(error) if isinstance(error, GlacierError) else 1
+        finally:
+            if holds:
+                self._let_go()
+
+    def _document(self, stage: str) -> dict[str, Any]:
+        """Gives what a stage before this one left.
+
+        Raises:
+            GraphError: it left nothing, or has failed, or ran another graph.
+        """
+        found = self.pipeline.below(stage, self.told.run_id).read(ENDS)
+        run = f"stage `{stage}` of run `{self.told.run_id}`"
+        if found is None:
+            raise GraphError(
+                f"{run} has not ended: `{self.pipeline.uri}/{stage}/{self.told.run_id}/{ENDS}` is not there",
+                fix=f"run stage `{stage}` first, with the same GLACIER_RUN_ID",
+            )
+        if found.get("format") != FORMAT:
+            raise GraphError(f"{run} was run by another version of Glacier", fix="run all stages from one image")
+        if found["state"] not in ("succeeded", "skipped"):
+            raise GraphError(f"{run} {found['state']}: {found['reason']}", fix=f"run stage `{stage}` again")
+        differs = difference(found["shape"], self.shape)
+        if differs is not None:
+            raise GraphError(
+                f"{run} ran another version of pipeline `{self.plan.graph.name}`: {differs}",
+                site=None,
+                fix="run all stages from one image and with the same inputs: start the whole run again",
+            )
+        return found
+
+    def _other_run(self) -> str | None:
+        """Takes the lease, or says which run keeps this one from starting."""
+        held = lease.take(self.pipeline, self.told.run_id, self.plan.stage.name, self.told.timeout)
+        if held is None:
+            return None
+        until = datetime.fromtimestamp(held.until, UTC)
+        return f"run `{held.run}` is under way, until {until:%Y-%m-%d %H:%M:%S} UTC at most, and runs may not overlap"
+
+    def _let_go(self) -> None:
+        names = [stage.name for stage in self.plan.stages]
+        try:
+            lease.leave(self.pipeline, self.told.run_id, self.plan.stage.name, names, failed=self.failed)
+        except GlacierError as error:
+            log.warning("the lease could not be let go of, and ends by itself: %s", error.message)
+
+    def _work(self, before: Mapping[str, Mapping[str, Any]]) -> None:
+        plan = self.plan
+        if len(plan.stages) == 1:
+            execute(plan.graph, RunOptions(observer=self.observer))
+            return
+        stage_of = {index: stage.name for stage in plan.stages for index in stage.nodes}
+        left = {name: Left(one["ends"], self._shelf(name)) for name, one in before.items()}
+        ended = taken(plan.graph, plan.stage, stage_of, left)
+        part = Part(frozenset(plan.stage.nodes), ended, self._hand_on)
+        execute(plan.graph, RunOptions(observer=self.observer, part=part))
+
+    def _hand_on(self, left: dict[int, Earlier]) -> None:
+        graph, plan = self.plan.graph, self.plan
+        for index in handles_in(graph.result):
+            if index in left and left[index].ended.state == "skipped" and self.without_result is None:
+                self.without_result = no_result(graph, index, left[index].ended.reason).message
+        wanted = wanted_of(graph, plan.stages, plan.stage)
+        shelf = self._shelf(plan.stage.name)
+        self.ends = beside(lambda: hand_on(graph, left, wanted, shelf))
+
+    def _shelf(self, stage: str) -> Shelf:
+        return Shelf(self.pipeline.below(stage, self.told.run_id), self.name)
+
+    def _close_well(self, before: Mapping[str, Mapping[str, Any]]) -> int:
+        lacking = [one["without_result"] for one in before.values()]
+        self.without_result = self.without_result or next((one for one in lacking if one), None)
+        if self.without_result is not None and self.plan.is_last:
+            log.error("%s", self.without_result)
+            return self._close("failed", self.without_result)
+        log.info("stage succeeded in %.3f s", time.perf_counter() - self.clock)
+        return self._close("succeeded")
+
+    def _close(self, state: State, reason: str | None = None) -> int:
+        """Writes the record and then the ends, and gives the exit code."""
+        self.failed = state in ("failed", "cancelled")
+        self._record(state, reason)
+        ends = {
+            "format": FORMAT,
+            "pipeline": self.plan.graph.name,
+            "stage": self.plan.stage.name,
+            "run": self.told.run_id,
+            "attempt": self.name,
+            "state": state,
+            "reason": self._redacted(reason),
+            "without_result": self.without_result,
+            "shape": self.shape,
+            "ends": self.ends,
+        }
+        self.own.write(ENDS, ends)
+        return 1 if self.failed else 0
+
+    def _record(self, state: State, reason: str | None = None) -> None:
+        run = self.observer.record
+        ended = None if state == "running" else datetime.now(UTC).isoformat()
+        self.own.write(
+            RECORD,
+            {
+                "format": FORMAT,
+                "glacier": __version__,
+                "pipeline": self.plan.graph.name,
+                "stage": self.plan.stage.name,
+                "run": self.told.run_id,
+                "attempt": self.name,
+                "state": state,
+                "reason": self._redacted(reason),
+                "started": self.started.isoformat(),
+                "ended": ended,
+                "seconds": None if ended is None else round(time.perf_counter() - self.clock, 6),
+                "inputs": list(self.told.inputs),
+                "tasks": [self._task(node) for node in run.nodes] if run else [],
+                "earlier": self.earlier,
+            },
+        )
+
+    def _task(self, node: NodeRecord) -> dict[str, Any]:
+        return {**asdict(node), "reason": self._redacted(node.reason)}
+
+    def _redacted(self, text: str | None) -> str | None:
+        return None if text is None else redacted(text, self.told.secrets)
+
+
+def _attempts(record: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """Gives the attempts before, the first one first, without their tasks."""
+    if record is None:
+        return []
+    kept = ("attempt", "state", "reason", "started", "ended", "seconds")
+    return [*record.get("earlier", ()), {name: record.get(name) for name in kept}]
