@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from typing import Any, cast
 
 from glacier.deployment.commands import PROVIDER, REBINDS, RUN_ID
 from glacier.errors import InputError
+from glacier.execution.record import run_id_at
 from glacier.providers.portable import provider_from
 
 TIMEOUT, OVERLAP, LOG = "GLACIER_TIMEOUT", "GLACIER_OVERLAP", "GLACIER_LOG"
@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run_id(environment: Mapping[str, str]) -> tuple[str, bool]:
     name = next((name for name in (RUN_ID, *_EXECUTIONS) if environment.get(name)), None)
     if name is None:
-        return f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{secrets.token_hex(4)}", True
+        return run_id_at(datetime.now(UTC)), True
     given = environment[name]
     if not _ID.fullmatch(given):
         raise InputError(

@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import sys
-import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from glacier.execution.record import NodeRecord, RunRecord
+from glacier.doing import current
+from glacier.execution.record import NodeRecord, RunRecord, RunStart
 from glacier.graph import Graph
 from glacier.runtime.invocation import Invocation
 
 log = logging.getLogger("glacier.runtime")
-
-_task = threading.local()
 
 
 def configure(told: Invocation) -> None:
@@ -47,7 +45,8 @@ class _Lines(logging.Formatter):
         """Gives the line."""
         when = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         message = redacted(super().format(record), self.told.secrets)
-        task: str | None = getattr(_task, "name", None)
+        doing = current()
+        task: str | None = getattr(record, "task", None) or (doing.task if doing else None)
         if self.told.json_logs:
             line: dict[str, Any] = {
                 "time": when,
@@ -74,14 +73,13 @@ class Told:
         self.record: RunRecord | None = None
         self._graph = graph
 
-    def run_started(self, graph: Graph) -> None:
+    def run_started(self, run: RunStart) -> None:
         """Is logged by the stage itself."""
 
     def node_started(self, index: int) -> None:
-        """Says so; what this thread logs from now on belongs to the task."""
+        """Says so."""
         if not self._graph.nodes[index].hidden:
-            _task.name = self._graph.names[index]
-            log.info("started")
+            log.info("started", extra={"task": self._graph.names[index]})
 
     def turn_ended(self, index: int, ended: int, turns: int | None) -> None:
         """Is told at the end of the loop."""
@@ -89,9 +87,8 @@ class Told:
     def node_ended(self, index: int, record: NodeRecord) -> None:
         """Says how it ended."""
         if not self._graph.nodes[index].hidden:
-            _task.name = record.name
-            log.log(logging.ERROR if record.state == "failed" else logging.INFO, "%s", _shown(record))
-        _task.name = None
+            level = logging.ERROR if record.state == "failed" else logging.INFO
+            log.log(level, "%s", _shown(record), extra={"task": record.name})
 
     def run_ended(self, record: RunRecord) -> None:
         """Keeps the record."""

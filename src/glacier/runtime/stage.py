@@ -184,13 +184,13 @@ class _Attempt:
     def _work(self, before: Mapping[str, Mapping[str, Any]]) -> None:
         plan = self.plan
         if len(plan.stages) == 1:
-            execute(plan.graph, RunOptions(observer=self.observer))
+            execute(plan.graph, RunOptions(observer=self.observer, run_id=self.told.run_id))
             return
         stage_of = {index: stage.name for stage in plan.stages for index in stage.nodes}
         left = {name: Left(one["ends"], self._shelf(name)) for name, one in before.items()}
         ended = taken(plan.graph, plan.stage, stage_of, left)
         part = Part(frozenset(plan.stage.nodes), ended, self._hand_on)
-        execute(plan.graph, RunOptions(observer=self.observer, part=part))
+        execute(plan.graph, RunOptions(observer=self.observer, part=part, run_id=self.told.run_id))
 
     def _hand_on(self, left: dict[int, Earlier]) -> None:
         graph, plan = self.plan.graph, self.plan
