@@ -36,6 +36,9 @@ SALES = pl.DataFrame({"city": ["Köln", "Oslo", "Köln"], "id": [1, 2, 3], "amou
         (AWSProvider(region="us-east-1"), "192.168.0.1",
          "bucket name `192.168.0.1` is none that S3 takes: 3 to 63 lower-case letters, digits, hyphens and dots, "
          "with a letter or digit at both ends", 'name it "192-168-0-1"'),
+        (AWSProvider(region="us-east-1", name_prefix="acme-", environment="prod"), "raw" * 20,
+         f"bucket name `acme-{'raw' * 20}-prod` is none that S3 takes: 3 to 63 lower-case letters, digits, hyphens and "
+         "dots, with a letter or digit at both ends", f'name it "{"raw" * 17}ra"'),
         (AWSProvider(region="us-east-1", name_prefix="xn--"), "raw",
          "bucket name `xn--raw` is none that S3 takes: 3 to 63 lower-case letters, digits, hyphens and dots, "
          "with a letter or digit at both ends", "choose another name, or another name_prefix="),

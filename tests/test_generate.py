@@ -212,3 +212,58 @@ def test_a_setting_that_is_none_is_told_with_those_there_are(etl: Path, tmp_path
     assert told.startswith("InputError: --set `region` has no value\n  Fix: write --set region=..., one of")
     told = glacier("generate", "etl.py", "--set", "region=x", folder=tmp_path, code=2)
     assert told == "InputError: --set is given without --provider\n  Fix: add --provider aws, gcp or azure\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "told", "fix"),
+    [
+        (
+            """    load(aws.bucket("raw-data", path="a.parquet"))
+    load(aws.bucket("raw.data", path="a.parquet"))""",
+            "pipeline `etl` would declare `aws_s3_bucket.raw_data` twice",
+            "give one of the two another name; names are told apart without case and punctuation",
+        ),
+        (
+            """    aws.serverless("sums", handler="absent.handler").invoke(payload={})""",
+            "function `sums` is handled by `absent.handler`, but there is no absent.py",
+            "",
+        ),
+        (
+            """    sums = aws.serverless("sums", handler="clean.handler", requirements=["no-such-package-glacier==1.0"])
+    sums.invoke()""",
+            "the requirements of function `sums` cannot be had for Python",
+            "correct requirements=[...], or choose versions that have wheels for this platform",
+        ),
+    ],
+)
+def test_what_cannot_be_generated_is_told_and_nothing_is_written(etl: Path, body: str, told: str, fix: str) -> None:
+    (etl.parent / "clean.py").write_text("def handler(event, context):\n    return event\n")
+    head, _, _ = SOURCE.partition("@pipeline")
+    etl.write_text(
+        head.replace("import LocalProvider", "import AWSProvider, LocalProvider")
+        + f'aws = AWSProvider(region="eu-north-1")\n\n\n@pipeline\ndef etl() -> None:\n{body}\n'
+    )
+    printed = glacier("generate", "etl.py", folder=etl.parent, code=2)
+    assert printed.startswith(f"ConfigError: {told}")
+    assert f"Fix: {fix}" in printed
+    assert "  at etl.py:" in printed
+    assert not (etl.parent / "terraform").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")
+def test_a_folder_without_room_keeps_what_was_there(etl: Path, tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", small], check=False).returncode:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        glacier("generate", "etl.py", "-o", "small/terraform", folder=tmp_path)
+        before = tree(small)
+        (small / "filler").write_bytes(b"\0" * (64 * 1024 - sum(-(-len(b) // 4096) * 4096 for b in before.values())))
+        etl.write_text(SOURCE.replace('"clean", path', '"cleaned", path'))
+        told = glacier("generate", "etl.py", "-o", "small/terraform", folder=tmp_path, code=2)
+        (small / "filler").unlink()
+        assert "No space left on device" in told
+        assert tree(small) == before
+    finally:
+        subprocess.run(["umount", small], check=True)

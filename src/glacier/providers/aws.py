@@ -190,9 +190,9 @@ class S3:
         """Gives the name with prefix and environment."""
         return physical(self.aws.name_prefix, name, self.aws.environment)
 
-    def refusal(self, name: str) -> tuple[str, str] | None:
+    def refusal(self, name: str, declared: str) -> tuple[str, str] | None:
         """Refuses names against S3's rules for general purpose buckets."""
-        return misnamed(name, _NAME, _RULES, "S3", forbidden=_RESERVED)
+        return misnamed(name, declared, _NAME, _RULES, "S3", forbidden=_RESERVED)
 
     def uri(self, container: str, key: str) -> str:
         """Gives `s3://bucket/key`."""

@@ -39,7 +39,7 @@ class Lambda:
     def refusal(self, name: str) -> tuple[str, str] | None:
         """Refuses names against Lambda's rules."""
         rules = "1 to 64 letters, digits, hyphens and underscores"
-        return misnamed(f"{self.prefix}{name}{self.suffix}", _NAME, rules, "Lambda", what="function")
+        return misnamed(f"{self.prefix}{name}{self.suffix}", name, _NAME, rules, "Lambda", what="function")
 
     def address(self, name: str) -> str:
         """Gives the address of the function's invocations."""

@@ -184,7 +184,7 @@ class AzureProvider:
 class AzureBlob:
     """Blob Storage as an `AzureProvider` reaches it.
 
-    >>> AzureBlob(AzureProvider(storage_account="acmedata")).refusal("no--name")[1]
+    >>> AzureBlob(AzureProvider(storage_account="acmedata")).refusal("no--name", "no--name")[1]
     'choose another name, or another name_prefix='
     """
 
@@ -214,9 +214,9 @@ class AzureBlob:
         """Gives the name with prefix and environment."""
         return physical(self.azure.name_prefix, name, self.azure.environment)
 
-    def refusal(self, name: str) -> tuple[str, str] | None:
+    def refusal(self, name: str, declared: str) -> tuple[str, str] | None:
         """Refuses names against Azure's rules for containers."""
-        return misnamed(name, _NAME, _RULES, "Azure Blob")
+        return misnamed(name, declared, _NAME, _RULES, "Azure Blob")
 
     def uri(self, container: str, key: str) -> str:
         """Gives `abfss://container@account.dfs.core.windows.net/blob`, which names the account too."""

@@ -38,7 +38,7 @@ class FunctionApps:
     def refusal(self, name: str) -> tuple[str, str] | None:
         """Refuses names against Azure's rules for apps."""
         rules = "2 to 60 letters, digits and single hyphens, with a letter or digit at both ends"
-        return misnamed(f"{self.prefix}{name}{self.suffix}", _NAME, rules, "Azure Functions", what="function")
+        return misnamed(f"{self.prefix}{name}{self.suffix}", name, _NAME, rules, "Azure Functions", what="function")
 
     def address(self, name: str) -> str:
         """Gives the function's address in its app."""

@@ -193,9 +193,9 @@ class CloudStorage:
         """Gives the name with prefix and environment."""
         return physical(self.gcp.name_prefix, name, self.gcp.environment)
 
-    def refusal(self, name: str) -> tuple[str, str] | None:
+    def refusal(self, name: str, declared: str) -> tuple[str, str] | None:
         """Refuses names against Cloud Storage's rules."""
-        return misnamed(name, _NAME, _RULES, "Cloud Storage", forbidden=_RESERVED)
+        return misnamed(name, declared, _NAME, _RULES, "Cloud Storage", forbidden=_RESERVED)
 
     def uri(self, container: str, key: str) -> str:
         """Gives `gs://bucket/key`."""

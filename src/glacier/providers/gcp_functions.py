@@ -43,7 +43,7 @@ class RunFunctions:
                 'write GCPProvider(project_id="my-project", ...)',
             )
         rules = "up to 63 lower-case letters, digits and hyphens, with a letter first and no hyphen last"
-        return misnamed(f"{self.prefix}{name}{self.suffix}", _NAME, rules, "Cloud Run functions", what="function")
+        return misnamed(f"{self.prefix}{name}{self.suffix}", name, _NAME, rules, "Cloud Run functions", what="function")
 
     def address(self, name: str) -> str:
         """Gives the function's address."""

@@ -64,8 +64,8 @@ class Service(Hashable, Protocol):
         """What a declared bucket is called in the cloud."""
         ...
 
-    def refusal(self, name: str) -> tuple[str, str] | None:
-        """Why the cloud cannot have a bucket of this name, and the fix; None if it can."""
+    def refusal(self, name: str, declared: str) -> tuple[str, str] | None:
+        """Why the cloud cannot have a bucket of this name, and the fix in what the user declared; None if it can."""
         ...
 
     def uri(self, container: str, key: str) -> str:
@@ -130,7 +130,7 @@ class ObjectStore:
                 f"{_KEY_BYTES:,} in a name",
                 "shorten it",
             )
-        return self.service.refusal(self.physical(bucket))
+        return self.service.refusal(self.physical(bucket), bucket)
 
     def entries(self, bucket: str, path: str) -> Iterator[Entry]:
         """Gives the object, else all below it as the last published writes left them."""

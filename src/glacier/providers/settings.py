@@ -88,12 +88,13 @@ def physical(prefix: str, name: str, environment: str | None) -> str:
 
 
 def misnamed(
-    name: str, pattern: str, rules: str, service: str, *, forbidden: str = "", what: str = "bucket"
+    name: str, declared: str, pattern: str, rules: str, service: str, *, forbidden: str = "", what: str = "bucket"
 ) -> tuple[str, str] | None:
     """Tells why a cloud cannot have a bucket or a function of this name, and the fix; None if it can.
 
     Args:
         name: in the cloud.
+        declared: what the user called it.
         pattern: a regular expression of a whole name.
         rules: what a name is made of, in words, as the service documents it.
         service: whose rules they are.
@@ -102,11 +103,13 @@ def misnamed(
     """
     if re.fullmatch(pattern, name) and not (forbidden and re.search(forbidden, name)):
         return None
-    near = re.sub(r"[^a-z0-9-]+", "-", name.lower()).strip("-")[:63]
-    works = re.fullmatch(pattern, near) and not (forbidden and re.search(forbidden, near))
+    before, _, after = name.partition(declared)
+    near = re.sub(r"[^a-z0-9-]+", "-", declared.lower())[: 63 - len(before) - len(after)].strip("-")
+    whole = f"{before}{near}{after}"
+    works = re.fullmatch(pattern, whole) and not (forbidden and re.search(forbidden, whole))
     return (
         f"{what} name `{name}` is none that {service} takes: {rules}",
-        f'name it "{near}"' if works and near != name else "choose another name, or another name_prefix=",
+        f'name it "{near}"' if works and near != declared else "choose another name, or another name_prefix=",
     )
 
 
