@@ -20,7 +20,7 @@ from glacier.infrastructure.aws.buckets import bucket_ref
 from glacier.infrastructure.aws.keys import KmsKeys
 from glacier.infrastructure.aws.policies import Statement, policies, trust
 
-Holder = Literal["stage", "function", "agent", "scheduler", "workflow"]
+Holder = Literal["stage", "function", "agent", "scheduler", "workflow", "flow"]
 
 ACTIONS: Mapping[Verb, tuple[str, ...]] = {
     "read": ("s3:GetObject",),
@@ -245,3 +245,5 @@ def _trusted(account: Account, kind: Holder) -> tuple[str, Value]:
             )
         case "workflow":
             return "states", account.arn("states", "stateMachine:*")
+        case "flow":
+            return "vpc-flow-logs", account.arn("ec2", "vpc-flow-log/*")

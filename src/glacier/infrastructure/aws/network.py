@@ -9,10 +9,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from glacier.blueprint import Declaration, Ref, Value, Waiver
+from glacier.blueprint import Declaration, Ref, Value, Waiver, text
+from glacier.infrastructure.aws.access import Identity, Right
 from glacier.infrastructure.aws.account import Account
 from glacier.infrastructure.aws.keys import KmsKeys
 from glacier.infrastructure.aws.logs import log_group
+from glacier.infrastructure.aws.policies import Statement
+
+FLOW = Identity("flow")
+"""What notes connections, where hardening is strict."""
 
 _RANGE, _HALVES = "10.88.0.0/24", ("10.88.0.0/25", "10.88.0.128/25")
 _ANYWHERE = "0.0.0.0/0"
@@ -36,13 +41,29 @@ class Network:
     public: bool
 
     @property
+    def address(self) -> str:
+        """Whether a task has an address of its own on the internet, as ECS says it."""
+        return "ENABLED" if self.public else "DISABLED"
+
+    @property
     def configuration(self) -> dict[str, Value]:
-        """How ECS's own interface takes it."""
+        """How Step Functions takes it."""
         return {
             "AwsvpcConfiguration": {
                 "Subnets": self.subnets,
                 "SecurityGroups": (self.group,),
-                "AssignPublicIp": "ENABLED" if self.public else "DISABLED",
+                "AssignPublicIp": self.address,
+            }
+        }
+
+    @property
+    def run_task(self) -> dict[str, Value]:
+        """How AWS's command line takes it."""
+        return {
+            "awsvpcConfiguration": {
+                "subnets": self.subnets,
+                "securityGroups": (self.group,),
+                "assignPublicIp": self.address,
             }
         }
 
@@ -147,10 +168,20 @@ def _flow_logs(account: Account, keys: KmsKeys, vpc: Declaration) -> list[Declar
         "vpc_id": vpc.ref("id"),
         "traffic_type": "ALL",
         "log_destination": group.ref("arn"),
-        "iam_role_arn": Ref("aws_iam_role", "flow", ("arn",)),
+        "iam_role_arn": FLOW.ref("arn"),
         "tags": _named(account),
     }
     return [group, Declaration("aws_flow_log", "this", "network", arguments)]
+
+
+def flow_rights(network: Network) -> list[Right]:
+    """Gives what the service does that notes connections; nothing where none are noted."""
+    group = next((one for one in network.declarations if one.kind == "aws_cloudwatch_log_group"), None)
+    if group is None:
+        return []
+    actions = ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
+    statement = Statement("WritesLogs", actions, (text(group.ref("arn"), ":*"),))
+    return [Right(statement, (("the log of connections", ()),))]
 
 
 def _named(account: Account, part: str = "") -> dict[str, Value]:

@@ -297,3 +297,152 @@ resource "aws_iam_role_policy" "stage_main_2" {
     ]
   })
 }
+
+# the state machine runs the stages
+resource "aws_iam_role" "workflow" {
+  name        = "acme-nightly-report--workflow"
+  description = "nightly_report: workflow"
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect = "Allow"
+        Principal = {
+          Service = "states.amazonaws.com"
+        }
+        Action = "sts:AssumeRole"
+        Condition = {
+          ArnLike = {
+            "aws:SourceArn" = "arn:aws:states:eu-north-1:${data.aws_caller_identity.this.account_id}:stateMachine:*"
+          }
+        }
+      },
+    ]
+  })
+}
+
+# the state machine runs the stages
+resource "aws_iam_role_policy" "workflow" {
+  name = "access"
+  role = aws_iam_role.workflow.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "RunsTasks"
+        Effect = "Allow"
+        Action = "ecs:RunTask"
+        Resource = [
+          "${aws_ecs_task_definition.main.arn_without_revision}:*",
+          "${aws_ecs_task_definition.forecast.arn_without_revision}:*",
+          "${aws_ecs_task_definition.main_2.arn_without_revision}:*",
+        ]
+        Condition = {
+          ArnEquals = {
+            "ecs:cluster" = aws_ecs_cluster.this.arn
+          }
+        }
+      },
+      {
+        Sid    = "PassesRoles"
+        Effect = "Allow"
+        Action = "iam:PassRole"
+        Resource = [
+          aws_iam_role.agent.arn,
+          aws_iam_role.stage_main.arn,
+          aws_iam_role.stage_forecast.arn,
+          aws_iam_role.stage_main_2.arn,
+        ]
+        Condition = {
+          StringEquals = {
+            "iam:PassedToService" = "ecs-tasks.amazonaws.com"
+          }
+        }
+      },
+      {
+        Sid      = "WatchesTasks"
+        Effect   = "Allow"
+        Action   = ["ecs:DescribeTasks", "ecs:StopTask"]
+        Resource = "arn:aws:ecs:eu-north-1:${data.aws_caller_identity.this.account_id}:task/${aws_ecs_cluster.this.name}/*"
+        Condition = {
+          ArnEquals = {
+            "ecs:cluster" = aws_ecs_cluster.this.arn
+          }
+        }
+      },
+      {
+        Sid      = "HearsOfTasks"
+        Effect   = "Allow"
+        Action   = ["events:DescribeRule", "events:PutRule", "events:PutTargets"]
+        Resource = "arn:aws:events:eu-north-1:${data.aws_caller_identity.this.account_id}:rule/StepFunctionsGetEventsForECSTaskRule"
+      },
+      {
+        Sid    = "DeliversLogs"
+        Effect = "Allow"
+        Action = [
+          "logs:CreateLogDelivery",
+          "logs:DeleteLogDelivery",
+          "logs:DescribeLogGroups",
+          "logs:DescribeResourcePolicies",
+          "logs:GetLogDelivery",
+          "logs:ListLogDeliveries",
+          "logs:PutResourcePolicy",
+          "logs:UpdateLogDelivery",
+        ]
+        Resource = "*"
+      },
+      {
+        Sid      = "Traces"
+        Effect   = "Allow"
+        Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+        Resource = "*"
+      },
+    ]
+  })
+}
+
+# schedule="30 5 * * MON-FRI", timezone="Europe/Oslo" (nightly_report.py:33)
+resource "aws_iam_role" "scheduler" {
+  name        = "acme-nightly-report--scheduler"
+  description = "nightly_report: scheduler"
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect = "Allow"
+        Principal = {
+          Service = "scheduler.amazonaws.com"
+        }
+        Action = "sts:AssumeRole"
+        Condition = {
+          ArnLike = {
+            "aws:SourceArn" = "arn:aws:scheduler:eu-north-1:${data.aws_caller_identity.this.account_id}:schedule-group/${aws_scheduler_schedule_group.this.name}"
+          }
+        }
+      },
+    ]
+  })
+}
+
+# schedule="30 5 * * MON-FRI", timezone="Europe/Oslo" (nightly_report.py:33)
+resource "aws_iam_role_policy" "scheduler" {
+  name = "access"
+  role = aws_iam_role.scheduler.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "StartsRuns"
+        Effect   = "Allow"
+        Action   = "states:StartExecution"
+        Resource = aws_sfn_state_machine.this.arn
+      },
+      {
+        Sid      = "SendsDeadLetters"
+        Effect   = "Allow"
+        Action   = "sqs:SendMessage"
+        Resource = aws_sqs_queue.schedule.arn
+      },
+    ]
+  })
+}

@@ -30,9 +30,9 @@ output "task_main_2" {
   value       = aws_ecs_task_definition.main_2.arn
 }
 
-output "network" {
-  description = "Where tasks run, as `aws ecs run-task` takes it."
-  value       = jsonencode({ AwsvpcConfiguration = { Subnets = [aws_subnet.a.id, aws_subnet.b.id], SecurityGroups = [aws_security_group.tasks.id], AssignPublicIp = "ENABLED" } })
+output "state_machine" {
+  description = "The state machine that runs the stages in order."
+  value       = aws_sfn_state_machine.this.arn
 }
 
 output "bucket_reports" {

@@ -21,8 +21,8 @@ output "task_main" {
 }
 
 output "network" {
-  description = "Where tasks run, as `aws ecs run-task` takes it."
-  value       = jsonencode({ AwsvpcConfiguration = { Subnets = [aws_subnet.a.id, aws_subnet.b.id], SecurityGroups = [aws_security_group.tasks.id], AssignPublicIp = "ENABLED" } })
+  description = "Where a task runs, as `aws ecs run-task` takes it."
+  value       = jsonencode({ awsvpcConfiguration = { subnets = [aws_subnet.a.id, aws_subnet.b.id], securityGroups = [aws_security_group.tasks.id], assignPublicIp = "ENABLED" } })
 }
 
 output "bucket_processed" {
