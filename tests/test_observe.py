@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from glacier import Bucket, Pipeline, observe, pipeline, task
+from glacier import Bucket, Pipeline, context, observe, pipeline, task
 from glacier.errors import ConfigError, TaskError
 from glacier.execution.record import Recorder
 from glacier.execution.scheduler import Executor
@@ -216,7 +216,7 @@ def test_what_a_later_task_writes_keeps_rows_unknown_that_are_read_from_it(in_tm
 def test_writes_of_the_body_tell_their_rows(in_tmp: Path) -> None:
     provider = LocalProvider(in_tmp)
 
-    @observe(metrics=["duration", "rows_in", "rows_out"])
+    @observe(metrics=["duration", "rows_in", "rows_out", "bytes_out"])
     @pipeline
     def writing() -> None:
         df = numbers(10)
@@ -225,8 +225,52 @@ def test_writes_of_the_body_tell_their_rows(in_tmp: Path) -> None:
 
     writing.run()
     metrics = writing.get_metrics()
-    assert metrics["a.write"]["rows_out"] == metrics["b.write"]["rows_out"] == 10
+    for name in ("a", "b"):
+        assert metrics[f"{name}.write"]["rows_out"] == 10
+        assert metrics[f"{name}.write"]["bytes_out"] == (in_tmp / name / f"{name}.parquet").stat().st_size
     assert metrics["numbers"]["rows_out"] == 10
+
+
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_what_a_task_reads_from_buckets_and_writes_to_them_is_counted(in_tmp: Path, executor: Executor) -> None:
+    raw = LocalProvider(in_tmp).bucket("raw", path="a.parquet")
+    raw.write(pl.DataFrame({"n": range(100)}))
+    moving.run(inputs={"kind": "parquet"}, executor=executor)
+    metrics = moving.get_metrics()
+    size = (in_tmp / "raw" / "a.parquet").stat().st_size
+    assert metrics["total"] == {"rows_processed": 100, "rows_in": 100, "rows_out": None, "bytes_in": size}
+    assert metrics["copied"] == {
+        **{"rows_processed": 100, "rows_in": 100, "rows_out": 100, "bytes_in": size},
+        "bytes_out": (in_tmp / "copy" / "a.csv").stat().st_size,
+    }
+
+
+def test_rows_of_a_scan_that_only_reading_would_tell_are_unknown(in_tmp: Path) -> None:
+    LocalProvider(in_tmp).bucket("raw", path="a.csv").write(pl.DataFrame({"n": range(100)}))
+    moving.run(inputs={"kind": "csv"})
+    metrics = moving.get_metrics()
+    assert (metrics["total"]["rows_in"], metrics["total"]["bytes_in"]) == (None, 292)
+    assert metrics["copied"]["rows_in"] == 100
+
+
+@task
+@observe(metrics=["rows_processed", "rows_in", "rows_out", "bytes_in"])
+def total(source: Bucket) -> int:
+    return int(source.scan().select(pl.col("n").sum()).collect().item())
+
+
+@task
+@observe(metrics=["rows_processed", "rows_in", "rows_out", "bytes_in", "bytes_out"])
+def copied(source: Bucket, target: Bucket) -> None:
+    target.write(source.read())
+
+
+@pipeline
+def moving(kind: str) -> int:
+    provider = LocalProvider(".")
+    source = provider.bucket("raw", path=f"a.{kind}")
+    copied(source, provider.bucket("copy", path="a.csv"))
+    return total(source)
 
 
 def test_a_loops_turns_are_summed() -> None:
@@ -325,3 +369,24 @@ def test_only_functions_tasks_and_pipelines_are_observed(target: Any) -> None:
 def test_what_is_built_in_cannot_be_observed() -> None:
     with pytest.raises(ConfigError, match="`len` is built in and cannot be observed"):
         observe(len)
+
+
+def test_of_a_task_that_is_retried_the_last_try_is_measured() -> None:
+    tries: list[int] = []
+
+    @task(retries=2, retry_delay=0.0)
+    @observe(metrics=["rows_out"])
+    def flaky() -> pl.DataFrame:
+        tries.append(context().attempt)
+        context().metric("tried", 1)
+        if len(tries) < 3:
+            raise OSError
+        return pl.DataFrame({"n": [1]})
+
+    @pipeline
+    def trying() -> pl.DataFrame:
+        return flaky()
+
+    trying.run()
+    assert tries == [1, 2, 3]
+    assert trying.get_metrics() == {"flaky": {"rows_out": 1, "tried": 1}}

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Literal, NamedTuple
 
-from glacier.observe import Metric
+from glacier.observe import MOVED, Metric, Way
 
 Combine = Literal["sum", "last", "max", "min"]
+Move = tuple[Way, int | None, int]
 Portable = tuple[str, str, str, int, tuple[Metric, ...]]
 
 
@@ -48,8 +49,9 @@ class Doing:
         attempt: 1 for the first try.
         observed: what is to be measured of it.
         told: the metrics it told of itself.
+        moves: what it read from buckets ("in") and wrote to them ("out"): rows where they are known, and bytes.
         measured: what was measured.
-        lock: held while `told` changes: a task may start threads of its own.
+        lock: held while `told` and `moves` change: a task may start threads of its own.
     """
 
     run_id: str
@@ -57,8 +59,9 @@ class Doing:
     name: Callable[[], str]
     attempt: int = 1
     observed: tuple[Metric, ...] = ()
-    told: dict[str, Told] = field(default_factory=dict[str, Told])
-    measured: dict[Metric, float | None] = field(default_factory=dict[Metric, float | None])
+    told: dict[str, Told] = field(default_factory=lambda: {})
+    moves: list[Move] = field(default_factory=lambda: [])
+    measured: dict[Metric, float | None] = field(default_factory=lambda: {})
     lock: Lock = field(default_factory=Lock)
 
     @property
@@ -83,6 +86,21 @@ class Doing:
 
 
 _doing: ContextVar[Doing | None] = ContextVar("glacier_doing", default=None)
+
+
+def moving(way: Way) -> bool:
+    """Says whether the rows that the running task reads, or writes, are to be told by `moved`."""
+    doing = _doing.get()
+    return doing is not None and not MOVED[way].isdisjoint(doing.observed)
+
+
+def moved(way: Way, rows: int | None, size: int) -> None:
+    """Tells what the running task has read from a bucket, or written to it, for those who observe it."""
+    doing = _doing.get()
+    if doing is not None and doing.observed:
+        with doing.lock:
+            doing.moves.append((way, rows, size))
+
 
 enter = _doing.set
 """Says what the code of this context does from now on; None where that is no task of a run."""

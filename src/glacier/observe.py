@@ -25,6 +25,13 @@ KEYS: Mapping[str, Metric] = {
 }
 """The metrics by the name that `get_metrics()` has for each."""
 
+Way = Literal["in", "out"]
+MOVED: Mapping[Way, frozenset[Metric]] = {
+    "in": frozenset({"rows_in", "bytes_in", "rows_processed"}),
+    "out": frozenset({"rows_out", "bytes_out", "rows_processed"}),
+}
+"""The metrics for which frames that come in, or go out, are counted."""
+
 _USUAL: tuple[Metric, ...] = ("duration", "memory", "rows_processed")
 _MARK = "__glacier_observed__"
 

@@ -9,18 +9,18 @@ from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any, Literal
 
 from glacier.containers import rebuilt
+from glacier.doing import Move
 from glacier.execution.frames import is_expensive
 from glacier.execution.memory import Memory, Rise
 from glacier.graph import Graph
-from glacier.observe import Metric, observed
+from glacier.observe import MOVED, Metric, observed
 from glacier.task import Task
 from glacier.work import StorageCall
 
 if TYPE_CHECKING:
     import polars as pl
 
-_IN: frozenset[Metric] = frozenset({"rows_in", "bytes_in", "rows_processed"})
-_OUT: frozenset[Metric] = frozenset({"rows_out", "bytes_out", "rows_processed"})
+_IN, _OUT = MOVED["in"], MOVED["out"]
 
 
 def observed_nodes(graph: Graph) -> dict[int, tuple[Metric, ...]]:
@@ -103,29 +103,25 @@ class Measuring:
         args, kwargs = _changed((args, kwargs), lambda plan: _computed(plan, self._in) if _is_in(plan, dear) else plan)
         return args, kwargs
 
-    def ended(self, value: Any, rows: int | None = None) -> Any:
-        """Stops the clocks, counts the frames in a result, and gives it: computed, where its rows are asked for.
-
-        Args:
-            value: what the work gave.
-            rows: what it wrote.
-        """
+    def ended(self, value: Any) -> Any:
+        """Stops the clocks, counts the frames in a result, and gives it: computed, where its rows are asked for."""
         counts = not _OUT.isdisjoint(self.wanted) and "polars" in sys.modules
         if counts and self.lazy_out == "compute":
             _count(value, self._out, lazily=False)
             value = _changed(value, lambda plan: _computed(plan, self._out))
         self._stop()
-        self._out.add(rows, None)
         if counts and self.lazy_out != "compute":
             _count(value, self._out, lazily=self.lazy_out == "count")
         return value
 
-    def wrote(self, rows: int | None, size: int | None) -> None:
-        """Counts what was written."""
-        self._out.add(rows, size)
+    def measured(self, moves: Iterable[Move] = ()) -> dict[Metric, float | None]:
+        """Gives the numbers: those known so far, where the work failed.
 
-    def measured(self) -> dict[Metric, float | None]:
-        """Gives the numbers: those known so far, where the work failed."""
+        Args:
+            moves: what was read from buckets and written to them.
+        """
+        for way, rows, size in moves:
+            (self._in if way == "in" else self._out).add(rows, size)
         if self._clocks is not None:
             self._stop()
         every: dict[Metric, float | None] = {

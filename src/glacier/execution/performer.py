@@ -191,15 +191,15 @@ class Performer:
             if (measuring := measurings.get(node.index)) is not None:
                 measuring.lazy_in = "leave"  # the plans are computed together
                 measuring.begun(args, kwargs)
-        rows = write_together([(args[0], args[1:], kwargs) for args, kwargs in writes])
-        if rows is None:
+        written = write_together([(args[0], args[1:], kwargs) for args, kwargs in writes])
+        if written is None:
             return [self._one(index, values, turn) for index in unit]
         seconds = perf_counter() - began
-        done = [Done(index, began, seconds, count) for index, count in zip(unit, rows, strict=True)]
-        for one in done:
+        done = [Done(index, began, seconds, one.rows) for index, one in zip(unit, written, strict=True)]
+        for one, published in zip(done, written, strict=True):
             if (measuring := measurings.get(one.index)) is not None:
-                measuring.ended(None, one.rows)
-                one.measures = Measures(measuring.measured())
+                measuring.ended(None)
+                one.measures = Measures(measuring.measured([("out", published.rows, published.bytes)]))
         return done
 
     def items(self, loop: Loop, values: Values) -> list[object]:
@@ -237,7 +237,7 @@ class Performer:
             if index in self.frames.rules:
                 value = self.frames.settled(index, value)
             if measuring is not None:
-                value = measuring.ended(value, rows)
+                value = measuring.ended(value)
             values[index] = value
             if is_secret(type(value)):
                 self._secrets.append(value)
@@ -293,8 +293,7 @@ class Performer:
             args, kwargs = self._arguments(node, values, loaded=False)
             function = self.replace.get(work.origin, work.function) if self.replace else work.function
             act_for(self.graph, node if function is work.function else None)
-            observed = self._observed.get(node.index, ()) if self._observed else ()
-            enter(Doing(self.run_id, self.graph.name, partial(self._name, node.index), tried + 1, observed))
+            enter(self._doing(node, tried))
             if measuring is not None:
                 args, kwargs = measuring.begun(args, kwargs)
             # isinstance tells pyright no type arguments, and a cast would be a call per node
@@ -306,11 +305,16 @@ class Performer:
             return self._filled(turn.loop.carried[node.index], turn.before, loaded=False), None
         args, kwargs = self._arguments(node, values, loaded=True)
         if measuring is not None:
+            enter(self._doing(node, tried))
             args, kwargs = measuring.begun(args, kwargs)
         if is_write(node):
             bucket = cast("Any", args[0])
             return None, bucket.stage_write(*args[1:], **kwargs).run().rows
         return work.body(*args, **kwargs), None
+
+    def _doing(self, node: Node, tried: int) -> Doing:
+        observed = self._observed.get(node.index, ()) if self._observed else ()
+        return Doing(self.run_id, self.graph.name, partial(self._name, node.index), tried + 1, observed)
 
     def _name(self, index: int) -> str:
         return self.graph.names[index]
@@ -357,9 +361,11 @@ class Performer:
 def _measures(measuring: Measuring | None) -> Measures | None:
     """Gives what was measured of the node that this context has done, here or in another process, and what it told."""
     doing = current()
-    measured = measuring.measured() if measuring is not None else doing.measured if doing is not None else {}
-    told = doing.told if doing is not None else {}
-    return Measures(measured, told) if measured or told else None
+    if doing is None:
+        return None
+    if measuring is not None:
+        doing.measured = measuring.measured(doing.moves)
+    return Measures(doing.measured, doing.told) if doing.measured or doing.told else None
 
 
 def _rows_of(value: Any) -> int | None:

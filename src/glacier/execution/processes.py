@@ -218,9 +218,9 @@ def _measured(function: Callable[..., object], args: Any, kwargs: Any, doing: Do
         left = _left(_awaited(function(*args, **kwargs)), scratch)
         measuring.ended(None)
         for file in _files(left):
-            measuring.wrote(file.rows(), file.path.stat().st_size)
+            doing.moves.append(("out", file.rows(), file.path.stat().st_size))
     finally:
-        doing.measured = measuring.measured()
+        doing.measured = measuring.measured(doing.moves)
         if memory is not None:
             memory.close()
     return left

@@ -9,7 +9,7 @@ from glacier.graph import Graph, Node
 from glacier.work import StorageCall
 
 if TYPE_CHECKING:
-    from glacier.resources.pending import PendingWrite
+    from glacier.resources.pending import PendingWrite, Written
 
 
 def is_write(node: Node) -> bool:
@@ -60,14 +60,14 @@ class _Sets:
         self.parents[self.of(one)] = self.of(other)
 
 
-def write_together(writes: Sequence[tuple[Any, tuple[Any, ...], dict[str, Any]]]) -> list[int | None] | None:
-    """Writes several frames to their buckets in one query, all or none; gives the rows of each.
+def write_together(writes: Sequence[tuple[Any, tuple[Any, ...], dict[str, Any]]]) -> list[Written] | None:
+    """Writes several frames to their buckets in one query, all or none.
 
     Args:
         writes: for each the bucket, and the arguments of its `write`.
 
     Returns:
-        The rows of each where known; None if something failed and nothing was written: tried one by one, they then tell
+        What each has published; None if something failed and nothing was written: tried one by one, they then tell
         whose failure it was.
     """
     import polars as pl
@@ -77,7 +77,7 @@ def write_together(writes: Sequence[tuple[Any, tuple[Any, ...], dict[str, Any]]]
         for bucket, args, kwargs in writes:
             staged.append(bucket.stage_write(*args, **kwargs))
         pl.collect_all([pending.plan for pending in staged if pending.plan is not None], engine="streaming")
-        return [pending.publish().rows for pending in staged]
+        return [pending.publish() for pending in staged]
     except Exception:  # noqa: BLE001  # told by the caller, who repeats the writes one by one
         _discard(staged)
         return None

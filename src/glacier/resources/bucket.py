@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from glacier.doing import moved, moving
 from glacier.errors import ConfigError, GlacierError, Site
 from glacier.graph import Resource
 from glacier.permits import require
@@ -129,6 +130,13 @@ class Bucket(Resource):
             SchemaError: if the data has not the columns and dtypes that the bucket's `schema` names.
             ConfigError: if Polars has no such option.
         """
+        frame, size = self._scanned(options)
+        if moving("in"):
+            moved("in", formats.rows_in_footers(self.format, frame), size)
+        return frame
+
+    def _scanned(self, options: dict[str, Any]) -> tuple[pl.LazyFrame, int]:
+        """Gives what `scan` does, and how many bytes it reads at most."""
         formats.check_options(formats.scan_function(self.format), options, self.site)
         with self.sited():
             found = objects.readable(self)
@@ -142,12 +150,15 @@ class Bucket(Resource):
                 contents = [b"".join(self.store.blocks(self.name, entry)) for entry in found]
             frame = formats.read(self.format, contents, options=options)
         contract.check_scanned(self, frame, options)
-        return frame
+        return frame, sum(entry.size for entry in found)
 
     @storage_node(reads=True, gives="DataFrame")
     def read(self, **options: Any) -> pl.DataFrame:
         """Gives the data as a DataFrame: `scan`, collected. Takes and raises what `scan` does."""
-        return self.scan(**options).collect()
+        plan, size = self._scanned(options)
+        frame = plan.collect()
+        moved("in", frame.height, size)
+        return frame
 
     @storage_node(writes=True)
     def write(

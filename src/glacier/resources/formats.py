@@ -317,6 +317,19 @@ def _hive(value: str | None) -> str:
     return "__HIVE_DEFAULT_PARTITION__" if value is None else quote(value, safe="")
 
 
+def rows_in_footers(format: Format, frame: pl.LazyFrame) -> int | None:  # noqa: A002
+    """Gives the rows of a scan where no data has to be read for it; else None."""
+    if format in ("csv", "ndjson"):
+        return None
+    import polars as pl
+
+    try:
+        rows: int = frame.select(pl.len()).collect().item()
+    except pl.exceptions.PolarsError:  # whoever collects the scan is told
+        return None
+    return rows
+
+
 def rows_told(format: Format, tail: bytes) -> int | None:  # noqa: A002
     """Gives the rows of a file from its last bytes, where the format tells them there and they are enough; else None.
 

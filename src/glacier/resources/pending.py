@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, cast
 
+from glacier.doing import moved
 from glacier.resources import formats
 
 if TYPE_CHECKING:
@@ -118,7 +119,9 @@ class PendingWrite:
                 files = self._staged.entries()
             rows = self._written_rows() if self._rows is None else self._rows
             self._staged.publish()
-        return Written(rows, sum(file.size for file in files), tuple(sorted(file.path for file in files)))
+        written = Written(rows, sum(file.size for file in files), tuple(sorted(file.path for file in files)))
+        moved("out", written.rows, written.bytes)
+        return written
 
     def discard(self) -> None:
         """Removes what was written; the bucket's data is as it was."""
