@@ -2,7 +2,7 @@
 
 A Python block that begins with `# file: NAME` is written to that file; the others run one after another in the page's
 namespace. In a console block each line after `$ ` is run in the page's folder, and what follows it is what it prints
-(`...` stands for anything).
+(`...` stands for anything). An HCL block that begins with `# in: NAME` stands in that file, which a command has made.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(python|console|hcl)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 
 
@@ -31,6 +31,11 @@ def run_python(block: str, name: str, namespace: dict[str, object], folder: Path
         return
     linecache.cache[name] = (len(block), None, block.splitlines(keepends=True), name)
     exec(compile(block, name, "exec"), namespace)
+
+
+def find_hcl(block: str, folder: Path) -> None:
+    first, _, excerpt = block.partition("\n")
+    assert excerpt in (folder / first.removeprefix("# in: ")).read_text()
 
 
 def run_console(block: str, folder: Path) -> None:
@@ -54,13 +59,16 @@ def test_blocks_run(page: Path, in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.syspath_prepend(str(in_tmp))
     namespace: dict[str, object] = {"__name__": f"page_{page.stem}"}
     text = page.read_text()
-    for match in BLOCK.finditer(text):
-        line = text[: match.start()].count("\n") + 2
+    for found in BLOCK.finditer(text):
+        line = text[: found.start()].count("\n") + 2
         name = f"<{page.name}, line {line}>"
-        if match[1] == "python":
-            run_python(match[2], name, namespace, in_tmp)
-        else:
-            run_console(match[2], in_tmp)
+        match found[1]:
+            case "python":
+                run_python(found[2], name, namespace, in_tmp)
+            case "hcl":
+                find_hcl(found[2], in_tmp)
+            case _:
+                run_console(found[2], in_tmp)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -267,3 +267,10 @@ def test_a_folder_without_room_keeps_what_was_there(etl: Path, tmp_path: Path) -
         assert tree(small) == before
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+def test_what_cannot_be_read_is_told_when_generating(etl: Path) -> None:
+    etl.write_text(SOURCE.replace("    return source.scan()", "    return getattr(source, str('scan'))()"))
+    made = loaded(etl).run(mode="generate")
+    warned = "warning: what `frame` does to bucket `raw` is not known, so it may do anything in it: state it with "
+    assert [line.startswith(warned) for line in str(made).splitlines()] == [False, True, False]

@@ -44,10 +44,12 @@ class Generated:
     Attributes:
         blueprint: what the cloud must hold.
         written: which files of the folder are new, changed, removed.
+        warnings: of what could not be read from the code.
     """
 
     blueprint: Blueprint
     written: Written
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Says in a few lines what there is now, and what to do next."""
@@ -66,7 +68,7 @@ class Generated:
         lines = [
             f"{self.blueprint.name} on {self.blueprint.cloud}: {made} resources in {written.folder} "
             f"(files: {', '.join(counts)})",
-            *(f"note: {note}" for note in self.blueprint.notes),
+            *(f"warning: {warning}" for warning in self.warnings),
             f"next: cd {written.folder} && terraform init && terraform apply; more in README.md there",
         ]
         return "\n".join(lines)
@@ -114,7 +116,7 @@ def generate(
     """
     last = list(drafts.values())[-1]
     written = write(folder, files_of(drafts, backend), summary_of(last.deployment, last.blueprint), force=force)
-    return Generated(last.blueprint, written)
+    return Generated(last.blueprint, written, last.deployment.warnings)
 
 
 def changes_of(drafts: Mapping[str | None, Draft], folder: Path, backend: Backend | None = None) -> Changes:

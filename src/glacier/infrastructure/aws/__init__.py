@@ -149,7 +149,7 @@ def _notes(account: Account, flow: Sequence[Declaration]) -> Iterator[str]:
         "the image before the next run."
     )
     if options.alert:
-        yield f"AWS asks {options.alert} by e-mail whether failures may be told there; until that is confirmed, none are."
+        yield f"AWS asks {options.alert} by e-mail whether failures may be told there; none are before that."
     if options.subnets:
         yield (
             "The given subnets need a way to ECR, CloudWatch Logs and S3: a NAT gateway, or endpoints of the network. "
