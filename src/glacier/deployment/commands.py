@@ -10,8 +10,9 @@ from glacier.providers.portable import settings_of
 
 Uri = TypeVar("Uri")
 
-ENVIRONMENT, PROVIDER, REBINDS, RUN_ID = (
-    "GLACIER_ENVIRONMENT", "GLACIER_PROVIDER", "GLACIER_REBINDS", "GLACIER_RUN_ID",
+ENVIRONMENT, PROVIDER, REBINDS, RUN_ID, TIMEOUT, OVERLAP = (
+    "GLACIER_ENVIRONMENT", "GLACIER_PROVIDER", "GLACIER_REBINDS", "GLACIER_RUN_ID", "GLACIER_TIMEOUT",
+    "GLACIER_OVERLAP",
 )  # fmt: skip
 
 
@@ -37,9 +38,9 @@ def stage_environment(deployment: Deployment, stage: Stage) -> dict[str, str]:
     del stage  # all stages of a pipeline are told the same
     environment = {ENVIRONMENT: deployment.environment} if deployment.environment else {}
     told = {**environment, PROVIDER: json.dumps(settings_of(deployment.provider), sort_keys=True)}
-    told["GLACIER_TIMEOUT"] = str(deployment.options.timeout)
+    told[TIMEOUT] = str(deployment.options.timeout)
     if deployment.options.overlap:
-        told["GLACIER_OVERLAP"] = "1"
+        told[OVERLAP] = "1"
     return {**told, REBINDS: "1"} if deployment.rebound is not None else told
 
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from glacier.deployment.commands import PROVIDER, REBINDS, RUN_ID
+from glacier.deployment.commands import OVERLAP, PROVIDER, REBINDS, RUN_ID, TIMEOUT
 from glacier.errors import InputError
 from glacier.execution.record import run_id_at
 from glacier.providers.portable import provider_from
 
-TIMEOUT, OVERLAP, LOG = "GLACIER_TIMEOUT", "GLACIER_OVERLAP", "GLACIER_LOG"
+LOG = "GLACIER_LOG"
 
 _EXECUTIONS = ("CLOUD_RUN_EXECUTION", "CONTAINER_APP_JOB_EXECUTION_NAME", "AWS_BATCH_JOB_ID", "JOB_NAME")
 """What clouds call an execution of a job: the same for each time that they start it again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from glacier.errors import StorageError
@@ -19,7 +19,8 @@ _SKEW = 60
 _LONGEST = 86_400
 _TRIES = 20
 
-Way = Literal["running", "ended", "failed"]
+Way = Literal["running", "ended", "failed", "waiting"]
+"""How a stage goes; one that is waiting has failed, and its cloud will start it again."""
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,6 @@ class Lease:
     def holds(self, now: float) -> bool:
         """Says whether it keeps other runs from starting."""
         return self.run is not None and now < self.until
-
-    def with_stage(self, stage: str, way: Way, until: float) -> Lease:
-        """Gives the lease with one stage going otherwise, holding no less long."""
-        return Lease(self.run, max(self.until, until), {**self.stages, stage: way})
 
 
 def take(
@@ -64,7 +61,7 @@ def take(
 
     def taken(held: Lease) -> Lease | None:
         if held.run == run:
-            return held.with_stage(stage, "running", until)
+            return Lease(run, max(held.until, until), {**held.stages, stage: "running"})
         return None if held.holds(clock()) else Lease(run, until, {stage: "running"})
 
     return _change(records, taken)
@@ -74,19 +71,18 @@ def leave(
     records: Records,
     run: str,
     stage: str,
+    way: Way,
     stages: Sequence[str],
-    *,
-    failed: bool,
     clock: Callable[[], float] = time.time,
 ) -> None:
-    """Notes that a stage has ended. The last of a run lets others start; so does one that failed, if no other runs.
+    """Notes how a stage has ended. The last of a run lets others start; so does one that failed, if no other goes on.
 
     Args:
         records: of the pipeline.
         run: the id of the run.
         stage: that ended.
+        way: how.
         stages: all that the pipeline has.
-        failed: whether it did.
         clock: seconds since 1970.
 
     Raises:
@@ -96,10 +92,10 @@ def leave(
     def left(held: Lease) -> Lease | None:
         if held.run != run:
             return None  # it held no more, and another run has taken it
-        now = held.with_stage(stage, "failed" if failed else "ended", clock() + GAP)
-        ways = now.stages.values()
-        over = all(now.stages.get(one) == "ended" for one in stages)
-        return Lease() if over or ("failed" in ways and "running" not in ways) else now
+        ways: dict[str, Way] = {**held.stages, stage: way}
+        over = all(ways.get(one) == "ended" for one in stages)
+        given_up = "failed" in ways.values() and not {"running", "waiting"}.intersection(ways.values())
+        return Lease() if over or given_up else Lease(run, max(held.until, clock() + GAP), ways)
 
     _change(records, left)
 
@@ -112,8 +108,7 @@ def _change(records: Records, change: Callable[[Lease], Lease | None]) -> Lease 
         wanted = change(held)
         if wanted is None:
             return held
-        document: dict[str, Any] = {"run": wanted.run, "until": wanted.until, "stages": dict(wanted.stages)}
-        if records.put(NAME, json.dumps(document).encode(), "nothing" if found is None else found):
+        if records.put(NAME, json.dumps(asdict(wanted)).encode(), "nothing" if found is None else found):
             return None
         time.sleep(min(0.05 * 2**attempt, 1.0))
     raise StorageError(

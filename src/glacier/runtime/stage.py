@@ -61,11 +61,13 @@ class _Plan:
     Attributes:
         stages: all of its stages.
         stage: that is to run.
+        retries: how often its cloud starts one again that failed.
     """
 
     graph: Graph
     stages: Sequence[Stage]
     stage: Stage
+    retries: int
 
     @property
     def is_last(self) -> bool:
@@ -76,7 +78,8 @@ class _Plan:
 def _loaded(told: Invocation) -> tuple[_Plan, Records]:
     pipeline = load_pipeline(told.entry)
     graph = pipeline.plan(parse_inputs(pipeline, told.inputs, complete=True))
-    stages = stages_of(graph, (pipeline.deploy or DeployConfig()).compute)
+    options = pipeline.deploy or DeployConfig()
+    stages = stages_of(graph, options.compute)
     stage = next((stage for stage in stages if stage.name == told.stage), None)
     names = [stage.name for stage in stages]
     if stage is None:
@@ -87,7 +90,9 @@ def _loaded(told: Invocation) -> tuple[_Plan, Records]:
             f"stage `{stage.name}` goes on with what {listed(stage.upstream)} left, and GLACIER_RUN_ID is not set",
             fix="set it to the id of their run",
         )
-    return _Plan(graph, stages, stage), records_at(told.records, told.provider).below(slug(pipeline.name))
+    return _Plan(graph, stages, stage, options.retries), records_at(told.records, told.provider).below(
+        slug(pipeline.name)
+    )
 
 
 class _Attempt:
@@ -105,8 +110,10 @@ class _Attempt:
         self.name = f"{self.started:%Y%m%d%H%M%S}-{secrets.token_hex(4)}"
         self.ends: dict[str, Any] = {}
         self.without_result: str | None = None
-        self.failed = True
         self.earlier: list[dict[str, Any]] = []
+        self.state: State = "running"
+        self.began = False
+        self.holds_lease = False
 
     def run(self) -> int:
         """Gives the exit code.
@@ -114,30 +121,29 @@ class _Attempt:
         Raises:
             EndedEarly: it was ended from outside.
         """
-        self.earlier = _attempts(self.own.read(RECORD))
         log.info("stage begins: pipeline `%s`, records in %s", self.plan.graph.name, self.own.uri)
-        holds = False
         try:
+            self.earlier = _attempts(self.own.read(RECORD))
             before = {name: self._document(name) for name in self.plan.stage.upstream}
             reason = next((one["reason"] for one in before.values() if one["state"] == "skipped"), None)
-            if reason is None and not self.told.overlap:
-                reason = self._other_run()
-                holds = reason is None
+            reason = reason or (None if self.told.overlap else self._other_run())
             if reason is not None:
                 log.warning("not run: %s", reason)
-                return self._close("skipped", reason)
+                self._close("skipped", reason)
+                return 0
             self._record("running")
+            self.began = True
             self._work(before)
             return self._close_well(before)
         except EndedEarly as ending:
-            self._close(ending.state, ending.message)
+            self._close_badly(ending.state, ending.message)
             raise
         except Exception as error:  # noqa: BLE001  # what a task or a store raises is the stage's failure
             log.error("%s", told_error(error))
-            self._close("failed", summary(error))
-            return exit_code(error) if isinstance(error, GlacierError) else 1
+            self._close_badly("failed", summary(error))
+            return 1 if self.began else exit_code(error)
         finally:
-            if holds:
+            if self.holds_lease:
                 self._let_go()
 
     def _document(self, stage: str) -> dict[str, Any]:
@@ -167,17 +173,30 @@ class _Attempt:
         return found
 
     def _other_run(self) -> str | None:
-        """Takes the lease, or says which run keeps this one from starting."""
+        """Takes the lease, or says which run keeps this one from starting.
+
+        Raises:
+            GraphError: this run has begun before, and lost the lease.
+        """
         held = lease.take(self.pipeline, self.told.run_id, self.plan.stage.name, self.told.timeout)
         if held is None:
+            self.holds_lease = True
             return None
         until = datetime.fromtimestamp(held.until, UTC)
-        return f"run `{held.run}` is under way, until {until:%Y-%m-%d %H:%M:%S} UTC at most, and runs may not overlap"
+        reason = f"run `{held.run}` is under way, until {until:%Y-%m-%d %H:%M:%S} UTC at most, and runs may not overlap"
+        if self.plan.stage.upstream or any(attempt["state"] != "skipped" for attempt in self.earlier):
+            raise GraphError(
+                f"run `{self.told.run_id}` cannot go on: {reason}",
+                fix="start a new run once that one has ended, or let runs overlap: DeployConfig(overlap=True)",
+            )
+        return reason
 
     def _let_go(self) -> None:
+        again = self.state == "failed" and len(self.earlier) < self.plan.retries
+        way: lease.Way = "ended" if self.state == "succeeded" else "waiting" if again else "failed"
         names = [stage.name for stage in self.plan.stages]
         try:
-            lease.leave(self.pipeline, self.told.run_id, self.plan.stage.name, names, failed=self.failed)
+            lease.leave(self.pipeline, self.told.run_id, self.plan.stage.name, way, names)
         except GlacierError as error:
             log.warning("the lease could not be let go of, and ends by itself: %s", error.message)
 
@@ -205,19 +224,45 @@ class _Attempt:
         return Shelf(self.pipeline.below(stage, self.told.run_id), self.name)
 
     def _close_well(self, before: Mapping[str, Mapping[str, Any]]) -> int:
-        lacking = [one["without_result"] for one in before.values()]
-        self.without_result = self.without_result or next((one for one in lacking if one), None)
+        lacking = [self.without_result, *(one["without_result"] for one in before.values())]
+        self.without_result = next((one for one in lacking if one), None)
         if self.without_result is not None and self.plan.is_last:
             log.error("%s", self.without_result)
-            return self._close("failed", self.without_result)
+            self._close("failed", self.without_result)
+            return 1
+        self._close("succeeded")
         log.info("stage succeeded in %.3f s", time.perf_counter() - self.clock)
-        return self._close("succeeded")
+        return 0
 
-    def _close(self, state: State, reason: str | None = None) -> int:
-        """Writes the record and then the ends, and gives the exit code."""
-        self.failed = state in ("failed", "cancelled")
+    def _close_badly(self, state: State, reason: str) -> None:
+        self.ends = {}
+        try:
+            self._close(state, reason)
+        except GlacierError as error:
+            log.error("that could not be recorded: %s", error)
+
+    def _close(self, state: State, reason: str | None = None) -> None:
+        """Writes the record, and then the ends."""
+        self.state = state
         self._record(state, reason)
-        ends = {
+        own = {"without_result": self.without_result, "shape": self.shape, "ends": self.ends}
+        self.own.write(ENDS, {**self._heading(state, reason), **own})
+
+    def _record(self, state: State, reason: str | None = None) -> None:
+        run = self.observer.record
+        own = {
+            "glacier": __version__,
+            "started": self.started.isoformat(),
+            "ended": None if state == "running" else datetime.now(UTC).isoformat(),
+            "seconds": None if state == "running" else round(time.perf_counter() - self.clock, 6),
+            "inputs": list(self.told.inputs),
+            "tasks": [self._task(node) for node in run.nodes] if run else [],
+            "earlier": self.earlier,
+        }
+        self.own.write(RECORD, {**self._heading(state, reason), **own})
+
+    def _heading(self, state: State, reason: str | None) -> dict[str, Any]:
+        return {
             "format": FORMAT,
             "pipeline": self.plan.graph.name,
             "stage": self.plan.stage.name,
@@ -225,38 +270,23 @@ class _Attempt:
             "attempt": self.name,
             "state": state,
             "reason": self._redacted(reason),
-            "without_result": self.without_result,
-            "shape": self.shape,
-            "ends": self.ends,
         }
-        self.own.write(ENDS, ends)
-        return 1 if self.failed else 0
-
-    def _record(self, state: State, reason: str | None = None) -> None:
-        run = self.observer.record
-        ended = None if state == "running" else datetime.now(UTC).isoformat()
-        self.own.write(
-            RECORD,
-            {
-                "format": FORMAT,
-                "glacier": __version__,
-                "pipeline": self.plan.graph.name,
-                "stage": self.plan.stage.name,
-                "run": self.told.run_id,
-                "attempt": self.name,
-                "state": state,
-                "reason": self._redacted(reason),
-                "started": self.started.isoformat(),
-                "ended": ended,
-                "seconds": None if ended is None else round(time.perf_counter() - self.clock, 6),
-                "inputs": list(self.told.inputs),
-                "tasks": [self._task(node) for node in run.nodes] if run else [],
-                "earlier": self.earlier,
-            },
-        )
 
     def _task(self, node: NodeRecord) -> dict[str, Any]:
-        return {**asdict(node), "reason": self._redacted(node.reason)}
+        tries = [{**asdict(attempt), "error": self._redacted(attempt.error)} for attempt in node.attempts]
+        return {
+            "name": node.name,
+            "state": node.state,
+            "reason": self._redacted(node.reason),
+            "started": node.started,
+            "ended": node.ended,
+            "seconds": node.seconds,
+            "rows": node.rows,
+            "turns": node.turns,
+            "groups": list(node.groups),
+            "attempts": tries,
+            "measures": node.measures.shown() if node.measures else None,
+        }
 
     def _redacted(self, text: str | None) -> str | None:
         return None if text is None else redacted(text, self.told.secrets)
