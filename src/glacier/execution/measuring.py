@@ -103,7 +103,7 @@ class Measuring:
         args, kwargs = _changed((args, kwargs), lambda plan: _computed(plan, self._in) if _is_in(plan, dear) else plan)
         return args, kwargs
 
-    def ended(self, value: Any) -> Any:
+    def ended(self, value: object) -> object:
         """Stops the clocks, counts the frames in a result, and gives it: computed, where its rows are asked for."""
         counts = not _OUT.isdisjoint(self.wanted) and "polars" in sys.modules
         if counts and self.lazy_out == "compute":
