@@ -282,6 +282,9 @@ COPY project.tar /tmp/
 RUN tar --extract --file=/tmp/project.tar --directory=/app --no-same-owner && rm /tmp/project.tar \\
     && useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin glacier
 
+# What is mounted there may be written to by all, as the folder itself: AWS takes the rights of a volume from here.
+VOLUME /tmp
+
 USER 10001:10001
 # A job is watched by how it ends, not by being asked.
 HEALTHCHECK NONE

@@ -43,17 +43,19 @@ def blueprint(deployment: Deployment) -> Blueprint:
         for declaration in function_declarations(account, keys, one, packed[one.name], rights[one.name])
     ]
     tasks = {stage.name: task_definition(account, stage, logs, recipe.tag) for stage in deployment.stages}
-    flow = workflow_declarations(account, keys, tasks, here, network)
+    orchestrates = workflow_access(account, tasks, here)
+    flow = workflow_declarations(account, keys, tasks, here, network, orchestrates)
     target = flow[-1] if flow else next(iter(tasks.values()))
-    schedule = schedule_declarations(account, keys, target, here, network)
+    starts = schedule_access(account, keys, target, here)
+    schedule = schedule_declarations(account, keys, target, here, network, starts)
     queues = [one for one in (*functions, *schedule) if one.kind == "aws_sqs_queue" and "region" not in one.arguments]
     access = joined(
         [
             access_of(account, AGENT, agent_rights(logs)),
             *(_stage_access(account, keys, stage) for stage in deployment.stages),
             *rights.values(),
-            workflow_access(account, tasks, here),
-            schedule_access(account, keys, target, here),
+            orchestrates,
+            starts,
             *([access_of(account, FLOW, noted)] if (noted := flow_rights(network)) else []),
         ]
     )

@@ -88,6 +88,11 @@ class Access:
     declarations: tuple[Declaration, ...] = ()
     permissions: tuple[Permission, ...] = ()
 
+    @property
+    def policies(self) -> tuple[Ref, ...]:
+        """What has to be there before something acts with these rights."""
+        return tuple(one.ref() for one in self.declarations if one.kind not in ("aws_iam_role", "aws_iam_policy"))
+
 
 def access_of(
     account: Account, identity: Identity, rights: Sequence[Right], because: tuple[Because, ...] = ()

@@ -25,6 +25,7 @@ _ACCESS_LOGS = "access-logs"
 _EVENTS = Waiver("CKV2_AWS_62", "nothing waits for events of this bucket")
 _COPIES = Waiver("CKV_AWS_144", "a copy in another region is for its owner to decide; versions are kept")
 _NO_LOGS = Waiver("CKV_AWS_18", 'access logs are kept with hardening="strict"')
+_KEY_RULES = ("CKV_AWS_19", "CKV_AWS_145")
 _NO_KEY = Waiver("CKV_AWS_145", 'a key of your own comes with encryption="aws:kms" or hardening="strict"')
 
 
@@ -186,6 +187,10 @@ def _waivers(account: Account, config: S3Config) -> tuple[Waiver, ...]:
     own = [_EVENTS, _COPIES]
     if not account.strict:
         own.append(_NO_LOGS)
+    if config.encryption == "aws:kms:dsse":
+        own += [
+            Waiver(rule, "it is encrypted twice with a key, which the scanner does not know") for rule in _KEY_RULES
+        ]
     if config.encryption == "AES256" or (config.encryption is None and not account.strict):
         own.append(_NO_KEY)
     return tuple(own)

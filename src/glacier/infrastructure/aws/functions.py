@@ -85,13 +85,12 @@ def function_declarations(
         "logging_config": Block({"log_format": "Text", "log_group": logs.ref("name")}),
         "tracing_config": Block({"mode": "Active"}),
     }
-    ready = tuple(one.ref() for one in access.declarations if one.kind != "aws_iam_role")
     declaration = Declaration(
         "aws_lambda_function",
         name,
         "functions",
         arguments,
-        after=ready,
+        after=access.policies,
         because=function.because,
         waivers=tuple(waivers),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from glacier.blueprint import Declaration, Ref, Value, Waiver, text
+from glacier.blueprint import Block, Declaration, Ref, Value, Waiver, text
 from glacier.infrastructure.aws.access import Identity, Right
 from glacier.infrastructure.aws.account import Account
 from glacier.infrastructure.aws.keys import KmsKeys
@@ -87,7 +87,16 @@ def network_of(account: Account, keys: KmsKeys) -> Network:
         },
         waivers=() if account.strict else (Waiver("CKV2_AWS_11", 'flow logs come with hardening="strict"'),),
     )
-    zones = Declaration("aws_availability_zones", "available", "network", {"state": "available"}, looked_up=True)
+    zones = Declaration(
+        "aws_availability_zones",
+        "available",
+        "network",
+        {"state": "available", "filter": Block({"name": "opt-in-status", "values": ("opt-in-not-required",)})},
+        looked_up=True,
+        waivers=(
+            Waiver("CKV_AWS_394", "a subnet stays in the zone that it was made in, whatever zones there come to be"),
+        ),
+    )
     gateway = Declaration("aws_internet_gateway", "this", "network", {"vpc_id": vpc.ref("id"), "tags": _named(account)})
     table = Declaration("aws_route_table", "this", "network", {"vpc_id": vpc.ref("id"), "tags": _named(account)})
     route: dict[str, Value] = {

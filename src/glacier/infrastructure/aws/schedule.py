@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glacier.blueprint import Because, Block, Declaration, Ref, Value
+from glacier.blueprint import Because, Block, Declaration, Ref, Value, Waiver
 from glacier.errors import UnsupportedError
 from glacier.infrastructure.aws.access import Access, Identity, Right, access_of
 from glacier.infrastructure.aws.account import Account
@@ -22,7 +22,7 @@ _RETRIES, _RETRIED_SECONDS = 3, 3600
 
 
 def schedule_declarations(
-    account: Account, keys: KmsKeys, target: Declaration, here: Declaration, network: Network
+    account: Account, keys: KmsKeys, target: Declaration, here: Declaration, network: Network, access: Access
 ) -> list[Declaration]:
     """Gives the schedule of a pipeline that has one, and the queue of runs that could not be started.
 
@@ -32,6 +32,7 @@ def schedule_declarations(
         target: what is started: the state machine, or the only task's definition.
         here: the cluster of tasks.
         network: of tasks.
+        access: what its role may do.
 
     Raises:
         UnsupportedError: AWS has no such schedule.
@@ -77,14 +78,15 @@ def schedule_declarations(
         {
             "name": name,
             "group_name": group.ref("name"),
-            "description": f"Starts {account.deployment.pipeline}: {schedule.text} ({schedule.timezone})",
+            "description": f"Starts {account.deployment.pipeline}.",
             "schedule_expression": expression(account, schedule),
             "schedule_expression_timezone": schedule.timezone,
             "kms_key_arn": keys.of(),
             "flexible_time_window": Block({"mode": "OFF"}),
             "target": what,
         },
-        after=(Ref("aws_iam_role_policy", SCHEDULER.name, ()),),
+        after=access.policies,
+        waivers=() if keys.of() else (Waiver("CKV_AWS_297", 'a key of your own comes with hardening="strict"'),),
         because=because(account),
     )
     return [group, queue, *rest, declaration]

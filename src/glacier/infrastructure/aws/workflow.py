@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from glacier.blueprint import Because, Block, Declaration, Json, Ref, Value, text
+from glacier.blueprint import Because, Block, Declaration, Json, Value, text
 from glacier.deployment.arrangement import Parallel, Step, arranged, first_of
 from glacier.deployment.commands import RUN_ID
 from glacier.infrastructure.aws.access import Access, Identity, Right, access_of
@@ -44,7 +44,12 @@ def is_needed(account: Account) -> bool:
 
 
 def workflow_declarations(
-    account: Account, keys: KmsKeys, tasks: Mapping[str, Declaration], here: Declaration, network: Network
+    account: Account,
+    keys: KmsKeys,
+    tasks: Mapping[str, Declaration],
+    here: Declaration,
+    network: Network,
+    access: Access,
 ) -> list[Declaration]:
     """Gives the state machine, after the group of its logs; nothing where a single task does.
 
@@ -54,6 +59,7 @@ def workflow_declarations(
         tasks: their definitions, by the names of their stages.
         here: the cluster of tasks.
         network: of tasks.
+        access: what its role may do.
     """
     if not is_needed(account):
         return []
@@ -83,7 +89,7 @@ def workflow_declarations(
             ),
             "tracing_configuration": Block({"enabled": True}),
         },
-        after=(Ref("aws_iam_role_policy", WORKFLOW.name, ()),),
+        after=access.policies,
     )
     return [logs, declaration]
 

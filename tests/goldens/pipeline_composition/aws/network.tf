@@ -17,7 +17,13 @@ resource "aws_default_security_group" "closed" {
 }
 
 data "aws_availability_zones" "available" {
+  #checkov:skip=CKV_AWS_394:a subnet stays in the zone that it was made in, whatever zones there come to be
   state = "available"
+
+  filter {
+    name   = "opt-in-status"
+    values = ["opt-in-not-required"]
+  }
 }
 
 resource "aws_subnet" "a" {
