@@ -43,7 +43,7 @@ CLOUDS: dict[str, Provider | None] = {
         tags={"team": "sales"},
     ),
 }
-CASES = [(name, cloud) for name in PIPELINES for cloud in ("local", "aws", "gcp")]
+CASES = [(name, cloud) for name in PIPELINES for cloud in ("local", "aws", "gcp", "azure")]
 
 
 @pytest.fixture(scope="module")

@@ -213,22 +213,23 @@ def test_requirements_go_in_as_wheels_of_the_machine(tmp_path: Path, monkeypatch
     assert packed.read("requirements.txt").decode().splitlines()[1:] == ["tiny"]
 
 
-def test_an_azure_app_has_its_packages_and_its_timeout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("runtime", "version"), [("python3.12", "1.26.0"), ("python3.13", "2.3.0")])
+def test_an_azure_app_has_its_packages_and_its_timeout(
+    runtime: str, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     index = tmp_path / "index"
     index.mkdir()
-    with zipfile.ZipFile(index / "azure_functions-2.3.0-py3-none-any.whl", "w") as wheel:
+    with zipfile.ZipFile(index / f"azure_functions-{version}-py3-none-any.whl", "w") as wheel:
+        told = f"azure_functions-{version}.dist-info"
         wheel.writestr("azure/functions/__init__.py", "")
-        wheel.writestr(
-            "azure_functions-2.3.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: azure-functions\nVersion: 2.3.0\n"
-        )
-        wheel.writestr("azure_functions-2.3.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        wheel.writestr("azure_functions-2.3.0.dist-info/RECORD", "")
+        wheel.writestr(f"{told}/METADATA", f"Metadata-Version: 2.1\nName: azure-functions\nVersion: {version}\n")
+        wheel.writestr(f"{told}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        wheel.writestr(f"{told}/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(index))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    made = archive_of(
-        beside(project(tmp_path / "project"), config=AzureFunctionConfig(timeout=3700, memory=2048)), "azure"
-    )
+    config = AzureFunctionConfig(timeout=3700, memory=2048)
+    made = archive_of(beside(project(tmp_path / "project"), runtime=runtime, config=config), "azure")
     packed = zipfile.ZipFile(io.BytesIO(made.content))
     assert ".python_packages/lib/site-packages/azure/functions/__init__.py" in packed.namelist()
     assert json.loads(packed.read("host.json"))["functionTimeout"] == "01:01:40"

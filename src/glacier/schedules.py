@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 from glacier.errors import ConfigError, Site
@@ -70,6 +71,34 @@ class Schedule:
         """
         fields = (self.minute, self.hour, self.day, self.month, self.weekday)
         return " ".join(spelled(values) for values in fields)
+
+    def has(self, moment: datetime) -> bool:
+        """Tells whether it comes at a moment, which has a time zone of its own.
+
+        An hour that the clock skips in spring has no moment, so a schedule in it does not come on that day. In one that
+        it shows twice in autumn, a schedule of certain hours comes the first time, one of every hour both times.
+
+        >>> from datetime import UTC
+        >>> oslo = schedule_of("30 5 * * MON-FRI", "Europe/Oslo")
+        >>> [oslo.has(datetime(2024, 7, 1, hour, 30, tzinfo=UTC)) for hour in (3, 4)]
+        [True, False]
+        """
+        from zoneinfo import ZoneInfo
+
+        here = moment.astimezone(ZoneInfo(self.timezone))
+        if here.fold and self.hour is not None:
+            return False
+        days = [
+            value in values
+            for value, values in ((here.day, self.day), (here.isoweekday() % 7, self.weekday))
+            if values is not None
+        ]
+        return (
+            (self.minute is None or here.minute in self.minute)
+            and (self.hour is None or here.hour in self.hour)
+            and (self.month is None or here.month in self.month)
+            and (not days or any(days))
+        )
 
 
 def schedule_of(cron: str, timezone: str = "UTC", site: Site | None = None) -> Schedule:

@@ -27,7 +27,7 @@ GCP_ENTRY_POINT = "glacier_function"
 
 # Versions that the modules below were written against; exact, so that an archive stays the same.
 _FRAMEWORK = "functions-framework==3.10.2"
-_AZURE_LIBRARY = "azure-functions==2.3.0"
+_AZURE_LIBRARY, _AZURE_LIBRARY_BEFORE_3_13 = "azure-functions==2.3.0", "azure-functions==1.26.0"
 
 _MIB = 1024 * 1024
 _LAMBDA_ZIPPED, _LAMBDA_UNZIPPED = 50 * _MIB, 250 * _MIB
@@ -82,7 +82,8 @@ def archive_of(function: DeclaredFunction, platform: Platform) -> Asset:
             files = _called_over_http(function, files) | {"main.py": _GCP, "requirements.txt": requirements.encode()}
         case "azure":
             target = Target("x86_64", python_of(function), 28)
-            wanted = (_AZURE_LIBRARY, *function.requirements)
+            is_before = int(python_of(function).partition(".")[2]) < 13
+            wanted = (_AZURE_LIBRARY_BEFORE_3_13 if is_before else _AZURE_LIBRARY, *function.requirements)
             packages = packages_for(target, wanted, function.name, function.site)
             installed = {f".python_packages/lib/site-packages/{name}": content for name, content in packages.items()}
             own = {"function_app.py": _AZURE, "host.json": _host_json(function)}

@@ -7,7 +7,6 @@ from typing import assert_never
 from glacier.blueprint import Blueprint
 from glacier.deployment.needs import Deployment
 from glacier.deployment.reading import Provider
-from glacier.errors import UnsupportedError
 from glacier.providers.aws import AWSProvider
 from glacier.providers.azure import AzureProvider
 from glacier.providers.gcp import GCPProvider
@@ -36,10 +35,8 @@ def blueprint_of(deployment: Deployment) -> Blueprint:
 
             return aws.blueprint(deployment)
         case AzureProvider():
-            raise UnsupportedError(
-                f"pipeline `{deployment.pipeline}` cannot be generated for {type(provider).__name__} yet",
-                site=deployment.site,
-                fix="generate it for LocalProvider",
-            )
+            from glacier.infrastructure import azure
+
+            return azure.blueprint(deployment)
         case _:
             assert_never(provider)

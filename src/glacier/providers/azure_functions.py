@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, cast
 from urllib.parse import urlencode
 
 from glacier.errors import FunctionError
@@ -17,6 +17,8 @@ from glacier.resources.host import Invocation, Limit
 
 _NAME = r"(?!.*--)[A-Za-z0-9][A-Za-z0-9-]{0,58}[A-Za-z0-9]"
 _QUOTAS = "Azure Functions HTTP trigger: request length limit"
+_AUDIENCES = "AZURE_FUNCTIONS_AUDIENCES"
+"""The variable by which a deployed stage is told what to ask tokens for: JSON, by the functions' names."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class FunctionApps:
         key = os.environ.get("AZURE_FUNCTIONS_KEY")
         if key:
             return {"x-functions-key": key}
-        token = self._token(address)
+        token = self._token(function.name, address)
         if token is None:
             raise FunctionError(
                 f"function `{function.name}` ({function.handler}) cannot be invoked: no credentials were found",
@@ -74,16 +76,17 @@ class FunctionApps:
             )
         return {"Authorization": f"Bearer {token}"}
 
-    def _token(self, address: str) -> str | None:
+    def _token(self, name: str, address: str) -> str | None:
         """Gives the token that a managed identity of this machine has for the app; None if there is no such."""
         from urllib.request import Request
 
         endpoint, header = os.environ.get("IDENTITY_ENDPOINT"), os.environ.get("IDENTITY_HEADER")
         if not endpoint or not header or not endpoint.startswith(("http://", "https://")):
             return None
-        resource = address.partition("/api/")[0]
-        query = urlencode({"api-version": "2019-08-01", "resource": resource})
-        request = Request(f"{endpoint}?{query}", headers={"X-IDENTITY-HEADER": header})  # noqa: S310  # checked above
+        query = {"api-version": "2019-08-01", "resource": _audiences().get(name) or address.partition("/api/")[0]}
+        if client := os.environ.get("AZURE_CLIENT_ID"):  # which identity, where the machine has several
+            query["client_id"] = client
+        request = Request(f"{endpoint}?{urlencode(query)}", headers={"X-IDENTITY-HEADER": header})  # noqa: S310  # checked above
         try:
             answer = post(request, time.monotonic() + self.timeout)
             return str(json.loads(answer.body)["access_token"]) if answer.status == 200 else None
@@ -93,3 +96,11 @@ class FunctionApps:
     def failed(self, answer: Answer) -> bool:
         """Tells it by the status: an exception of the function is a 500."""
         return answer.status == 500
+
+
+def _audiences() -> dict[str, str]:
+    try:
+        told: object = json.loads(os.environ.get(_AUDIENCES) or "{}")
+    except ValueError:
+        return {}
+    return cast("dict[str, str]", told) if isinstance(told, dict) else {}

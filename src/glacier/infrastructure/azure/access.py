@@ -10,36 +10,39 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from glacier.blueprint import Because, Block, Declaration, Permission, Ref, Value
+from glacier.blueprint import Because, Block, Declaration, Permission, Ref, Text, Value
 from glacier.deployment.needs import DeclaredBucket, DeclaredFunction, Grant, Keys, identifier
 from glacier.infrastructure.azure.buckets import bucket_ref
 from glacier.infrastructure.azure.conditions import BLOBS, DELETE, READ, WRITE, listing, path_condition, read_condition
 from glacier.infrastructure.azure.place import Place
 
-Role = Literal["reader", "writer", "deleter", "starter"]
+Role = Literal["reader", "writer", "deleter", "starter", "orchestrator"]
 Holder = Literal["stage", "function", "scheduler", "coordinator", "encryption"]
 
 IDENTITY = "azurerm_user_assigned_identity"
 ASSIGNMENT = "azurerm_role_assignment"
 DATA_ACTIONS: Mapping[Role, tuple[str, ...]] = {"reader": (READ,), "writer": (WRITE,), "deleter": (DELETE,)}
 """What each role may do with blobs. To write makes a blob or replaces it whole."""
+_START = "Microsoft.App/jobs/start/action"
 ACTIONS: Mapping[Role, tuple[str, ...]] = {
-    "starter": (
+    "starter": (_START,),
+    "orchestrator": (
         "Microsoft.App/jobs/execution/read",
         "Microsoft.App/jobs/executions/read",
         "Microsoft.App/jobs/read",
-        "Microsoft.App/jobs/start/action",
-    )
+        _START,
+    ),
 }
-"""What each role may do with jobs: start one, and see how it went."""
+"""What each role may do with jobs: start one; and see what it is, to start it in a run, and how it goes."""
 
 _TITLES: Mapping[Role, str] = {
     "reader": "reads and lists blobs",
     "writer": "writes blobs",
     "deleter": "deletes blobs",
-    "starter": "starts jobs, and waits for them",
+    "starter": "starts jobs",
+    "orchestrator": "starts jobs in a run, and waits for them",
 }
-_WORDS: Mapping[Role, str] = {"reader": "reads", "writer": "writes", "deleter": "deletes", "starter": "starts"}
+_WORDS: Mapping[Role, str] = {"reader": "reads", "writer": "writes", "deleter": "deletes"}
 _IDENTITY_NAME = 128
 
 Wanted = dict[Keys, tuple[Because, ...]]
@@ -117,7 +120,7 @@ def access_of(place: Place, identity: Identity, grants: Iterable[Grant]) -> Acce
 def assigned(
     identity: Identity,
     name: str,
-    scope: Ref,
+    scope: Ref | Text | str,
     role: Ref | str,
     because: tuple[Because, ...],
     condition: str | None = None,
@@ -153,6 +156,16 @@ def assigned(
 def role_ref(role: Role) -> Ref:
     """Gives a role of the pipeline's, as assignments take it."""
     return Ref("azurerm_role_definition", role, ("role_definition_resource_id",))
+
+
+def pulls_images(identity: Identity, registry: Ref) -> Declaration:
+    """Gives the right to have the image that a job runs.
+
+    Args:
+        identity: of the job.
+        registry: by its id.
+    """
+    return assigned(identity, "pulls_images", registry, "AcrPull", ())
 
 
 def roles(place: Place, declarations: Sequence[Declaration]) -> list[Declaration]:
@@ -210,12 +223,12 @@ def _on_bucket(
             *(_permission(identity, READ, bucket, keys, listed[keys], listed=True) for keys in sorted(listed)),
         ]
         yield Access((_assignment(identity, bucket, "reader", because, condition),), tuple(told))
-    for verb, role, action in (("write", "writer", WRITE), ("delete", "deleter", DELETE)):
+    changes: tuple[tuple[str, Role, str], ...] = (("write", "writer", WRITE), ("delete", "deleter", DELETE))
+    for verb, role, action in changes:
         if keys := verbs.get(verb):
             condition = path_condition(bucket, action, sorted(keys))
             told = [_permission(identity, action, bucket, one, keys[one]) for one in sorted(keys)]
-            holder: Role = "writer" if role == "writer" else "deleter"
-            yield Access((_assignment(identity, bucket, holder, _merged(*keys.values()), condition),), tuple(told))
+            yield Access((_assignment(identity, bucket, role, _merged(*keys.values()), condition),), tuple(told))
 
 
 def _assignment(

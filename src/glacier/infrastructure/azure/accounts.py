@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -136,14 +136,21 @@ def accounts_of(place: Place) -> list[Account]:
     return sorted(accounts, key=lambda account: account.name)
 
 
-def account_declaration(place: Place, account: Account, encryption: dict[str, Value], network: Block) -> Declaration:
+def account_declaration(
+    place: Place,
+    account: Account,
+    encryption: Mapping[str, Value],
+    network: Mapping[str, Value],
+    after: tuple[Ref, ...],
+) -> Declaration:
     """Gives an account, looked up if it is there already.
 
     Args:
         place: where.
         account: which one.
         encryption: arguments that name a key of the user's own; empty if Microsoft's keys encrypt.
-        network: from where it is reached.
+        network: arguments that say from where it is reached.
+        after: what must be there before.
     """
     where: dict[str, Value] = {"name": account.name, "resource_group_name": place.group_of(account.provider)}
     ref = account.ref()
@@ -170,13 +177,14 @@ def account_declaration(place: Place, account: Account, encryption: dict[str, Va
             **encryption,
         },
         keeps_data=True,
+        after=after,
         because=account.because,
         waivers=tuple(sorted(waivers, key=lambda waiver: waiver.rule)),
     )
 
 
 def arguments(
-    redundancy: str, tier: str, tags: dict[str, str], network: Block, soft_delete_days: int
+    redundancy: str, tier: str, tags: Mapping[str, str], network: Mapping[str, Value], soft_delete_days: int
 ) -> dict[str, Value]:
     """Gives what every account is made with: no public blobs, no keys, TLS 1.2, versions, soft delete."""
     kept = max(CONTAINER_DAYS, soft_delete_days)
@@ -193,8 +201,8 @@ def arguments(
         "local_user_enabled": False,
         "cross_tenant_replication_enabled": False,
         "infrastructure_encryption_enabled": True,
-        **network.arguments,
-        "tags": tags,
+        **network,
+        "tags": dict(tags),
         "sas_policy": Block({"expiration_period": _SAS_HOURS, "expiration_action": "Block"}),
         "blob_properties": Block(
             {

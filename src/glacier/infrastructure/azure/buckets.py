@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import blake2s
 
-from glacier.blueprint import Block, Declaration, Ref, Value, Waiver
+from glacier.blueprint import Block, Declaration, Ref, Value, Waiver, text
 from glacier.config.azure import AzureBlobConfig, AzureLifecycleRule
 from glacier.deployment.needs import DeclaredBucket, identifier, slug
 from glacier.errors import UnsupportedError
 from glacier.infrastructure.azure.accounts import Account
+from glacier.infrastructure.azure.logs import sent
 from glacier.infrastructure.azure.place import Place
 
 KIND = "azurerm_storage_container"
@@ -20,14 +21,28 @@ RECORDS_DAYS = 90
 
 _RULES = 100
 """Rules of one account. (Azure Blob Storage: lifecycle management)"""
+_REQUESTS = ("StorageDelete", "StorageRead", "StorageWrite")
 LOGS = Waiver(
     "CKV2_AZURE_21", 'it knows none but the retired storage insights; reads are logged with hardening="strict"'
 )
 
 
-def container_declarations(accounts: list[Account]) -> list[Declaration]:
-    """Gives the containers; existing ones are looked up."""
-    return [_container(account, bucket) for account in accounts for bucket in account.buckets]
+def container_declarations(place: Place, accounts: list[Account]) -> list[Declaration]:
+    """Gives the containers, the one for records last; existing ones are looked up."""
+    deployment = place.deployment
+    holds = {bucket.name: account for account in accounts for bucket in account.buckets}
+    return [_container(holds[bucket.name], bucket) for bucket in (*deployment.buckets, deployment.records)]
+
+
+def read_logs(place: Place, accounts: list[Account]) -> list[Declaration]:
+    """Gives what logs who read, wrote and deleted what in the accounts that are made; where hardening is strict."""
+    if not place.strict:
+        return []
+    return [
+        sent(account.ref().name, text(account.ref("id"), "/blobServices/default"), _REQUESTS, "storage")
+        for account in accounts
+        if not account.existing
+    ]
 
 
 def lifecycle_declarations(place: Place, accounts: list[Account]) -> list[Declaration]:

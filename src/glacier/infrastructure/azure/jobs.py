@@ -69,7 +69,7 @@ def registry(place: Place) -> Declaration:
 
 def image(place: Place, tag: str) -> Value:
     """Gives where the pipeline's image is pushed to."""
-    return text(_registry("login_server"), f"/{place.deployment.slug}:{tag}")
+    return text(registry_ref("login_server"), f"/{place.deployment.slug}:{tag}")
 
 
 def image_variable() -> Variable:
@@ -180,7 +180,7 @@ def job(
             **{key: value for key, value in arguments.items() if key != "name"},
             "tags": place.tags,
             "identity": identity.block(),
-            "registry": Block({"server": _registry("login_server"), "identity": identity.ref("id")}),
+            "registry": Block({"server": registry_ref("login_server"), "identity": identity.ref("id")}),
             "manual_trigger_config": None if trigger else Block(once),
             "schedule_trigger_config": Block({**trigger.arguments, **once}) if trigger else None,
             "template": Block({"container": container}),
@@ -241,5 +241,6 @@ def _container(
     )
 
 
-def _registry(attribute: str) -> Ref:
+def registry_ref(attribute: str) -> Ref:
+    """Gives a reference to an attribute of the registry."""
     return Ref(REGISTRY.kind, REGISTRY.name, (attribute,))

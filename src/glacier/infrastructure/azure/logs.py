@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glacier.blueprint import Block, Declaration, Ref, Value
+from glacier.blueprint import Block, Concern, Declaration, Ref, Text, Value
 from glacier.infrastructure.azure.place import Place
 
 WORKSPACE = Ref("azurerm_log_analytics_workspace", "this", ("id",))
@@ -10,6 +10,11 @@ WORKSPACE = Ref("azurerm_log_analytics_workspace", "this", ("id",))
 _FEWEST, _MOST, _STRICT = 30, 730, 365
 """Days that a workspace keeps what it gets. (Azure Monitor Logs: data retention)"""
 _NAME = 63
+
+
+def rounded(place: Place) -> bool:
+    """Tells whether Azure keeps logs for more or fewer days than asked for."""
+    return days(place) != place.deployment.options.log_retention_days
 
 
 def days(place: Place) -> int:
@@ -36,13 +41,14 @@ def workspace(place: Place) -> Declaration:
     )
 
 
-def sent(name: str, source: Ref, categories: tuple[str, ...]) -> Declaration:
+def sent(name: str, source: Ref | Text | str, categories: tuple[str, ...], concern: Concern = "jobs") -> Declaration:
     """Gives what sends logs of a thing to the workspace.
 
     Args:
         name: of the declaration.
         source: the thing, by its id.
         categories: of its logs.
+        concern: what it is for.
     """
     arguments: dict[str, Value] = {
         "name": "glacier",
@@ -50,4 +56,4 @@ def sent(name: str, source: Ref, categories: tuple[str, ...]) -> Declaration:
         "log_analytics_workspace_id": WORKSPACE,
         "enabled_log": tuple(Block({"category": category}) for category in categories),
     }
-    return Declaration("azurerm_monitor_diagnostic_setting", name, "jobs", arguments)
+    return Declaration("azurerm_monitor_diagnostic_setting", name, concern, arguments)

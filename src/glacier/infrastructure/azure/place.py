@@ -138,7 +138,7 @@ def shortened(name: str, longest: int) -> str:
     """Gives a name, its end replaced by a digest of the whole where it is longer than allowed.
 
     >>> shortened("sales-load", 32), shortened("sales-" + "very-" * 6 + "long", 32)
-    ('sales-load', 'sales-very-very-very-very-4ef5b3')
+    ('sales-load', 'sales-very-very-very-very-ce51fe')
     """
     if len(name) <= longest:
         return name
