@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2s
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,6 +12,8 @@ from glacier.blueprint import Because
 from glacier.config.deploy import Compute, DeployConfig
 from glacier.errors import ConfigError, Site
 from glacier.schedules import Schedule
+
+_DIGEST = 8
 
 Verb = Literal["read", "list", "write", "delete", "invoke"]
 """What is done to objects and functions, in no cloud's words. To write is to make an object, or to replace it whole."""
@@ -220,3 +223,15 @@ def identifier(name: str) -> str:
     'raw_data_2024'
     """
     return slug(name).replace("-", "_")
+
+
+def shortened(name: str, longest: int, *, least: int = 0, joint: str = "-") -> str:
+    """Gives a name, its end replaced by a digest of the whole where it is longer than allowed, or shorter.
+
+    >>> shortened("sales-load", 30), shortened("sales-" + "very-" * 6 + "long", 30)
+    ('sales-load', 'sales-very-very-very-827e6ef2')
+    """
+    if least <= len(name) <= longest:
+        return name
+    digest = blake2s(name.encode(), digest_size=_DIGEST // 2).hexdigest()
+    return f"{name[: longest - _DIGEST - 1].rstrip('-_')}{joint}{digest}"

@@ -10,7 +10,7 @@ from functools import cached_property
 from hashlib import blake2s
 
 from glacier.blueprint import Declaration, Ref, Text, Value, text
-from glacier.deployment.needs import DeclaredBucket, DeclaredFunction, Deployment, slug
+from glacier.deployment.needs import DeclaredBucket, DeclaredFunction, Deployment, shortened, slug
 from glacier.errors import ConfigError, UnsupportedError
 from glacier.providers.aws import AWSProvider
 
@@ -19,7 +19,6 @@ ID = Ref("aws_caller_identity", "this", ("account_id",), looked_up=True)
 
 _ROLE = 64
 """Characters of a role's name. (IAM and STS quotas)"""
-_DIGEST = 8
 
 
 @dataclass(frozen=True)
@@ -120,18 +119,6 @@ def account_of(deployment: Deployment) -> Account:
 def identity() -> Declaration:
     """Gives the look-up of the account's number, which ARNs and conditions hold."""
     return Declaration(ID.kind, ID.name, "services", {}, looked_up=True)
-
-
-def shortened(name: str, longest: int) -> str:
-    """Gives a name, its end replaced by a digest of the whole where it is longer than allowed.
-
-    >>> shortened("sales-load", 30), shortened("sales-" + "very-" * 6 + "long", 30)
-    ('sales-load', 'sales-very-very-very-827e6ef2')
-    """
-    if len(name) <= longest:
-        return name
-    digest = blake2s(name.encode(), digest_size=_DIGEST // 2).hexdigest()
-    return f"{name[: longest - _DIGEST - 1].rstrip('-_')}-{digest}"
 
 
 def camel(name: str) -> str:

@@ -14,6 +14,7 @@ from hashlib import blake2s
 from typing import Literal
 
 from glacier.blueprint import Because, Block, Declaration, Permission, Ref, Value, Variable
+from glacier.deployment.grants import least, together
 from glacier.deployment.needs import DeclaredBucket, DeclaredFunction, Grant, Keys, identifier
 from glacier.errors import UnsupportedError
 from glacier.infrastructure.gcp.buckets import bucket_ref
@@ -119,17 +120,17 @@ def access_of(project: Project, identity: Identity, grants: Iterable[Grant]) -> 
         target = grant.target
         if isinstance(target, DeclaredFunction):
             _, before = invoked.get(target.name, (target, ()))
-            invoked[target.name] = (target, _joined(before, grant.because))
+            invoked[target.name] = (target, together(before, grant.because))
             continue
         buckets[target.name] = target
         for verb in sorted(grant.verbs - {"invoke"}):
             keys = wanted.setdefault((target.name, _BY_VERB[verb]), {})
-            keys[grant.keys] = _joined(keys.get(grant.keys, ()), grant.because)
+            keys[grant.keys] = together(keys.get(grant.keys, ()), grant.because)
     for (name, role), keys in sorted(wanted.items(), key=lambda item: item[0]):
         implied = wanted.get((name, "writer"), {}) if role == "deleter" else {}
-        least = _least(keys, implied)
-        if least:
-            found.append(_on_bucket(project, identity, buckets[name], role, least))
+        fewest = least(keys, implied)
+        if fewest:
+            found.append(_on_bucket(project, identity, buckets[name], role, fewest))
     found += [_on_function(project, identity, *invoked[name]) for name in sorted(invoked)]
     return joined(found)
 
@@ -228,7 +229,7 @@ def _on_bucket(
                 "member": identity.ref("member"),
                 "condition": _condition(role, bucket, part),
             },
-            because=_joined(*(keys[one] for one in part)),
+            because=together(*(keys[one] for one in part)),
         )
         for suffix, part in _parts(identity, bucket, role, sorted(keys))
     ]
@@ -320,22 +321,3 @@ def _clauses(role: Role, bucket: DeclaredBucket, keys: Keys) -> Iterator[str]:
 def _compared(value: str, wanted: str, keys: Keys) -> str:
     quoted = json.dumps(wanted, ensure_ascii=False)
     return f"{value}.startsWith({quoted})" if keys.below else f"{value} == {quoted}"
-
-
-def _least(keys: dict[Keys, tuple[Because, ...]], implied: Iterable[Keys]) -> dict[Keys, tuple[Because, ...]]:
-    """Gives the fewest keys that hold all of them; what others hold anyway is left out."""
-    found: dict[Keys, tuple[Because, ...]] = {}
-    for one in sorted(keys, key=lambda each: (not each.below, len(each.path), each.path)):
-        if any(_holds(other, one) for other in implied):
-            continue
-        holder = next((other for other in found if _holds(other, one)), one)
-        found[holder] = _joined(found.get(holder, ()), keys[one])
-    return found
-
-
-def _holds(outer: Keys, inner: Keys) -> bool:
-    return outer == inner or (outer.below and inner.path.startswith(outer.path))
-
-
-def _joined(*several: tuple[Because, ...]) -> tuple[Because, ...]:
-    return tuple(dict.fromkeys(one for because in several for one in because))

@@ -6,10 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import blake2s
 
 from glacier.blueprint import Declaration, Ref, Variable
-from glacier.deployment.needs import DeclaredBucket, DeclaredFunction, Deployment, identifier, slug
+from glacier.deployment.needs import DeclaredBucket, DeclaredFunction, Deployment, identifier, shortened, slug
 from glacier.errors import ConfigError, UnsupportedError
 from glacier.providers.gcp import GCPProvider
 
@@ -19,7 +18,6 @@ JOB_NAME = 49
 _ACCOUNT, _ROLE, _LABEL = 30, 64, 63
 _PROJECT = r"^([a-z0-9.-]+:)?[a-z][a-z0-9-]{4,28}[a-z0-9]$"
 _REGION = re.compile(r"[a-z]+-[a-z]+\d+")
-_DIGEST = 8
 
 
 @dataclass(frozen=True)
@@ -159,18 +157,6 @@ def relabelled(tags: Mapping[str, str]) -> list[str]:
     """Gives each tag that is not itself as a label, as `Team=Ops`."""
     same = labels(tags)
     return [f"{name}={value}" for name, value in tags.items() if same.get(name) != value]
-
-
-def shortened(name: str, longest: int, *, least: int = 0, joint: str = "-") -> str:
-    """Gives a name, its end replaced by a digest of the whole where it is longer than allowed, or shorter.
-
-    >>> shortened("sales-load", 30), shortened("sales-" + "very-" * 6 + "long", 30)
-    ('sales-load', 'sales-very-very-very-827e6ef2')
-    """
-    if least <= len(name) <= longest:
-        return name
-    digest = blake2s(name.encode(), digest_size=_DIGEST // 2).hexdigest()
-    return f"{name[: longest - _DIGEST - 1].rstrip('-_')}{joint}{digest}"
 
 
 def _project() -> Variable:
