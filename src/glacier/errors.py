@@ -211,6 +211,10 @@ class TaskError(GlacierError):
         self.attempts = 1
 
 
+class TaskTimeout(GlacierError, TimeoutError):
+    """A try of a task took longer than its `timeout`; the `__cause__` of the `TaskError`."""
+
+
 class RunErrors(ExceptionGroup[TaskError]):
     """Every failure of a run with `on_failure="continue"`, one `TaskError` each, in body order."""
 

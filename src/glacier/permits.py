@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from glacier.errors import Site, StorageError
 from glacier.graph import Resource
+from glacier.lease import check_lease
 
 
 class Allowed(NamedTuple):
@@ -61,7 +62,7 @@ def current_permit() -> Permit | None:
 
 
 def require(resource: Resource, verb: str, *, reads: bool = False, writes: bool = False) -> None:
-    """Lets the running task do this to the resource, or refuses it. Does nothing where no task of a run is running.
+    """Lets the running task do this to the resource, or refuses it. Refuses nothing where no task of a run is running.
 
     Args:
         resource: what is touched.
@@ -71,7 +72,9 @@ def require(resource: Resource, verb: str, *, reads: bool = False, writes: bool 
 
     Raises:
         StorageError: the task's code was not seen to do this.
+        GivenUp: the run has given the task up.
     """
+    check_lease()
     if _acting.get() is None:
         return
     permit = current_permit()

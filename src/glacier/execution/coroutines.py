@@ -6,6 +6,8 @@ import asyncio
 import threading
 from collections.abc import Coroutine
 
+from glacier.execution.failures import out_of_time
+
 _PATIENCE = 0.2  # seconds for cancelled coroutines to end; with the scheduler's GRACE, under a second in all
 
 
@@ -17,9 +19,14 @@ class Coroutines:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
-    def result(self, coroutine: Coroutine[object, object, object]) -> object:
-        """Awaits the coroutine on the loop; the calling worker waits."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self._running()).result()
+    def result(self, coroutine: Coroutine[object, object, object], timeout: float | None = None) -> object:
+        """Awaits the coroutine on the loop; the calling worker waits.
+
+        Raises:
+            TaskTimeout: it took longer than `timeout` seconds, and was cancelled.
+        """
+        awaited = coroutine if timeout is None else within(coroutine, timeout)
+        return asyncio.run_coroutine_threadsafe(awaited, self._running()).result()
 
     def close(self) -> None:
         """Cancels what is still awaited and ends the loop's thread; leaves a loop that a task blocks to the exit."""
@@ -40,6 +47,22 @@ class Coroutines:
                 self._thread = threading.Thread(target=self._loop.run_forever, name="glacier-async", daemon=True)
                 self._thread.start()
             return self._loop
+
+
+async def within(coroutine: Coroutine[object, object, object], seconds: float) -> object:
+    """Awaits a coroutine, and cancels it when the time is up.
+
+    Raises:
+        TaskTimeout: it was cancelled for that.
+    """
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await coroutine
+    except TimeoutError:
+        if not limit.expired():
+            raise  # the task's own
+        raise out_of_time(seconds) from None
 
 
 async def _cancel_others() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence, Sized
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
-from glacier.errors import GlacierError, TaskError, did_you_mean, in_package, listed, text_of
+from glacier.errors import GlacierError, TaskError, TaskTimeout, did_you_mean, in_package, listed, text_of
 from glacier.graph import Graph, Node, Resource
 from glacier.nesting import Loop
 from glacier.secret import NO_MASK, Mask
@@ -81,6 +81,21 @@ def no_items(graph: Graph, loop: Loop, error: BaseException, path: Sequence[tupl
     )
     failure.__cause__ = error
     return failure
+
+
+def out_of_time(seconds: float, *, goes_on: bool = False) -> TaskTimeout:
+    """Gives the error for a try that took longer than its timeout.
+
+    Args:
+        seconds: the timeout.
+        goes_on: whether it runs in a thread that goes on.
+    """
+    limit = f"it ran longer than its timeout of {seconds:g} s"
+    fix = "give it a larger timeout=, or less to do"
+    if not goes_on:
+        return TaskTimeout(limit, fix=fix)
+    fix = f"{fix}; executor='processes' ends what runs too long"
+    return TaskTimeout(f"{limit}; its thread cannot be stopped, and goes on unheeded", fix=fix)
 
 
 def summary(error: BaseException, mask: Mask = NO_MASK) -> str:

@@ -85,10 +85,12 @@ class Here:
         self._coroutines = coroutines
 
     def call(self, task: Task[..., Any], function: Callable[..., object], args: Any, kwargs: Any) -> object:
-        """Calls `function`, and awaits it if it is a coroutine."""
-        del task
+        """Calls `function`, and awaits it if it is a coroutine, at most as long as a try of the task may take."""
         value = function(*args, **kwargs)
-        return self._coroutines.result(value) if iscoroutine(value) else value
+        if not iscoroutine(value):
+            return value
+        tries = task.options.tries
+        return self._coroutines.result(value, None if tries is None else tries.timeout)
 
     def value(self, handed: object) -> object:
         """Gives the value itself."""
@@ -225,6 +227,18 @@ class Performer:
         """Says whether every handle in a structure has a value."""
         return all(values[index] is not MISSING for index in handles_in(value))
 
+    def failed(
+        self, index: int, error: BaseException, values: Values, turn: Turn | None, began: float, tried: int
+    ) -> Done:
+        """Says of a node that it failed with `error` just now."""
+        node, seconds, path = self.graph.nodes[index], perf_counter() - began, turn.path if turn else ()
+        failure = task_error(self.graph, node, error, self._given(node, values), path, self._mask(node), tried)
+        return Done(index, began, seconds, error=failure)
+
+    def function(self, task: Task[..., Any]) -> Callable[..., object]:
+        """Gives what is called for a task: its own function, or what takes its place."""
+        return self.replace.get(task.origin, task.function) if self.replace else task.function
+
     def _one(self, index: int, values: Values, turn: Turn | None, tried: int = 0) -> Done:
         node = self.graph.nodes[index]
         began = perf_counter()
@@ -246,10 +260,9 @@ class Performer:
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # noqa: BLE001  # a task may raise anything, SystemExit too; the run tells it
-            seconds = perf_counter() - began
-            path = turn.path if turn else ()
-            failure = task_error(self.graph, node, error, self._given(node, values), path, self._mask(node), tried)
-            return Done(index, began, seconds, error=failure, measures=_measures(measuring))
+            failed = self.failed(index, error, values, turn, began, tried)
+            failed.measures = _measures(measuring)
+            return failed
         closed = value is False and index in self._gates
         seconds = perf_counter() - began
         rows = _rows_of(value) if rows is None else rows

@@ -10,16 +10,18 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from heapq import heappop, heappush
+from itertools import count
 from os import cpu_count
 from time import perf_counter
 from typing import Any, Literal, cast
 
 from glacier.doing import enter
-from glacier.errors import ConfigError, GateClosed, InputError, RunErrors, did_you_mean, listed
+from glacier.errors import ConfigError, GateClosed, InputError, RunErrors, TaskError, did_you_mean, listed
 from glacier.execution.agenda import Agenda, Block
 from glacier.execution.clock import Clock, Patience
 from glacier.execution.coroutines import Coroutines
-from glacier.execution.failures import no_items
+from glacier.execution.deadlines import Abandoned, Trial, deadlines
+from glacier.execution.failures import no_items, out_of_time
 from glacier.execution.frames import Frames
 from glacier.execution.jobs import Job, Opened
 from glacier.execution.limits import Limits, Unit
@@ -32,6 +34,7 @@ from glacier.execution.scopes import Scope, scopes_of
 from glacier.execution.sinks import shared_sinks
 from glacier.execution.tallies import Tallies
 from glacier.graph import Graph
+from glacier.lease import Lease, current_lease, take_lease
 from glacier.nesting import Loop
 from glacier.permits import act
 from glacier.task import Task
@@ -40,6 +43,7 @@ from glacier.trace import handles_in
 Executor = Literal["threads", "processes", "sync"]
 OnFailure = Literal["stop", "continue"]
 
+_SOON = 0.01  # seconds after which it is looked again whether a write has been published
 GRACE = 0.7  # seconds an interrupted run waits for its running tasks before it leaves them to the interpreter's exit
 
 
@@ -198,6 +202,7 @@ class _Run:
         self.lock = threading.Condition(threading.Lock())
         self.queue: list[Unit] = []
         self.threads: list[threading.Thread] = []
+        self.numbers = count()
         self.idle = 0
         self.running = 0
         self.stopping = False
@@ -206,9 +211,12 @@ class _Run:
         self.context = copy_context()  # what the caller has set in context variables holds in its tasks too
         self.context.run(act, None)  # but a task that starts a run does not limit that run's tasks
         self.context.run(enter, None)
+        self.lease = Lease(current_lease())
+        self.context.run(take_lease, self.lease)
         self.begun = perf_counter()
         self.retries = Retries(graph, self.begun)
         self.later: dict[tuple[Job, int], tuple[Unit, Done]] = {}
+        self.deadlines = deadlines(graph, performer) if options.executor == "threads" else {}
         self.clock: Clock = Patience() if options.executor == "sync" else Clock()
         self.start = start
         self.part = options.part
@@ -263,15 +271,26 @@ class _Run:
         if self.idle:
             self.lock.notify()
         elif len(self.threads) < self.max_workers:
-            thread = threading.Thread(target=self._work, name=f"glacier-{len(self.threads)}", daemon=True)
-            self.threads.append(thread)
-            thread.start()
+            self._start_thread()
 
-    def _work(self) -> None:
+    def _start_thread(self, late: Trial | None = None) -> None:
+        name = f"glacier-{next(self.numbers)}"
+        thread = threading.Thread(target=self._work, args=(late,), name=name, daemon=True)
+        self.threads.append(thread)
+        thread.start()
+
+    def _work(self, late: Trial | None = None) -> None:
+        """Does units as long as there are any; first the end of a try whose own thread was given up."""
         try:
-            while (unit := self._wait_for_unit()) is not None:
+            unit = None if late is None else self._give_up(late)
+            while True:
                 while unit is not None:  # None while it waits: a unit holds the values of its loop
                     unit = self._step(unit)
+                unit = self._wait_for_unit()
+                if unit is None:
+                    return
+        except Abandoned:
+            return
         except BaseException as error:  # noqa: BLE001  # a fault of Glacier's or the observer's must end the run, not hang it
             with self.lock:
                 self.crash = error
@@ -314,14 +333,16 @@ class _Run:
         if self.observer and not job.path:
             for number in numbers:
                 self.observer.node_started(job.key(number))
+        tried = self.retries.tried(job, numbers[0]) if self.retries.open else 0
         nodes = [job.key(number) for number in numbers]
-        done = self.context.copy().run(
-            self.performer.perform,
-            nodes,
-            job.values_of(numbers[0]),
-            job.turn(numbers[0]),
-            self.retries.tried(job, numbers[0]) if self.retries.open else 0,
-        )
+        if self.deadlines and nodes[0] in self.deadlines:
+            return self._ended(unit, [self._in_time(Trial(unit, self.deadlines[nodes[0]], tried, self.lease))])
+        values, turn = job.values_of(numbers[0]), job.turn(numbers[0])
+        return self._ended(unit, self.context.copy().run(self.performer.perform, nodes, values, turn, tried))
+
+    def _ended(self, unit: Unit, done: list[Done]) -> Unit | None:
+        """Goes on after the work of a unit: with what is ready now, or with another try later."""
+        _, job, numbers = unit
         wait = None if done[0].error is None or self.stopping else self.retries.wait(job, numbers[0], done[0])
         if wait is not None:
             self._tell_hooks(done[0], wait)
@@ -336,6 +357,49 @@ class _Run:
             following = self._next(told)
         self._tell(told)
         return following
+
+    def _in_time(self, trial: Trial) -> Done:
+        """Does the work of a unit that has a deadline.
+
+        Raises:
+            Abandoned: the deadline came first; another thread goes on with the unit.
+        """
+        context = self.context.copy()
+        context.run(take_lease, trial.lease)
+        alarm = self.clock.after(trial.seconds + trial.patience, lambda: self._expire(trial))
+        try:
+            (done,) = context.run(self.performer.perform, [trial.index], trial.values, trial.turn, trial.tried)
+        finally:
+            self.clock.cancel(alarm)
+            with self.lock:
+                trial.over = True
+                if trial.given_up:
+                    raise Abandoned
+        if trial.lease.has_ended:  # its last write was being published when its time was up
+            return self._out_of_time(trial)
+        trial.values.settle()
+        return done
+
+    def _expire(self, trial: Trial) -> None:
+        """Gives up a try that is not over at its deadline; called on the clock's thread."""
+        with self.lock:
+            if trial.over:
+                return
+            if not trial.lease.end():
+                self.clock.after(_SOON, lambda: self._expire(trial))
+                return
+            trial.given_up = True
+            self.threads.remove(trial.thread)
+            self._start_thread(trial)
+
+    def _give_up(self, trial: Trial) -> Unit | None:
+        """Ends a try that was given up: what it has not published yet is discarded, and it has failed."""
+        trial.lease.discard()
+        return self._ended(trial.unit, [self._out_of_time(trial)])
+
+    def _out_of_time(self, trial: Trial) -> Done:
+        error = out_of_time(trial.seconds, goes_on=trial.given_up)
+        return self.performer.failed(trial.index, error, trial.values, trial.turn, trial.began, trial.tried)
 
     def _try_again(self, unit: Unit, done: Done, wait: float) -> None:
         """Has a unit that failed started again after a wait, which holds no worker. Called with the lock held."""
@@ -368,19 +432,21 @@ class _Run:
         loop = cast("Loop", scope.loop)
         block = job.blocked(loop.item, number, loop)
         items: list[object] = []
+        failure: TaskError | None = None
         if block is None:
             try:
                 items = self.performer.items(loop, job.values_of(number))
             except Exception as error:  # noqa: BLE001  # the items are the user's own, and so is what they raise
                 failure = no_items(self.graph, loop, error, job.path_at(number))
                 block = Block(failure.message, after_failure=True)
-                with self.lock:
-                    self.tallies.failures.append((loop.item, failure))
         if self.observer and items and not job.path:
             for index in self._inside[loop]:
                 self.observer.node_started(index)
         with self.lock:
             told = _Told()
+            if failure is not None:
+                self.tallies.failures.append((loop.item, failure))
+                told.failed.append(Done(loop.item, perf_counter(), 0.0, error=failure))
             if block is not None and block.after_failure and self.stop_on_failure:
                 self._stop(told)
             inner = job.open(number, items)

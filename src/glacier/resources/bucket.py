@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from glacier.doing import moved, moving
 from glacier.errors import ConfigError, GlacierError, Site
 from glacier.graph import Resource
+from glacier.lease import keeping
 from glacier.permits import require
 from glacier.rehearsal import Unknowable, rehearsed
 from glacier.resources import contract, copying, formats, objects, paths
@@ -206,11 +207,8 @@ class Bucket(Resource):
         place = self.path + "/" if keys and not self.path.endswith("/") else self.path
         with self.sited():
             staged = self.store.stage(self.name, place)
-        try:
+        with keeping(staged):
             return PendingWrite.of(self, staged, frame, options, *keys)
-        except BaseException:
-            staged.discard()
-            raise
 
     @storage_node(writes=True)
     def copy_from(self, source: Bucket) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glacier.errors import StorageError
+from glacier.lease import current_lease, keeping, publishing
 from glacier.permits import require
 from glacier.resources import formats, objects, paths
 from glacier.resources.store import Entry, Staged
@@ -33,15 +34,13 @@ def copy(target: Bucket, source: Bucket) -> None:
     names = {entry: entry.path.removeprefix(folder) if is_tree else "" for entry in found}
     with target.sited():
         staged = target.store.stage(target.name, target.path, for_copy=True)
-        try:
+        with keeping(staged):
             with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
                 copies = [pool.submit(_one, staged, source, entry, name) for entry, name in names.items()]
                 for copied in copies:
                     copied.result()
-            staged.publish()
-        except BaseException:
-            staged.discard()
-            raise
+            with publishing(staged, current_lease()):
+                staged.publish()
 
 
 def _check(target: Bucket, source: Bucket, found: list[Entry]) -> None:

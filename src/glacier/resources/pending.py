@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from glacier.doing import moved
+from glacier.lease import Lease, current_lease, discard, publishing
 from glacier.resources import formats
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class PendingWrite:
     _rows: int | None
     _keys: Sequence[str]
     _options: Mapping[str, Any]
+    _lease: Lease | None = field(default_factory=current_lease)
     _sinked: list[Any] = field(default_factory=list[Any])
     _tails: list[_Tail] = field(default_factory=list["_Tail"])
 
@@ -109,8 +111,9 @@ class PendingWrite:
 
         Raises:
             StorageError: if the place cannot be taken; the old data is intact then.
+            GivenUp: if the run has given up the task that prepared the write; nothing is published.
         """
-        with self._bucket.sited():
+        with publishing(self._staged, self._lease), self._bucket.sited():
             files = self._staged.entries()
             if not files and self._keys:  # a partitioned sink of no rows writes no file: the columns must stay known
                 import polars as pl
@@ -125,7 +128,7 @@ class PendingWrite:
 
     def discard(self) -> None:
         """Removes what was written; the bucket's data is as it was."""
-        self._staged.discard()
+        discard(self._staged, self._lease)
 
     @property
     def _name(self) -> str:

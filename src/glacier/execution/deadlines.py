@@ -1,0 +1,77 @@
+"""Tries in threads that may take only so long. A thread cannot be stopped: it is given up at its deadline."""
+
+from __future__ import annotations
+
+import threading
+from inspect import iscoroutinefunction
+from time import perf_counter
+from typing import Any, cast
+
+from glacier.execution.limits import Unit
+from glacier.execution.performer import Performer, Values
+from glacier.graph import Graph
+from glacier.lease import Lease
+from glacier.task import Task
+
+_LATER = 0.5  # seconds more for an async task, which is cancelled when its time is up, unless it does not let itself be
+
+
+class Abandoned(Exception):
+    """Ends a worker whose try was given up while it ran; another thread has taken its place."""
+
+
+class Apart(dict[int, object]):
+    """What a try makes, with the values it takes from its turn; none of it counts before it is settled."""
+
+    def __init__(self, below: Values) -> None:
+        super().__init__()
+        self._below = below
+
+    def __missing__(self, key: int) -> object:
+        return self._below[key]
+
+    def settle(self) -> None:
+        """Puts what the try made among the values of its turn."""
+        for key, value in self.items():
+            self._below[key] = value
+
+
+class Trial:
+    """A try with a deadline. `over` and `given_up` are changed under the lock of the run only.
+
+    Attributes:
+        unit: what is done, with what it takes and makes: `index`, `turn`, `values`.
+        seconds: how long it may take.
+        patience: how much longer until it is given up.
+        tried: how many tries failed before.
+        lease: what it may publish under.
+        thread: the worker that does it.
+        began: the clock when it began.
+        over: whether its work has ended.
+        given_up: whether its deadline came first.
+    """
+
+    def __init__(self, unit: Unit, deadline: tuple[float, float], tried: int, lease: Lease) -> None:
+        _, job, numbers = unit
+        self.unit = unit
+        self.index = job.key(numbers[0])
+        self.turn = job.turn(numbers[0])
+        self.values = Apart(job.values_of(numbers[0]))
+        self.seconds, self.patience = deadline
+        self.tried = tried
+        self.lease = Lease(lease)
+        self.thread = threading.current_thread()
+        self.began = perf_counter()
+        self.over = False
+        self.given_up = False
+
+
+def deadlines(graph: Graph, performer: Performer) -> dict[int, tuple[float, float]]:
+    """Gives how long a try of a node may take, and how much longer until it is given up, of those with a timeout."""
+    found: dict[int, tuple[float, float]] = {}
+    for node in graph.nodes:
+        work = cast("Task[..., Any]", node.work)
+        tries = work.options.tries if isinstance(node.work, Task) else None
+        if tries is not None and tries.timeout is not None:
+            found[node.index] = tries.timeout, _LATER if iscoroutinefunction(performer.function(work)) else 0.0
+    return found
