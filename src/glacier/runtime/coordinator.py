@@ -25,7 +25,7 @@ from glacier.schedules import Schedule, schedule_of
 _EXECUTION = "CONTAINER_APP_JOB_EXECUTION_NAME"
 _ADDRESS = "GLACIER_AZURE_MANAGEMENT"
 """Where Azure Resource Manager is, for a test or a national cloud."""
-_BETWEEN = 10.0
+_EVERY = 10.0
 """Seconds between two looks at what runs."""
 _FAR_BACK = timedelta(hours=6)
 """How far back a start is looked for that this process may be of."""
@@ -54,14 +54,14 @@ class Coordinator:
         jobs: that are started.
         stages: by their names.
         run_id: the same when this process is started again, which then goes on where the one before it was.
-        sleep: waits for seconds.
+        every: seconds between two looks at what runs.
         say: takes what happens, a line at a time.
     """
 
     jobs: ContainerJobs
     stages: Mapping[str, Step]
     run_id: str
-    sleep: Callable[[float], None] = time.sleep
+    every: float = _EVERY
     say: Callable[[str], None] = print
     running: dict[str, str | None] = field(default_factory=dict[str, str | None])
     ended: set[str] = field(default_factory=set[str])
@@ -82,7 +82,7 @@ class Coordinator:
                 self._start_what_can()
             if not self.running:
                 break
-            self.sleep(_BETWEEN)
+            time.sleep(self.every)
             for stage in list(self.running):
                 self._look(stage)
         for stage in sorted(set(self.stages) - self.ended - self.failed):
@@ -147,7 +147,7 @@ def main(arguments: Sequence[str], environment: Mapping[str, str], now: datetime
     try:
         if given.command == "run":
             run_id = environment.get(RUN_ID) or environment.get(_EXECUTION) or _new_id()
-            return 0 if Coordinator(jobs, stages_of(given.stages), run_id, say=_say).run() else 1
+            return 0 if Coordinator(jobs, stages_of(given.stages), run_id, given.every, _say).run() else 1
         return _start(jobs, given, now or datetime.now(UTC))
     except GlacierError as error:
         _say(str(error), sys.stderr)
@@ -192,6 +192,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="start the stages in order, and wait for each")
     run.add_argument("--stages", required=True, metavar="JSON", help="the stages by their names")
+    run.add_argument("--every", type=float, default=_EVERY, metavar="SECONDS", help="between two looks at what runs")
     start = commands.add_parser("start", help="start a job, if it is time")
     start.add_argument("--job", required=True, metavar="ID", help="in Azure Resource Manager")
     start.add_argument("--schedule", required=True, metavar="CRON")
