@@ -467,10 +467,14 @@ def test_a_failed_stage_that_is_started_again_keeps_the_lease(tmp_path: Path) ->
 def test_of_many_runs_one_takes_the_lease(kind: str, tmp_path: Path) -> None:
     place = place_of(kind, tmp_path)
     records = Records(place.provider.bucket("nothing", path="./"), "sales")
+
+    def take(name: str) -> lease.Lease | None:
+        return lease.take(records, name, "main", 60)
+
     with ThreadPoolExecutor(8) as pool:
         for round_ in range(5):
             names = [f"{round_}-{number}" for number in range(8)]
-            held = list(pool.map(lambda name: lease.take(records, name, "main", 60), names))
+            held = list(pool.map(take, names))
             won = [name for name, other in zip(names, held, strict=True) if other is None]
             assert len(won) == 1
             assert {other.run for other in held if other} == set(won)
@@ -531,7 +535,7 @@ def test_secrets_of_the_environment_are_in_no_record_and_no_log(tmp_path: Path) 
         ("main", {"GLACIER_RUN_ID": "a/b"}, [], "GLACIER_RUN_ID is 'a/b', which cannot be a part of a path"),
         ("main", {"GLACIER_PROVIDER": "aws"}, [], "GLACIER_PROVIDER is no JSON object"),
         ("main", {"GLACIER_PROVIDER": '{"cloud": "moon"}'}, [], "settings of a provider name no cloud"),
-        ("main", {}, ["--records", "s3://acme-runs"], "is `s3://acme-runs`, and GLACIER_PROVIDER describes a LocalProvider"),
+        ("main", {}, ["--records", "s3://runs"], "is `s3://runs`, and GLACIER_PROVIDER describes a LocalProvider"),
         ("main", {}, ["--records", "ftp://acme"], "Glacier knows no `ftp://`"),
         ("big", {"GLACIER_RUN_ID": ""}, [], "stage `big` goes on with what `main` left, and GLACIER_RUN_ID is not set"),
         ("main", {}, ["--stages", "2"], "unrecognized arguments: --stages 2"),

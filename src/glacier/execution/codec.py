@@ -98,7 +98,9 @@ def decoded(document: Json, kept: Kept) -> object:
     """
     try:
         return _Reading(kept).of(document)
-    except (AttributeError, LookupError, TypeError, ArithmeticError) as error:
+    except NotReadable:
+        raise
+    except (AttributeError, LookupError, TypeError, ValueError, ArithmeticError, EOFError) as error:
         raise NotReadable(f"it is not what was written: {type(error).__name__}") from error
 
 
@@ -385,7 +387,7 @@ class _Reading:
                 raise NotReadable(f"`{tag}` is nothing that this version knows")
 
     def _bytes(self, given: Json) -> bytes:
-        return b64decode(given) if isinstance(given, str) else self.kept.content(given["at"])
+        return b64decode(given, validate=True) if isinstance(given, str) else self.kept.content(given["at"])
 
     def _enum(self, kind: type, value: object) -> object:
         if not issubclass(kind, Enum):
@@ -403,8 +405,7 @@ class _Reading:
         return made
 
     def _dataclass(self, kind: type[Any], written: dict[str, Json]) -> object:
-        names = {field.name for field in fields(kind)} if is_dataclass(kind) else set[str]()
-        if names != written.keys():
+        if not is_dataclass(kind) or {field.name for field in fields(kind)} != written.keys():
             raise NotReadable(f"dataclass `{kind.__name__}` has other fields than when it was written")
         made = object.__new__(kind)
         for name, document in written.items():

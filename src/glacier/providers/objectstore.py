@@ -341,16 +341,36 @@ class Container:
             obstore.put(self.client, key, content, use_multipart=False)
 
     def small(self, key: str) -> Small | None:
-        """Reads a small object whole, with its version; None if it is not there."""
+        """Reads a small object whole, with its version; None if it is not there.
+
+        S3 does not say so to who may list only some keys, and refuses instead; those may at least list below this one.
+        """
         import obstore
+        from obstore.exceptions import PermissionDeniedError
 
         try:
             with self.guard("read", key):
-                found = obstore.get(self.client, key)
+                try:
+                    found = obstore.get(self.client, key)
+                except PermissionDeniedError:
+                    if self._may_list(key):
+                        return None
+                    raise
                 known = {"e_tag": found.meta["e_tag"], "version": found.meta["version"]}
-                return Small(bytes(found.bytes()), {key: value for key, value in known.items() if value is not None})
+                content = bytes(found.bytes())
         except ObjectNotFound:
             return None
+        return Small(content, {name: value for name, value in known.items() if value is not None})
+
+    def _may_list(self, key: str) -> bool:
+        import obstore
+        from obstore.exceptions import PermissionDeniedError
+
+        try:
+            obstore.list_with_delimiter(self.client, key)
+        except PermissionDeniedError:
+            return False
+        return True
 
     def put_after(self, key: str, content: bytes, before: Before) -> bool:
         """Writes a small object; False if the store holds something else than what was read before."""
