@@ -18,6 +18,15 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 collect_ignore_glob = ["typing/*"]  # read by the type checkers, never imported
 
 
+@pytest.fixture(scope="session", autouse=True)
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The history of the suite's runs, those of its child processes too: in a folder of its own, not the repository."""
+    folder = tmp_path_factory.mktemp("glacier-home")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GLACIER_HOME", str(folder))
+        yield folder
+
+
 @pytest.fixture
 def line() -> Callable[[str], str]:
     """Gives `file:line` of the only line of the calling test file that starts with a text."""

@@ -56,6 +56,7 @@ def run_console(block: str, folder: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_blocks_run(page: Path, in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("GLACIER_HOME")
     monkeypatch.syspath_prepend(str(in_tmp))
     namespace: dict[str, object] = {"__name__": f"page_{page.stem}"}
     text = page.read_text()

@@ -130,6 +130,7 @@ class Pipeline(Generic[P, R_co]):
         on_failure: OnFailure = "stop",
         replace: Mapping[Task[..., Any], Callable[..., Any]] | None = None,
         progress: bool | Observer = False,
+        record: bool = True,
     ) -> V: ...
     @overload
     def run(
@@ -142,6 +143,7 @@ class Pipeline(Generic[P, R_co]):
         on_failure: OnFailure = "stop",
         replace: Mapping[Task[..., Any], Callable[..., Any]] | None = None,
         progress: bool | Observer = False,
+        record: bool = True,
     ) -> R_co: ...
     @overload
     def run(self, mode: Literal["analyze", ExecutionMode.ANALYZE], *, inputs: Inputs | None = None) -> Analysis: ...
@@ -166,6 +168,7 @@ class Pipeline(Generic[P, R_co]):
         on_failure: OnFailure = "stop",
         replace: Mapping[Task[..., Any], Callable[..., Any]] | None = None,
         progress: bool | Observer = False,
+        record: bool = True,
         output_dir: str | os.PathLike[str] = "./terraform",
         provider: Provider | None = None,
         backend: Backend | None = None,
@@ -186,6 +189,7 @@ class Pipeline(Generic[P, R_co]):
                 not depend on it and raises all failures together.
             replace: functions to call in place of tasks, for tests.
             progress: whether to show the run as it goes on, or who else is to be told of it.
+            record: whether the run is kept in the history, which `glacier runs` shows; see also `GLACIER_HISTORY`.
             output_dir: the folder that is generated into; what a person added to it stays.
             provider: what takes the place of `LocalProvider` in what is generated.
             backend: where Terraform is to keep its state, "s3" say; its settings are given to `terraform init`.
@@ -234,6 +238,7 @@ class Pipeline(Generic[P, R_co]):
                     "on_failure": on_failure != "stop",
                     "replace": replace is not None,
                     "progress": progress is not False,
+                    "record": not record,
                 }
                 refuse_options(self, outer, [name for name, given in own.items() if given], site)
                 return self._inlined(outer, frame, *self._split(checked(self, inputs or {}, site, partial=False)))
@@ -245,7 +250,7 @@ class Pipeline(Generic[P, R_co]):
                     executor,
                     on_failure,
                     replace or {},
-                    _observer(progress),
+                    self._observed(progress, inputs or {}, executor) if record else _observer(progress),
                     measured=self._keep,
                 )
                 return execute(self.plan(inputs), options)
@@ -417,6 +422,14 @@ class Pipeline(Generic[P, R_co]):
                 site=_innermost_site(error) or self.site,
                 fix="what depends on data belongs in a task; the body runs before there is any",
             ) from error
+
+    def _observed(self, progress: bool | Observer, inputs: Inputs, executor: Executor) -> Observer | None:  # noqa: FBT001
+        """Gives who is told of a run: whom the caller names, and the history unless it is turned off."""
+        from glacier.execution.record import Observers
+        from glacier.history.recording import recording
+
+        shown, recorded = _observer(progress), recording(self.site.file, inputs, executor)
+        return Observers(shown, recorded) if shown and recorded else shown or recorded
 
     def __repr__(self) -> str:
         return f"<pipeline {self.name}>"

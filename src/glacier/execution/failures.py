@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence, Sized
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
-from glacier.errors import GlacierError, TaskError, TaskTimeout, did_you_mean, in_package, listed, text_of
+from glacier.errors import GlacierError, RunErrors, TaskError, TaskTimeout, did_you_mean, in_package, listed, text_of
 from glacier.graph import Graph, Node, Resource
 from glacier.nesting import Loop
 from glacier.secret import NO_MASK, Mask
@@ -96,6 +96,13 @@ def out_of_time(seconds: float, *, goes_on: bool = False) -> TaskTimeout:
         return TaskTimeout(limit, fix=fix)
     fix = f"{fix}; executor='processes' ends what runs too long"
     return TaskTimeout(f"{limit}; its thread cannot be stopped, and goes on unheeded", fix=fix)
+
+
+def run_reason(error: Exception) -> str:
+    """Gives why a run did not succeed, in one line, from what it raises."""
+    if isinstance(error, TaskError):
+        return f"`{error.task}` failed: {error.reason}"
+    return error.message if isinstance(error, RunErrors) else summary(error)
 
 
 def summary(error: BaseException, mask: Mask = NO_MASK) -> str:

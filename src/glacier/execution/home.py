@@ -55,6 +55,6 @@ def make_home(home: Path) -> None:
 
 def _project(beside: Path, marks: Iterable[str]) -> Path:
     for folder in (beside, *beside.parents):
-        if any((folder / mark).exists() for mark in marks):
+        if any(os.path.lexists(folder / mark) for mark in marks):  # false where it may not be looked at
             return folder
     return beside

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from secrets import token_hex
@@ -100,6 +101,7 @@ class RunRecord:
         started: the wall clock when it began, in UTC.
         seconds: how long it took, by a clock that nobody sets.
         nodes: how its nodes went, in body order.
+        reason: why it did not succeed, in one line, without secrets.
     """
 
     run_id: str
@@ -108,6 +110,7 @@ class RunRecord:
     started: datetime
     seconds: float
     nodes: tuple[NodeRecord, ...]
+    reason: str | None = None
 
     def counts(self) -> Mapping[NodeState, int]:
         """Gives how many nodes ended in each state that occurs."""
@@ -140,6 +143,39 @@ class Observer(Protocol):
 
     def run_ended(self, record: RunRecord) -> None:
         """The run is over, well or not; also called when it is interrupted."""
+
+
+class Observers:
+    """Several observers that are told the same, one after another."""
+
+    def __init__(self, *observers: Observer) -> None:
+        self._observers = observers
+
+    def run_started(self, run: RunStart) -> None:
+        """Tells each."""
+        for observer in self._observers:
+            observer.run_started(run)
+
+    def node_started(self, index: int) -> None:
+        """Tells each."""
+        for observer in self._observers:
+            observer.node_started(index)
+
+    def turn_ended(self, index: int, ended: int, turns: int | None) -> None:
+        """Tells each."""
+        for observer in self._observers:
+            observer.turn_ended(index, ended, turns)
+
+    def node_ended(self, index: int, record: NodeRecord) -> None:
+        """Tells each."""
+        for observer in self._observers:
+            observer.node_ended(index, record)
+
+    def run_ended(self, record: RunRecord) -> None:
+        """Tells each, also if one of them raises."""
+        with ExitStack() as stack:
+            for observer in reversed(self._observers):
+                stack.callback(observer.run_ended, record)
 
 
 class Recorder:

@@ -21,7 +21,7 @@ from glacier.execution.agenda import Agenda, Block
 from glacier.execution.clock import Clock, Patience
 from glacier.execution.coroutines import Coroutines
 from glacier.execution.deadlines import Abandoned, Trial, deadlines
-from glacier.execution.failures import no_items, out_of_time
+from glacier.execution.failures import no_items, out_of_time, run_reason
 from glacier.execution.frames import Frames
 from glacier.execution.jobs import Job, Opened
 from glacier.execution.limits import Limits, Unit
@@ -120,13 +120,15 @@ def execute(graph: Graph, options: RunOptions) -> object:
         if observer:
             observer.run_started(run.start)
         state: RunState = "failed"
+        reason: str | None = None
         try:
             run.on_this_thread() if options.executor == "sync" else run.on_threads()
             run.raise_failures()
             leaving = part is not None and part.leave is not None
             result = None if leaving else _result(graph, performer, outside)
             state = "succeeded"
-        except Exception:
+        except Exception as error:
+            reason = run_reason(error)
             raise
         except BaseException:  # from outside: an interrupt, an exit that a handler of signals asks for
             state = "cancelled"
@@ -135,7 +137,7 @@ def execute(graph: Graph, options: RunOptions) -> object:
             if options.measured is not None:
                 options.measured(run.measured())
             if observer:
-                observer.run_ended(run.record(state))
+                observer.run_ended(run.record(state, reason))
         if part is not None and part.leave is not None:
             return part.leave(part.left(outside, performer))
         frames.close(result)
@@ -581,12 +583,12 @@ class _Run:
         state, reason = self.outside.agenda.states[number], self.outside.agenda.reasons.get(number)
         return self.tallies.of_node(index, state, reason, self.begun)
 
-    def record(self, state: RunState) -> RunRecord:
+    def record(self, state: RunState, reason: str | None) -> RunRecord:
         """Gives how every node went so far."""
         run = self.graph.nodes if self.part is None else [self.graph.nodes[index] for index in sorted(self.part.nodes)]
         nodes = tuple(self._node_record(node.index) for node in run if not node.hidden)
         seconds = perf_counter() - self.begun
-        return RunRecord(self.start.run_id, self.graph.name, state, self.start.started, seconds, nodes)
+        return RunRecord(self.start.run_id, self.graph.name, state, self.start.started, seconds, nodes, reason)
 
     def measured(self) -> dict[str, Measures]:
         """Gives what was measured, by the names of the nodes, in body order."""

@@ -1,0 +1,1 @@
+"""The history of a project's runs: recorded while they go on, read afterwards, in SQLite under `.glacier`."""

@@ -1,0 +1,157 @@
+"""A recorded run as it is read, and its tasks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, cast
+
+from glacier.execution.record import Attempt, NodeState, RunState
+from glacier.history.processes import Process
+
+RecordedState = RunState | Literal["running", "killed"]
+TaskState = NodeState | Literal["running"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class RecordedRun:
+    """A run in the history.
+
+    Attributes:
+        run_id: names it; see `record.run_id_at`.
+        pipeline: its name.
+        file: where the pipeline is written.
+        state: "killed" if its process is gone without having ended it.
+        started: the wall clock when it began, in UTC.
+        seconds: how long it took, or has taken so far; of one that was killed, how long it gave signs.
+        tasks: how many it has.
+        counts: how many of them ended in each state; none as long as it runs.
+        reason: why it did not succeed.
+        inputs: what may be shown of them.
+        about: versions, the executor.
+        process: which process ran it.
+    """
+
+    run_id: str
+    pipeline: str
+    file: str
+    state: RecordedState
+    started: datetime
+    seconds: float
+    tasks: int
+    counts: Mapping[NodeState, int]
+    reason: str | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict[str, str])
+    about: Mapping[str, str] = field(default_factory=dict[str, str])
+    process: Process | None = None
+
+    @property
+    def short_id(self) -> str:
+        """The random end of its id, which is enough to name it."""
+        return self.run_id.rpartition("-")[2]
+
+    def to_dict(self) -> dict[str, object]:
+        """Gives it as JSON can hold it."""
+        return {
+            "run_id": self.run_id,
+            "pipeline": self.pipeline,
+            "file": self.file,
+            "state": self.state,
+            "started": self.started.isoformat(),
+            "seconds": round(self.seconds, 6),
+            "tasks": self.tasks,
+            "counts": dict(self.counts),
+            "reason": self.reason,
+            "inputs": dict(self.inputs),
+            "about": dict(self.about),
+            "process": None if self.process is None else self.process.as_dict(),
+        }
+
+
+@dataclass(frozen=True)
+class RecordedTask:
+    """How a task of a recorded run went, or goes; see `record.NodeRecord` for what is told in both.
+
+    Attributes:
+        node: its index in the graph.
+    """
+
+    node: int
+    name: str
+    state: TaskState
+    started: float | None = None
+    ended: float | None = None
+    seconds: float | None = None
+    rows: int | None = None
+    turns: int | None = None
+    reason: str | None = None
+    groups: tuple[str, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """Gives it as JSON can hold it."""
+        return {
+            "name": self.name,
+            "state": self.state,
+            "started": _rounded(self.started),
+            "ended": _rounded(self.ended),
+            "seconds": _rounded(self.seconds),
+            "rows": self.rows,
+            "turns": self.turns,
+            "reason": self.reason,
+            "groups": list(self.groups),
+            "attempts": [
+                {
+                    "started": _rounded(one.started),
+                    "seconds": _rounded(one.seconds),
+                    "error": one.error,
+                    "items": list(one.items),
+                }
+                for one in self.attempts
+            ],
+        }
+
+
+RUN_COLUMNS = "id, pipeline, file, state, started, seconds, tasks, counts, reason, inputs, about, process, seen"
+TASK_COLUMNS = "node, name, state, started, ended, seconds, rows, turns, reason, groups, more"
+
+
+def run_of(row: tuple[Any, ...], now: datetime) -> RecordedRun:
+    """Gives the run of a row of `RUN_COLUMNS`; of one that has not ended, whether its process is still there.
+
+    Args:
+        row: the row.
+        now: the wall clock.
+    """
+    run_id, pipeline, file, state, started, seconds, tasks, counts, reason, inputs, about, process, seen = row
+    began, signed = _time(started), _time(seen)
+    process = Process(**json.loads(process))
+    if state == "running":
+        unseen = (now - signed).total_seconds()
+        gone = process.is_gone(unseen)
+        state = "killed" if gone else "running"
+        seconds = max(0.0, ((signed if gone else now) - began).total_seconds())  # the clock may have been set back
+    counted = cast("dict[NodeState, int]", json.loads(counts))
+    told = json.loads(inputs), json.loads(about)
+    return RecordedRun(run_id, pipeline, file, state, began, seconds, tasks, counted, reason, *told, process)
+
+
+def task_of(row: tuple[Any, ...]) -> RecordedTask:
+    """Gives the task of a row of `TASK_COLUMNS`."""
+    node, name, state, started, ended, seconds, rows, turns, reason, groups, more = row
+    held = tuple(json.loads(groups)) if groups else ()
+    attempts = json.loads(more).get("attempts", ()) if more else ()
+    tries = tuple(Attempt(one["started"], one["seconds"], one["error"], tuple(one["items"])) for one in attempts)
+    return RecordedTask(node, name, state, started, ended, seconds, rows, turns, reason, held, tries)
+
+
+def _time(microseconds: int) -> datetime:
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)

@@ -1,0 +1,206 @@
+"""The history as it is read, and thinned out."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+from glacier.errors import InputError, did_you_mean, listed
+from glacier.history.database import FILE_NAME, connected, is_unwritable, trouble
+from glacier.history.retention import remove
+from glacier.history.runs import RUN_COLUMNS, TASK_COLUMNS, RecordedRun, RecordedTask, run_of, task_of
+from glacier.history.schema import NewerHistoryError
+
+_WAIT = 5.0  # seconds that a command waits for the locks of runs
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which runs to list.
+
+    Attributes:
+        pipeline: those of this one.
+        state: those that ended so, or "running", or "killed".
+        most: at most so many, the newest; None for all.
+    """
+
+    pipeline: str | None = None
+    state: str | None = None
+    most: int | None = None
+
+
+class History:
+    """The runs of a project, newest first. Close it, or use it in a `with` block.
+
+    Args:
+        home: the folder `.glacier`.
+
+    Raises:
+        StorageError: its file cannot be read.
+    """
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._open = ExitStack()
+        self._unwritable: Exception | None = None
+        try:
+            self._connection = self._connected() if (home / FILE_NAME).exists() else None
+        except (OSError, sqlite3.Error, NewerHistoryError) as error:
+            self._open.close()
+            raise trouble(error, home) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes it."""
+        self._open.close()
+        self._connection = None
+
+    def runs(self, wanted: Wanted | None = None) -> list[RecordedRun]:
+        """Gives runs, newest first.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        wanted = wanted or Wanted()
+        now = datetime.now(UTC)
+        conditions, values = ["1"], list[object]()
+        if wanted.pipeline is not None:
+            conditions.append("pipeline = ?")
+            values.append(wanted.pipeline)
+        if wanted.state is not None:
+            conditions.append("state = ?")
+            values.append("running" if wanted.state == "killed" else wanted.state)  # what is killed cannot note that
+        query = f"SELECT {RUN_COLUMNS} FROM runs WHERE {' AND '.join(conditions)} ORDER BY seq DESC"  # noqa: S608
+        found = (run_of(row, now) for row in self._rows(query, values))
+        return list(islice((run for run in found if wanted.state in (None, run.state)), wanted.most))
+
+    def run(self, name: str) -> RecordedRun:
+        """Gives one run.
+
+        Args:
+            name: its id, or the beginning of that or of its random end; `last`, or the name of a pipeline for its last;
+                with `~N` the Nth before that.
+
+        Raises:
+            InputError: it names no run, or several.
+            StorageError: the file cannot be read.
+        """
+        matching = "id = ?1 OR substr(id, 1, length(?1)) = ?1 OR substr(id, 24, length(?1)) = ?1"
+        found = self._some(f"WHERE {matching} ORDER BY seq DESC LIMIT 9", (name,))
+        if len(found) > 1:
+            raise InputError(
+                f"`{name}` names several runs: {listed(run.short_id for run in found)}", fix="write more of the id"
+            )
+        if found:
+            return found[0]
+        first, _, back = name.partition("~")
+        if back.isdecimal() or not back:
+            which = "" if first == "last" else "WHERE pipeline = ?1"
+            values = () if first == "last" else (first,)
+            found = self._some(f"{which} ORDER BY seq DESC LIMIT 1 OFFSET {int(back or 0)}", values)
+        if found:
+            return found[0]
+        raise self._no_run(name)
+
+    def tasks(self, run: RecordedRun) -> tuple[RecordedTask, ...]:
+        """Gives the tasks of a run that have started or ended, in body order.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        query = f"SELECT {TASK_COLUMNS} FROM tasks WHERE run = (SELECT seq FROM runs WHERE id = ?) ORDER BY node"  # noqa: S608
+        return tuple(task_of(row) for row in self._rows(query, (run.run_id,)))
+
+    def remove(self, runs: Sequence[RecordedRun]) -> None:
+        """Removes runs.
+
+        Raises:
+            InputError: one of them is running.
+            StorageError: the file cannot be written.
+        """
+        running = [run for run in runs if run.state == "running"]
+        if running:
+            raise InputError(f"run `{running[0].short_id}` is running", fix="wait for its end, or interrupt it")
+        with self._failures():
+            connection = self._writable()
+            ids = [(run.run_id,) for run in runs]
+            found = [connection.execute("SELECT seq FROM runs WHERE id = ?", one).fetchone() for one in ids]
+            remove(connection, [seq for (seq,) in found])
+
+    def give_back(self) -> int:
+        """Gives the room of what was removed back to the disk, and says how many bytes the file has now.
+
+        Raises:
+            StorageError: the file cannot be written.
+        """
+        with self._failures():
+            connection = self._writable()
+            connection.execute("PRAGMA incremental_vacuum").fetchall()
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            return (self.home / FILE_NAME).stat().st_size
+
+    def _some(self, condition: str, values: Sequence[object]) -> list[RecordedRun]:
+        now = datetime.now(UTC)
+        return [run_of(row, now) for row in self._rows(f"SELECT {RUN_COLUMNS} FROM runs {condition}", values)]  # noqa: S608
+
+    def _rows(self, query: str, values: Sequence[object]) -> Iterator[tuple[Any, ...]]:
+        if self._connection is not None:
+            with self._failures():
+                yield from self._connection.execute(query, values)
+
+    def _no_run(self, name: str) -> InputError:
+        pipelines = [pipeline for (pipeline,) in self._rows("SELECT DISTINCT pipeline FROM runs", ())]
+        if not pipelines:
+            return InputError(
+                f"no runs are recorded in `{self.home}`",
+                fix="go to the folder of the project, or let GLACIER_HOME name the folder they are in",
+            )
+        near = did_you_mean(name.partition("~")[0], ["last", *pipelines])
+        return InputError(
+            f"there is no run `{name}`", fix=f"did you mean {listed(near)}?" if near else "see `glacier runs ls --all`"
+        )
+
+    def _connected(self) -> sqlite3.Connection:
+        """Opens the store; where nothing can be written, on a read-only disk say, a copy of it."""
+        try:
+            return self._closed_later(connected(self.home, timeout=_WAIT))
+        except (OSError, sqlite3.Error) as error:
+            if not is_unwritable(error):
+                raise
+            self._unwritable = error
+        folder = Path(self._open.enter_context(TemporaryDirectory(prefix="glacier-history-")))
+        for name in (FILE_NAME, f"{FILE_NAME}-wal"):  # the log holds what is not in the file yet
+            if (self.home / name).exists():
+                shutil.copyfile(self.home / name, folder / name)
+        return self._closed_later(connected(folder, timeout=_WAIT))
+
+    def _closed_later(self, connection: sqlite3.Connection) -> sqlite3.Connection:
+        self._open.callback(connection.close)
+        return connection
+
+    def _writable(self) -> sqlite3.Connection:
+        if self._unwritable is not None:
+            raise trouble(self._unwritable, self.home)
+        if self._connection is None:
+            raise self._no_run("last")
+        return self._connection
+
+    @contextmanager
+    def _failures(self) -> Generator[None]:
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            raise trouble(error, self.home) from error
