@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -116,28 +116,11 @@ def execute(graph: Graph, options: RunOptions) -> object:
         if part is not None:
             part.hand_in(outside)
         run = _Run(start, performer, outside, options)
-        observer = options.observer
-        if observer:
-            observer.run_started(run.start)
-        state: RunState = "failed"
-        reason: str | None = None
-        try:
+        with _told(run, options):
             run.on_this_thread() if options.executor == "sync" else run.on_threads()
             run.raise_failures()
             leaving = part is not None and part.leave is not None
             result = None if leaving else _result(graph, performer, outside)
-            state = "succeeded"
-        except Exception as error:
-            reason = run_reason(error)
-            raise
-        except BaseException:  # from outside: an interrupt, an exit that a handler of signals asks for
-            state = "cancelled"
-            raise
-        finally:
-            if options.measured is not None:
-                options.measured(run.measured())
-            if observer:
-                observer.run_ended(run.record(state, reason))
         if part is not None and part.leave is not None:
             return part.leave(part.left(outside, performer))
         frames.close(result)
@@ -164,6 +147,29 @@ def _agenda(graph: Graph, scope: Scope, together: Sequence[Sequence[int]], part:
     before = {scope.place[key]: (earlier.ended, earlier.inner) for key, earlier in part.ended.items()}
     left_out = set(range(len(scope.keys))) - runs - before.keys()
     return Agenda(graph, scope, together=together, before=before, left_out=left_out)
+
+
+@contextmanager
+def _told(run: _Run, options: RunOptions) -> Generator[None]:
+    """Tells the observer of a run how it begins and ends."""
+    if options.observer:
+        options.observer.run_started(run.start)
+    state: RunState = "failed"
+    reason: str | None = None
+    try:
+        yield
+        state = "succeeded"
+    except Exception as error:
+        reason = run_reason(error)
+        raise
+    except BaseException:  # from outside: an interrupt, an exit that a handler of signals asks for
+        state = "cancelled"
+        raise
+    finally:
+        if options.measured is not None:
+            options.measured(run.measured())
+        if options.observer:
+            options.observer.run_ended(run.record(state, reason))
 
 
 def _result(graph: Graph, performer: Performer, outside: Job) -> object:
