@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import doctest
 import linecache
+import os
 import re
 import shlex
 import subprocess
@@ -42,9 +43,13 @@ def run_console(block: str, folder: Path) -> None:
     for entry in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         command, _, expected = entry.partition("\n")
         words = shlex.split(command)
+        environment = dict(os.environ)
+        while "=" in words[0]:
+            name, _, value = words.pop(0).partition("=")
+            environment[name] = value
         if words[0] in ("glacier", "python"):
             words = [sys.executable, *(["-m", "glacier"] if words[0] == "glacier" else []), *words[1:]]
-        done = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+        done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         printed = done.stdout + done.stderr
         if expected.strip():
             flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
