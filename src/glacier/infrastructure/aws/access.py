@@ -15,7 +15,7 @@ from typing import Literal
 from glacier.blueprint import Because, Declaration, Permission, Ref, Value, text
 from glacier.deployment.grants import Reasons, on_buckets, on_functions, together
 from glacier.deployment.needs import DeclaredBucket, Grant, Keys, Verb, identifier
-from glacier.infrastructure.aws.account import Account, camel
+from glacier.infrastructure.aws.account import Account
 from glacier.infrastructure.aws.buckets import bucket_ref
 from glacier.infrastructure.aws.keys import KmsKeys
 from glacier.infrastructure.aws.policies import Statement, policies, trust
@@ -139,14 +139,13 @@ def granted(account: Account, grants: Iterable[Grant]) -> list[Right]:
     """Gives what grants take: each thing once, no more than they say."""
     every = list(grants)
     found = [_on_bucket(account, bucket, verb, keys) for bucket, verb, keys in on_buckets(every)]
-    for function, because in on_functions(every):
-        arn = Ref("aws_lambda_function", identifier(function.name), ("arn",))
-        sid = f"Invokes{camel(function.name)}"
+    if invoked := on_functions(every):
+        arns = tuple(Ref("aws_lambda_function", identifier(function.name), ("arn",)) for function, _ in invoked)
+        statement = Statement(
+            "InvokesFunctions", ACTIONS["invoke"], arns, because=together(*(because for _, because in invoked))
+        )
         found.append(
-            Right(
-                Statement(sid, ACTIONS["invoke"], (arn,), because=because),
-                ((f"function {function.physical}", because),),
-            )
+            Right(statement, tuple((f"function {function.physical}", because) for function, because in invoked))
         )
     return found
 

@@ -24,12 +24,14 @@ class KmsKeys:
         declarations: keys that are made, and those that are looked up.
         made: by region, the key that is made there.
         named: by what the code calls it and the region of its bucket, the key's ARN.
+        configs: of the pipeline's buckets, by their names in S3; a grant may hold one of before it was known.
     """
 
     account: Account
     declarations: tuple[Declaration, ...]
     made: dict[str, Ref]
     named: dict[tuple[str, str], Ref | str]
+    configs: dict[str, S3Config | None]
 
     def of(self, region: str | None = None) -> Ref | None:
         """Gives the key that is made in a region, the pipeline's own if none is said; None where AWS's keys do."""
@@ -37,7 +39,7 @@ class KmsKeys:
 
     def of_bucket(self, bucket: DeclaredBucket) -> Ref | str | None:
         """Gives the key that a bucket's objects are encrypted with; None where AWS's own do."""
-        config: S3Config = bucket.config or S3Config()
+        config: S3Config = self.configs.get(bucket.physical) or S3Config()
         region = self.account.region_of(bucket)
         if config.kms_key is not None:
             return self.named[config.kms_key, region]
@@ -70,7 +72,8 @@ def keys_of(account: Account) -> KmsKeys:
         looked_up: dict[str, Value] = {"key_id": config.kms_key, **place}
         declared.append(Declaration("aws_kms_key", name, "access", looked_up, looked_up=True, because=bucket.because))
         named[config.kms_key, region] = declared[-1].ref("arn")
-    return KmsKeys(account, tuple(declared), made, named)
+    configs = {bucket.physical: bucket.config for bucket in buckets}
+    return KmsKeys(account, tuple(declared), made, named, configs)
 
 
 def _make(account: Account, region: str) -> list[Declaration]:

@@ -7,9 +7,11 @@ Nothing comes in: the group of each task lets no connection begin from outside, 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from glacier.blueprint import Block, Declaration, Ref, Value, Waiver, text
+from glacier.errors import ConfigError
 from glacier.infrastructure.aws.access import Identity, Right
 from glacier.infrastructure.aws.account import Account
 from glacier.infrastructure.aws.keys import KmsKeys
@@ -72,6 +74,7 @@ def network_of(account: Account, keys: KmsKeys) -> Network:
     """Gives the network of a pipeline's tasks."""
     subnets = account.deployment.options.subnets
     if subnets:
+        _check(account)
         given = Declaration("aws_subnet", "given", "network", {"id": subnets[0]}, looked_up=True)
         group = _group(account, given.ref("vpc_id"))
         return Network((given, *group), tuple(subnets), group[0].ref("id"), public=False)
@@ -168,6 +171,17 @@ def _group(account: Account, vpc: Ref) -> list[Declaration]:
         "cidr_ipv4": _ANYWHERE,
     }
     return [group, Declaration("aws_vpc_security_group_egress_rule", "https", "network", rule)]
+
+
+def _check(account: Account) -> None:
+    deployment = account.deployment
+    for subnet in deployment.options.subnets:
+        if not re.fullmatch(r"subnet-[0-9a-f]{8,17}", subnet):
+            raise ConfigError(
+                f"pipeline `{deployment.pipeline}` is to run in subnet `{subnet}`, which is no id of one in AWS",
+                site=deployment.site,
+                fix='write DeployConfig(subnets=["subnet-0123456789abcdef0"])',
+            )
 
 
 def _flow_logs(account: Account, keys: KmsKeys, vpc: Declaration) -> list[Declaration]:

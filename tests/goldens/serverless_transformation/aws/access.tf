@@ -166,7 +166,7 @@ resource "aws_iam_role_policy" "stage_main" {
         Resource = "${aws_s3_bucket.staging.arn}/prepared.parquet"
       },
       {
-        Sid      = "InvokesDataProcessor"
+        Sid      = "InvokesFunctions"
         Effect   = "Allow"
         Action   = "lambda:InvokeFunction"
         Resource = aws_lambda_function.data_processor.arn
