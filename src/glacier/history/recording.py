@@ -14,6 +14,7 @@ from time import perf_counter
 
 from glacier.errors import ConfigError, text_of
 from glacier.execution.home import home_of
+from glacier.execution.memory import resident_reader
 from glacier.execution.record import NodeRecord, RunRecord, RunStart
 from glacier.history.database import is_busy, trouble
 from glacier.history.inputs import shown_inputs
@@ -128,8 +129,11 @@ class Recording:
 
     def _write(self, writer: Writer) -> None:
         given_up = None
+        held = resident_reader()
         while True:
             over = self._over.wait(_EVERY)
+            if held is not None:
+                writer.sample(perf_counter() - self._begun, held())
             writer.take([self._news.popleft() for _ in range(len(self._news))], self._turned.copy())
             try:
                 writer.write(self._record if over else None)

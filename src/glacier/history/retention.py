@@ -52,6 +52,7 @@ def remove(connection: sqlite3.Connection, runs: list[int]) -> None:
     connection.execute("BEGIN IMMEDIATE")
     try:
         connection.executemany("DELETE FROM runs WHERE seq = ?", [(seq,) for seq in runs])
+        connection.execute("DELETE FROM graphs WHERE NOT EXISTS (SELECT 1 FROM runs WHERE graph = key)")
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, cast
 
+from glacier.doing import Told
+from glacier.execution.measures import Measures
 from glacier.execution.record import Attempt, NodeState, RunState
 from glacier.history.processes import Process
 
@@ -91,6 +93,7 @@ class RecordedTask:
     reason: str | None = None
     groups: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    measures: Measures | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Gives it as JSON can hold it."""
@@ -113,6 +116,7 @@ class RecordedTask:
                 }
                 for one in self.attempts
             ],
+            "metrics": {} if self.measures is None else self.measures.shown(),
         }
 
 
@@ -144,9 +148,16 @@ def task_of(row: tuple[Any, ...]) -> RecordedTask:
     """Gives the task of a row of `TASK_COLUMNS`."""
     node, name, state, started, ended, seconds, rows, turns, reason, groups, more = row
     held = tuple(json.loads(groups)) if groups else ()
-    attempts = json.loads(more).get("attempts", ()) if more else ()
+    told = json.loads(more) if more else {}
+    attempts = told.get("attempts", ())
     tries = tuple(Attempt(one["started"], one["seconds"], one["error"], tuple(one["items"])) for one in attempts)
-    return RecordedTask(node, name, state, started, ended, seconds, rows, turns, reason, held, tries)
+    measures = _measures(told["measures"]) if "measures" in told else None
+    return RecordedTask(node, name, state, started, ended, seconds, rows, turns, reason, held, tries, measures)
+
+
+def _measures(told: Mapping[str, Any]) -> Measures:
+    own = {name: Told(value, combine) for name, (value, combine) in told["told"].items()}
+    return Measures(told["measured"], own)
 
 
 def _time(microseconds: int) -> datetime:

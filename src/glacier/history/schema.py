@@ -43,6 +43,12 @@ _STEPS: tuple[tuple[str, ...], ...] = (
         """,
     ),
     ("ALTER TABLE tasks ADD COLUMN more TEXT",),  # JSON: what few tasks have, their tries say; NULL for nothing
+    (
+        "CREATE TABLE graphs (key TEXT PRIMARY KEY, content BLOB NOT NULL) WITHOUT ROWID",  # see `graphs.packed`
+        "ALTER TABLE runs ADD COLUMN graph TEXT",  # the key of what was run; NULL where it is not kept
+        "ALTER TABLE runs ADD COLUMN memory TEXT",  # JSON: seconds and bytes that the process held then; NULL for none
+        "CREATE INDEX runs_of_graph ON runs (graph)",
+    ),
 )
 """What makes each version of the version before it; the first, of nothing. A step that was released never changes."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from collections.abc import Generator, Iterator, Sequence
@@ -15,6 +16,7 @@ from typing import Any, Self
 
 from glacier.errors import InputError, did_you_mean, listed
 from glacier.history.database import FILE_NAME, connected, is_unwritable, trouble
+from glacier.history.graphs import GraphInfo, unpacked
 from glacier.history.retention import remove
 from glacier.history.runs import RUN_COLUMNS, TASK_COLUMNS, RecordedRun, RecordedTask, run_of, task_of
 from glacier.history.schema import NewerHistoryError
@@ -123,6 +125,33 @@ class History:
         """
         query = f"SELECT {TASK_COLUMNS} FROM tasks WHERE run = (SELECT seq FROM runs WHERE id = ?) ORDER BY node"  # noqa: S608
         return tuple(task_of(row) for row in self._rows(query, (run.run_id,)))
+
+    def graph(self, run: RecordedRun) -> GraphInfo | None:
+        """Gives what stays of the graph that was run; None where it was not kept.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        query = "SELECT content FROM graphs WHERE key = (SELECT graph FROM runs WHERE id = ?)"
+        return next((unpacked(content) for (content,) in self._rows(query, (run.run_id,))), None)
+
+    def memory(self, run: RecordedRun) -> list[tuple[float, int]]:
+        """Gives how many bytes the process of a run held, each with the seconds since it began; none while it runs.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        rows = self._rows("SELECT memory FROM runs WHERE id = ?", (run.run_id,))
+        return [(seconds, held) for (told,) in rows for seconds, held in json.loads(told or "[]")]
+
+    def before(self, run: RecordedRun) -> RecordedRun | None:
+        """Gives the run of the same pipeline before one.
+
+        Raises:
+            StorageError: the file cannot be read.
+        """
+        earlier = "WHERE pipeline = ? AND seq < (SELECT seq FROM runs WHERE id = ?) ORDER BY seq DESC LIMIT 1"
+        return next(iter(self._some(earlier, (run.pipeline, run.run_id))), None)
 
     def remove(self, runs: Sequence[RecordedRun]) -> None:
         """Removes runs.

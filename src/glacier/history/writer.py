@@ -15,6 +15,7 @@ from typing import cast
 
 from glacier.execution.record import NodeRecord, RunRecord, RunStart
 from glacier.history.database import connected, keep_open
+from glacier.history.graphs import MOST_NODES, graph_info, graph_key, packed
 from glacier.history.processes import this_process
 from glacier.history.retention import prune
 
@@ -25,8 +26,8 @@ _BUSY = 0.25  # seconds that one write waits for the locks of other processes; t
 _SIGN = 10.0  # seconds between two signs that a run without news still goes on
 
 _BEGIN_RUN = """
-    INSERT INTO runs (id, pipeline, file, state, started, tasks, counts, inputs, about, process, seen)
-    VALUES (?, ?, ?, 'running', ?, ?, '{}', ?, ?, ?, ?)
+    INSERT INTO runs (id, pipeline, file, state, started, tasks, counts, inputs, about, process, seen, graph)
+    VALUES (?, ?, ?, 'running', ?, ?, '{}', ?, ?, ?, ?, ?)
 """
 _PUT_TASKS = """
     INSERT OR REPLACE INTO tasks (run, node, name, state, started, ended, seconds, rows, turns, reason, groups, more)
@@ -35,7 +36,10 @@ _TASK = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _TASKS = 64
 """Rows that one statement writes. At each, Python lets go of its lock; then it has to wait for the run's threads."""
 _SHOW_SIGN = "UPDATE runs SET seen = ? WHERE seq = ?"
-_END_RUN = "UPDATE runs SET state = ?, seconds = ?, counts = ?, reason = ?, seen = ? WHERE seq = ?"
+_END_RUN = "UPDATE runs SET state = ?, seconds = ?, counts = ?, reason = ?, seen = ?, memory = ? WHERE seq = ?"
+_PUT_GRAPH = "INSERT OR IGNORE INTO graphs (key, content) VALUES (?, ?)"
+_MOST_SAMPLES = 600
+"""Of memory; of more, every other one is kept."""
 
 _Row = tuple[object, ...]
 
@@ -77,6 +81,7 @@ class Writer:
         self._turned: Mapping[int, int] = {}
         self._unwritten: set[int] = set()
         self._signed = 0.0
+        self._samples: list[tuple[float, int]] = []
 
     def take(self, news: Iterable[tuple[int, News]], turned: Mapping[int, int]) -> None:
         """Takes what is new of nodes; it is kept until it is written.
@@ -94,6 +99,12 @@ class Writer:
                 self._unwritten.add(index)
         self._unwritten.update(index for index, ended in turned.items() if self._turned.get(index) != ended)
         self._turned = turned
+
+    def sample(self, seconds: float, held: int) -> None:
+        """Takes how many bytes the process holds, so many seconds after the run began."""
+        self._samples.append((round(seconds, 3), held))
+        if len(self._samples) > _MOST_SAMPLES:
+            del self._samples[1::2]
 
     def write(self, record: RunRecord | None) -> None:
         """Writes what was taken; nothing is lost if it fails.
@@ -156,17 +167,29 @@ class Writer:
             _json({**self._details.about, **_versions()}),
             _json(this_process().as_dict()),
             _microseconds(),
+            self._graph(connection),
         )
         seq = connection.execute(_BEGIN_RUN, row).lastrowid
         assert seq is not None
         return seq
+
+    def _graph(self, connection: sqlite3.Connection) -> str | None:
+        """Keeps the graph, unless it is there already or too large, and gives its key."""
+        graph = self._start.graph
+        if len(graph.nodes) > MOST_NODES:
+            return None
+        key = graph_key(graph)
+        if connection.execute("SELECT 1 FROM graphs WHERE key = ?", (key,)).fetchone() is None:
+            connection.execute(_PUT_GRAPH, (key, packed(graph_info(graph))))
+        return key
 
     def _end(self, connection: sqlite3.Connection, seq: int, record: RunRecord) -> None:
         if self._running:  # what an interrupt left running is told by the record alone
             places = {self._start.graph.names[index]: index for index in self._running}
             _put(connection, seq, [_ended_row(places[node.name], node) for node in record.nodes if node.name in places])
         counts, reason = _json(record.counts()), _clean(record.reason)
-        connection.execute(_END_RUN, (record.state, record.seconds, counts, reason, _microseconds(), seq))
+        memory = _json(self._samples) if self._samples else None
+        connection.execute(_END_RUN, (record.state, record.seconds, counts, reason, _microseconds(), memory, seq))
 
 
 def _put(connection: sqlite3.Connection, seq: int, rows: Sequence[_Row]) -> None:
@@ -192,8 +215,20 @@ def _ended_row(index: int, record: NodeRecord) -> _Row:
         record.turns,
         _clean(record.reason),
         _json(record.groups) if record.groups else None,
-        _json({"attempts": [asdict(attempt) for attempt in record.attempts]}) if record.attempts else None,
+        _more(record),
     )
+
+
+def _more(record: NodeRecord) -> str | None:
+    """Gives what few nodes have: several tries, numbers."""
+    if not record.attempts and record.measures is None:
+        return None
+    more: dict[str, object] = {}
+    if record.attempts:
+        more["attempts"] = [asdict(attempt) for attempt in record.attempts]
+    if record.measures is not None:
+        more["measures"] = {"measured": dict(record.measures.measured), "told": dict(record.measures.told)}
+    return _json(more)
 
 
 def _clean(text: str | None) -> str | None:
