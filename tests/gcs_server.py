@@ -1,11 +1,14 @@
-"""Google Cloud Storage on loopback: the XML object API as `object_store` speaks it, in memory, whole objects only."""
+"""Google Cloud Storage on loopback: the XML object API as `object_store` speaks it, in memory, whole objects only.
+
+It can hold whoever asks to what an identity is allowed. (Cloud Storage: IAM permissions for XML requests)
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -14,6 +17,12 @@ from itertools import count
 from typing import cast
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
+
+Right = tuple[str, str, str]
+"""An action, a bucket, and the key of an object; of a listing, the prefix that is asked for."""
+
+TOLD = "storage.objects.list of an object"
+"""Asked of an object that is not there: who may list it is told so, others that they may not."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +43,16 @@ class State:
     numbers: count[int] = field(default_factory=lambda: count(1))
     refuse: Callable[[str, str], tuple[int, str] | None] = lambda _method, _key: None
     """Tells status and code of the error with which a request is answered, by method and key; None if it is not."""
+    may: Callable[[str, str, str], bool] = lambda _action, _bucket, _key: True
+    """Tells whether whoever asks has a right."""
+    used: set[Right] = field(default_factory=set[Right])
+    denied: set[Right] = field(default_factory=set[Right])
+
+    def permits(self, right: Right) -> bool:
+        """Tells whether a right is had, and notes that it was needed."""
+        granted = self.may(*right)
+        (self.used if granted else self.denied).add(right)
+        return granted
 
     def create(self, bucket: str) -> None:
         self.buckets[bucket] = {}
@@ -83,6 +102,8 @@ class Requests(BaseHTTPRequestHandler):
         with self.state.lock:
             if bucket not in self.state.buckets:
                 self.fail(404, "NoSuchBucket")
+            elif not all(self.state.permits(right) for right in self.rights(bucket, key, query)):
+                self.fail(403, "AccessDenied")
             elif not key:
                 self.listing(self.state.buckets[bucket], query)
             elif "uploads" in query or "uploadId" in query:
@@ -91,6 +112,35 @@ class Requests(BaseHTTPRequestHandler):
                 self.object(bucket, key, body)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_one
+
+    def rights(self, bucket: str, key: str, query: Mapping[str, str]) -> Iterator[Right]:
+        """Gives what a request needs."""
+        there = key in self.state.buckets[bucket]
+        match self.command:
+            case "GET" if not key:
+                yield "storage.objects.list", bucket, query.get("prefix", "")
+            case "GET" | "HEAD":
+                yield "storage.objects.get", bucket, key
+            case "DELETE" if "uploadId" in query:
+                yield "storage.multipartUploads.abort", bucket, key
+            case "DELETE":
+                yield "storage.objects.delete", bucket, key
+            case _:
+                yield "storage.objects.create", bucket, key
+                if "uploads" in query or "uploadId" in query:
+                    yield "storage.multipartUploads.create", bucket, key
+                if there and self.command == ("POST" if "uploadId" in query else "PUT"):  # it is replaced
+                    yield "storage.objects.delete", bucket, key
+                if origin := self.headers.get("x-goog-copy-source"):
+                    other, _, name = unquote(origin.lstrip("/")).partition("/")
+                    yield "storage.objects.get", other, name
+
+    def missing(self, bucket: str, key: str) -> None:
+        """Says that an object is not there, to who may know."""
+        if self.state.permits((TOLD, bucket, key)):
+            self.fail(404, "NoSuchKey")
+        else:
+            self.fail(403, "AccessDenied")
 
     def object(self, bucket: str, key: str, body: bytes) -> None:
         state = self.state
@@ -105,12 +155,12 @@ class Requests(BaseHTTPRequestHandler):
                     other, _, name = unquote(origin.lstrip("/")).partition("/")
                     source = state.buckets.get(other, {}).get(name)
                     if source is None:
-                        self.fail(404, "NoSuchKey")
+                        self.missing(other, name)
                         return
                     body = source.content
                 self.answer(200, headers=_headers(state.put(bucket, key, body)))
             case _ if found is None:
-                self.fail(404, "NoSuchKey")
+                self.missing(bucket, key)
             case "DELETE":
                 del state.buckets[bucket][key]
                 self.answer(204)

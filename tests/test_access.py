@@ -181,7 +181,7 @@ CASES: list[tuple[Callable[..., Any], Access]] = [
     (through_a_helper, READ),
     (through_a_keyword, WRITE),
     (through_a_task, READ),
-    (through_a_loop_of_helpers, WRITE),
+    (through_a_loop_of_helpers, access_by_verb("delete")),
     (to_who_knows, UNKNOWN),
     (returned, UNKNOWN),
     (reads_and_writes, BOTH),

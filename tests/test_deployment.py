@@ -115,14 +115,22 @@ def etl() -> None:
         (
             "a/b.parquet",
             "drop(there)",
+            ["delete list read acme-x-prod a/b.parquet", "delete list acme-x-prod a/b.parquet/*"],
+        ),
+        (
+            "a/b.parquet",
+            "drop(there), save(pl.LazyFrame(), there)",
             ["delete list read write acme-x-prod a/b.parquet", "delete list acme-x-prod a/b.parquet/*"],
         ),
+        ("a/", "drop(there)", ["delete list acme-x-prod a/*"]),
+        ("a/*.parquet", "drop(there)", ["delete list read acme-x-prod a/*"]),
+        ("a/", "load(there), drop(there)", ["delete list read acme-x-prod a/*"]),
         (
             "a/b.parquet",
             "copy(there, there.at('c.parquet'))",
             [
                 "delete list read write acme-x-prod a/.glacier-*",
-                "delete list read write acme-x-prod a/b.parquet",
+                "write acme-x-prod a/b.parquet",
                 "list read acme-x-prod c.parquet",
             ],
         ),

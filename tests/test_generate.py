@@ -277,3 +277,14 @@ def test_what_cannot_be_read_is_told_when_generating(etl: Path) -> None:
         "warning: what `load` does to bucket `raw` is not known, so it may do anything in it: state it with "
         "@task(reads=[...], writes=[...])"
     )
+
+
+def test_a_body_with_a_bucket_in_a_with_block_is_planned_without_its_cloud(etl: Path, tmp_path: Path) -> None:
+    text = SOURCE.replace('LocalProvider(f"./data-{ENV}")', 'GCPProvider(project_id="acme-data", timeout=1)')
+    text = text.replace("import LocalProvider", "import GCPProvider")
+    head, body = text.split("def etl() -> None:\n")
+    (first, second) = body.splitlines()
+    block = '    with provider.bucket("raw", path="a.parquet") as raw:\n        frame = load(raw)\n'
+    assert first.strip().startswith("frame = load(")
+    etl.write_text(f"{head}def etl() -> None:\n{block}{second}\n")
+    assert loaded(etl).run(mode="generate").blueprint.cloud == "Google Cloud"

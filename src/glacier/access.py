@@ -261,6 +261,7 @@ def _as_stated(options: TaskOptions, given: Sequence[tuple[str, object]], inferr
                 access.reads if reads is None else access.reads and base in reads,
                 access.writes if writes is None else access.writes and base in writes,
                 besides=access.besides if writes is None or base in writes else frozenset(),
+                removes=access.removes and (writes is None or base in writes),
             ),
         )
         for name, base, touched, access in inferred

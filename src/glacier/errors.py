@@ -155,6 +155,10 @@ class ObjectNotFound(StorageError, FileNotFoundError):
     """A bucket's path holds nothing."""
 
 
+class AccessDenied(StorageError, PermissionError):
+    """A store that knows whoever asks, and does not allow it."""
+
+
 class FunctionError(GlacierError):
     """A serverless function that failed, or could not be invoked.
 

@@ -33,19 +33,23 @@ class Access:
     Attributes:
         certain: False where the code does not tell, so that both reading and writing are assumed.
         besides: what it is written by, beyond making and replacing objects: a cloud permits that apart.
+        removes: whether it is written by nothing but deleting.
     """
 
     reads: bool = False
     writes: bool = False
     certain: bool = True
     besides: frozenset[Besides] = frozenset()
+    removes: bool = False
 
     def __or__(self, other: Access) -> Access:
+        writers = [one for one in (self, other) if one.writes]
         return Access(
             self.reads or other.reads,
             self.writes or other.writes,
             self.certain and other.certain,
             self.besides | other.besides,
+            bool(writers) and all(one.removes for one in writers),
         )
 
 
@@ -57,7 +61,7 @@ def access_by_verb(verb: str) -> Access:
     """Gives what a resource's own method of this name does to it, one of `READS` or `WRITES`."""
     match verb:
         case "delete":
-            return Access(writes=True, besides=frozenset(("delete",)))
+            return Access(writes=True, besides=frozenset(("delete",)), removes=True)
         case "copy_from":
             return Access(writes=True, besides=frozenset(("copy",)))
         case _:

@@ -363,20 +363,21 @@ def _needed(bucket: Bucket, access: Access) -> Iterator[tuple[frozenset[Verb], K
         verbs: set[Verb] = set()
         if access.reads:
             verbs |= {"read", "list"}
-        if access.writes:  # a tree is written beside, copied into its place, and the old one deleted
+        if access.removes:  # of a glob, what a writer has noted is read too
+            verbs |= {"read", "list", "delete"} if paths.is_glob(path) else {"list", "delete"}
+        elif access.writes:  # a tree is written beside, copied into its place, and the old one deleted
             verbs |= _TREE
         yield frozenset(verbs), Keys(folder, below=True)
         return
     verbs = set()
     if access.reads:
         verbs |= {"read", "list"}
-    if access.writes:
+    if access.writes and not access.removes:
         verbs.add("write")
     if "delete" in access.besides:
         verbs |= {"read", "list", "delete"}
         yield frozenset(("list", "delete")), Keys(f"{path}/", below=True)
     if "copy" in access.besides:
-        verbs |= {"read", "list", "delete"}
         yield _TREE, Keys(f"{folder}{PREFIX}", below=True)
     yield frozenset(verbs), Keys(path)
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from glacier.errors import ObjectNotFound, StorageError
+from glacier.errors import AccessDenied, ObjectNotFound, StorageError
 
 Verb = Literal["read", "write", "list", "delete", "copy"]
 
@@ -54,6 +54,7 @@ def told(asked: Asked) -> Generator[None]:
     Raises:
         StorageError: naming service, bucket, object, what was asked, the tries and the service's own code.
         ObjectNotFound: if an object is not there.
+        AccessDenied: if the credentials are known and do not allow it.
     """
     from obstore.exceptions import BaseError
 
@@ -77,7 +78,7 @@ def fault(asked: Asked, error: Exception) -> StorageError:
     message = f"{asked.service} refused to {asked.verb} `{asked.uri}`{_detail(text, code)}: {what}"
     if isinstance(error, FileNotFoundError) and code not in _NO_BUCKET:
         return ObjectNotFound(f"nothing at `{asked.uri}`", fix="write the data first, or correct the path")
-    return StorageError(message, fix=fix)
+    return (AccessDenied if what == _denied(asked) else StorageError)(message, fix=fix)
 
 
 def _reason(asked: Asked, text: str, code: str) -> tuple[str, str]:
@@ -100,7 +101,7 @@ def _reason(asked: Asked, text: str, code: str) -> tuple[str, str]:
         return "it does not know the credentials", f"check them: they are looked for {asked.credentials}"
     if code == "403" or re.search(r"AccessDenied|Forbidden|AuthorizationFailure|PermissionMismatch|\b403\b", text):
         return (
-            f"the credentials do not allow it to {asked.verb} there",
+            _denied(asked),
             f"allow this process's identity to {asked.verb} objects of `{asked.container}`",
         )
     if code in _OVERWRITTEN:
@@ -115,6 +116,10 @@ def _reason(asked: Asked, text: str, code: str) -> tuple[str, str]:
     if re.search(r"error sending request|[Cc]onnect|dns error|tcp", text):
         return "it cannot be reached", "check the network, and endpoint_url= of the provider if it is set"
     return "it could not do it", "try again; if it stays, look the code up in the service's documentation"
+
+
+def _denied(asked: Asked) -> str:
+    return f"the credentials do not allow it to {asked.verb} there"
 
 
 def _code_in(text: str) -> str:

@@ -10,7 +10,7 @@ from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
-from glacier.errors import MissingExtra, ObjectNotFound, StorageError
+from glacier.errors import AccessDenied, MissingExtra, ObjectNotFound, StorageError
 from glacier.providers import leftovers
 from glacier.providers.faults import Asked, Verb, told
 from glacier.providers.journal import Journal, journals_in, staged_folder
@@ -191,13 +191,17 @@ class ObjectStore:
         container.delete_objects([key for path in paths for key in container.keys_of(path)])
 
     def sweep(self, bucket: str, path: str) -> None:
-        """Ends or undoes what writers that are gone left half done, and removes what they staged."""
+        """Ends or undoes what writers that are gone left half done, and removes what they staged.
+
+        An identity that writes single objects may not list their folder, and leaves it to one that writes all of it.
+        """
         container = self._container(bucket)
         folder = path if path.endswith("/") else path[: path.rfind("/") + 1]
         staged: dict[str, float] = {}
-        for entry, when in container.raw("" if folder == "./" else folder):
-            if (place := staged_folder(entry.path)) is not None:
-                staged[place] = max(staged.get(place, 0.0), when)
+        with suppress(AccessDenied):
+            for entry, when in container.raw("" if folder == "./" else folder):
+                if (place := staged_folder(entry.path)) is not None:
+                    staged[place] = max(staged.get(place, 0.0), when)
         for place, newest in staged.items():
             if leftovers.is_stale(place.rstrip("/").rsplit("/", 1)[-1], newest):
                 container.settle(place)

@@ -296,8 +296,11 @@ class Bucket(Resource):
             self.store.delete(self.name, matches)
 
     def cleanup(self) -> None:
-        """Sweeps what interrupted writes left beside and below this path; never data, nor what a running one needs."""
-        if rehearsed() is not None:
+        """Sweeps what interrupted writes left beside and below this path; never data, nor what a running one needs.
+
+        Does nothing in a body that is planned, nor where the folder may not be listed.
+        """
+        if rehearsed() is not None or current_plan() is not None:
             return
         with self.sited():
             self.store.sweep(self.name, paths.folder(self.path) if paths.is_glob(self.path) else self.path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from glacier.errors import ObjectNotFound, StorageError, did_you_mean, listed
+from glacier.errors import AccessDenied, ObjectNotFound, StorageError, did_you_mean, listed
 from glacier.resources import formats, paths, signatures
 
 if TYPE_CHECKING:
@@ -54,8 +54,13 @@ def readable(bucket: Bucket) -> list[Entry]:
 
 
 def not_found(bucket: Bucket) -> ObjectNotFound:
-    """Gives the error that nothing is there, which names the nearest that is."""
-    missing, folder, names = bucket.store.neighbours(bucket.name, bucket.path)
+    """Gives the error that nothing is there, which names the nearest that is, where that may be looked at."""
+    try:
+        missing, folder, names = bucket.store.neighbours(bucket.name, bucket.path)
+    except AccessDenied:  # an identity that reads one object may not list what lies beside it
+        return ObjectNotFound(
+            f"nothing at `{bucket.uri}`", site=bucket.site, fix="write the data first, or correct the path"
+        )
     holds = f"it holds {listed(names)}" if names else "it is empty"
     if not missing:
         return ObjectNotFound(

@@ -311,11 +311,12 @@ def _condition(role: Role, bucket: DeclaredBucket, several: Sequence[Keys]) -> B
 def _clauses(role: Role, bucket: DeclaredBucket, keys: Keys) -> Iterator[str]:
     """Gives the comparisons, any of which is enough.
 
-    Who may list a missing object is told that it is missing. That is a right on the object, where there is one.
+    Who may list a missing object is told that it is missing. That is a right on the object, where there is one. To tell
+    an object from a folder of its name, what may lie below it is listed.
     """
     yield _compared("resource.name", f"projects/_/buckets/{bucket.physical}/objects/{keys.path}", keys)
     if role == "lister":
-        yield _compared(_LIST_PREFIX, keys.path, keys)
+        yield _compared(_LIST_PREFIX, keys.path if keys.below else f"{keys.path}/", keys)
 
 
 def _compared(value: str, wanted: str, keys: Keys) -> str:

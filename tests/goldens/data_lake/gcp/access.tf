@@ -17,7 +17,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_data_lake_pipeline
 
   condition {
     title      = "lists data-lake-pipeline/lease"
-    expression = "resource.name == \"projects/_/buckets/acme-data-lake-pipeline-runs/objects/data-lake-pipeline/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"data-lake-pipeline/lease\""
+    expression = "resource.name == \"projects/_/buckets/acme-data-lake-pipeline-runs/objects/data-lake-pipeline/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"data-lake-pipeline/lease/\""
   }
 }
 
@@ -113,7 +113,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_sales_raw_data_par
 
   condition {
     title      = "lists data.parquet"
-    expression = "resource.name == \"projects/_/buckets/acme-sales-raw/objects/data.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"data.parquet\""
+    expression = "resource.name == \"projects/_/buckets/acme-sales-raw/objects/data.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"data.parquet/\""
   }
 }
 

@@ -17,7 +17,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_nightly_report_run
 
   condition {
     title      = "lists nightly-report/lease"
-    expression = "resource.name == \"projects/_/buckets/acme-nightly-report-runs/objects/nightly-report/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"nightly-report/lease\""
+    expression = "resource.name == \"projects/_/buckets/acme-nightly-report-runs/objects/nightly-report/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"nightly-report/lease/\""
   }
 }
 
@@ -89,7 +89,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_raw_data_orders_pa
 
   condition {
     title      = "lists orders.parquet"
-    expression = "resource.name == \"projects/_/buckets/raw-data/objects/orders.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"orders.parquet\""
+    expression = "resource.name == \"projects/_/buckets/raw-data/objects/orders.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"orders.parquet/\""
   }
 }
 
@@ -132,7 +132,7 @@ resource "google_storage_bucket_iam_member" "stage_forecast_lists_nightly_report
 
   condition {
     title      = "lists nightly-report/lease"
-    expression = "resource.name == \"projects/_/buckets/acme-nightly-report-runs/objects/nightly-report/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"nightly-report/lease\""
+    expression = "resource.name == \"projects/_/buckets/acme-nightly-report-runs/objects/nightly-report/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"nightly-report/lease/\""
   }
 }
 
@@ -235,7 +235,7 @@ resource "google_storage_bucket_iam_member" "stage_main_2_lists_nightly_report_r
 
   condition {
     title      = "lists nightly-report/lease"
-    expression = "resource.name == \"projects/_/buckets/acme-nightly-report-runs/objects/nightly-report/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"nightly-report/lease\""
+    expression = "resource.name == \"projects/_/buckets/acme-nightly-report-runs/objects/nightly-report/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"nightly-report/lease/\""
   }
 }
 

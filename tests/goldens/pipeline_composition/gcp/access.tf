@@ -17,7 +17,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_end_to_end_runs_en
 
   condition {
     title      = "lists end-to-end/lease"
-    expression = "resource.name == \"projects/_/buckets/acme-end-to-end-runs/objects/end-to-end/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"end-to-end/lease\""
+    expression = "resource.name == \"projects/_/buckets/acme-end-to-end-runs/objects/end-to-end/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"end-to-end/lease/\""
   }
 }
 
@@ -89,7 +89,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_raw_data_parquet" 
 
   condition {
     title      = "lists data.parquet"
-    expression = "resource.name == \"projects/_/buckets/acme-raw/objects/data.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"data.parquet\""
+    expression = "resource.name == \"projects/_/buckets/acme-raw/objects/data.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"data.parquet/\""
   }
 }
 

@@ -17,7 +17,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_data_sales_parquet
 
   condition {
     title      = "lists sales.parquet"
-    expression = "resource.name == \"projects/_/buckets/acme-data/objects/sales.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"sales.parquet\""
+    expression = "resource.name == \"projects/_/buckets/acme-data/objects/sales.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"sales.parquet/\""
   }
 }
 
@@ -41,7 +41,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_portable_pipeline_
 
   condition {
     title      = "lists portable-pipeline/lease"
-    expression = "resource.name == \"projects/_/buckets/acme-portable-pipeline-runs/objects/portable-pipeline/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"portable-pipeline/lease\""
+    expression = "resource.name == \"projects/_/buckets/acme-portable-pipeline-runs/objects/portable-pipeline/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"portable-pipeline/lease/\""
   }
 }
 

@@ -17,7 +17,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_customers_customer
 
   condition {
     title      = "lists customers.parquet"
-    expression = "resource.name == \"projects/_/buckets/acme-customers/objects/customers.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"customers.parquet\""
+    expression = "resource.name == \"projects/_/buckets/acme-customers/objects/customers.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"customers.parquet/\""
   }
 }
 
@@ -41,7 +41,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_inventory_products
 
   condition {
     title      = "lists products.parquet"
-    expression = "resource.name == \"projects/_/buckets/acme-inventory/objects/products.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"products.parquet\""
+    expression = "resource.name == \"projects/_/buckets/acme-inventory/objects/products.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"products.parquet/\""
   }
 }
 
@@ -65,7 +65,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_sales_transactions
 
   condition {
     title      = "lists transactions.parquet"
-    expression = "resource.name == \"projects/_/buckets/acme-sales/objects/transactions.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"transactions.parquet\""
+    expression = "resource.name == \"projects/_/buckets/acme-sales/objects/transactions.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"transactions.parquet/\""
   }
 }
 
@@ -89,7 +89,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_sales_analytics_ru
 
   condition {
     title      = "lists sales-analytics/lease"
-    expression = "resource.name == \"projects/_/buckets/acme-sales-analytics-runs/objects/sales-analytics/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"sales-analytics/lease\""
+    expression = "resource.name == \"projects/_/buckets/acme-sales-analytics-runs/objects/sales-analytics/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"sales-analytics/lease/\""
   }
 }
 

@@ -29,7 +29,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_raw_data_csv" {
 
   condition {
     title      = "lists data.csv"
-    expression = "resource.name == \"projects/_/buckets/acme-raw/objects/data.csv\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"data.csv\""
+    expression = "resource.name == \"projects/_/buckets/acme-raw/objects/data.csv\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"data.csv/\""
   }
 }
 
@@ -53,7 +53,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_simple_etl_runs_si
 
   condition {
     title      = "lists simple-etl/lease"
-    expression = "resource.name == \"projects/_/buckets/acme-simple-etl-runs/objects/simple-etl/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"simple-etl/lease\""
+    expression = "resource.name == \"projects/_/buckets/acme-simple-etl-runs/objects/simple-etl/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"simple-etl/lease/\""
   }
 }
 

@@ -17,7 +17,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_data_input_parquet
 
   condition {
     title      = "lists input.parquet"
-    expression = "resource.name == \"projects/_/buckets/acme-data/objects/input.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"input.parquet\""
+    expression = "resource.name == \"projects/_/buckets/acme-data/objects/input.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"input.parquet/\""
   }
 }
 
@@ -41,7 +41,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_smart_pipeline_run
 
   condition {
     title      = "lists smart-pipeline/lease"
-    expression = "resource.name == \"projects/_/buckets/acme-smart-pipeline-runs/objects/smart-pipeline/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"smart-pipeline/lease\""
+    expression = "resource.name == \"projects/_/buckets/acme-smart-pipeline-runs/objects/smart-pipeline/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"smart-pipeline/lease/\""
   }
 }
 

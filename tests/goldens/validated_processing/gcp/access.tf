@@ -19,7 +19,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_raw_data_orders_pa
 
   condition {
     title      = "lists orders.parquet"
-    expression = "resource.name == \"projects/_/buckets/acme-raw-data/objects/orders.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"orders.parquet\""
+    expression = "resource.name == \"projects/_/buckets/acme-raw-data/objects/orders.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"orders.parquet/\""
   }
 }
 
@@ -45,7 +45,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_validated_processi
 
   condition {
     title      = "lists validated-processing/lease"
-    expression = "resource.name == \"projects/_/buckets/acme-validated-processing-runs/objects/validated-processing/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"validated-processing/lease\""
+    expression = "resource.name == \"projects/_/buckets/acme-validated-processing-runs/objects/validated-processing/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"validated-processing/lease/\""
   }
 }
 

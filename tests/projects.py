@@ -1,0 +1,81 @@
+"""The examples as projects that are deployed to one cloud or another."""
+
+import re
+import shutil
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from glacier.deployment.reading import Provider
+from glacier.generation.generate import Draft, draft
+from glacier.loading import load_pipeline
+from glacier.providers import AWSProvider, AzureProvider, GCPProvider
+
+HERE = Path(__file__).parent
+EXAMPLES = HERE.parent / "examples"
+SCENARIOS = {
+    "simple_etl": "simple_etl.py",
+    "sales_analytics": "sales_analytics.py",
+    "validated_processing": "validated_processing.py",
+    "serverless_transformation": "serverless_transformation.py",
+    "portable_pipeline": "portable_pipeline.py",
+}
+"""The five of the design document."""
+PIPELINES = {
+    **SCENARIOS,
+    "smart_pipeline": "smart_pipeline.py",
+    "data_lake": "data_lake.py",
+    "pipeline_composition": "pipeline_composition.py:end_to_end",
+    "nightly_report": "nightly_report.py",
+    "every_verb": "every_verb.py",
+    "rights_of_functions": "rights_of_functions.py",
+}
+PROVIDERS: dict[str, Provider] = {
+    "aws": AWSProvider(region="eu-north-1", name_prefix="acme-", tags={"team": "sales"}),
+    "gcp": GCPProvider(project_id="acme-data", region="europe-north1", name_prefix="acme-", tags={"team": "sales"}),
+    "azure": AzureProvider(
+        subscription_id="00000000-0000-0000-0000-000000000000",
+        resource_group="acme-data",
+        storage_account="acmedata",
+        location="norwayeast",
+        name_prefix="acme-",
+        tags={"team": "sales"},
+    ),
+}
+_FUNCTIONS = {"aws": "LambdaConfig", "gcp": "CloudFunctionConfig", "azure": "AzureFunctionConfig"}
+
+
+@contextmanager
+def project(folder: Path, cloud: str) -> Generator[Path]:
+    """Copies the examples, and the pipelines of the tests; what is imported from there is forgotten at the end.
+
+    The example with a function has a config of AWS's; another cloud's takes its place.
+    """
+    copied = folder / "examples"
+    shutil.copytree(EXAMPLES, copied, ignore=shutil.ignore_patterns("data", "__pycache__", "terraform"))
+    for file in ("every_verb.py", "rights_of_functions.py"):
+        shutil.copy(HERE / "pipelines" / file, copied)
+    function = copied / "serverless_transformation.py"
+    if cloud in _FUNCTIONS:
+        text = function.read_text().replace("import LambdaConfig", f"import {_FUNCTIONS[cloud]}")
+        function.write_text(re.sub(r"config=LambdaConfig\(.*\)", f"config={_FUNCTIONS[cloud]}()", text))
+    before, path = {*sys.modules}, [*sys.path]
+    sys.path.insert(0, str(copied))
+    try:
+        yield copied
+    finally:
+        sys.path[:] = path
+        for name in {*sys.modules} - before:
+            if str(getattr(sys.modules[name], "__file__", None)).startswith(str(copied)):
+                del sys.modules[name]
+
+
+def drafts_of(folder: Path, cloud: str, pipelines: dict[str, str] = PIPELINES) -> dict[str, Draft]:
+    """Gives what each pipeline needs in a cloud."""
+    found: dict[str, Draft] = {}
+    with project(folder, cloud) as copied:
+        for name, target in pipelines.items():
+            pipeline = load_pipeline(str(copied / target))
+            found[name] = draft(pipeline.plan(), pipeline.source(), copied / "terraform", PROVIDERS[cloud])
+    return found
