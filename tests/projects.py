@@ -1,6 +1,5 @@
 """The examples as projects that are deployed to one cloud or another."""
 
-import re
 import shutil
 import sys
 from collections.abc import Generator
@@ -22,12 +21,15 @@ SCENARIOS = {
     "portable_pipeline": "portable_pipeline.py",
 }
 """The five of the design document."""
-PIPELINES = {
+OF_EXAMPLES = {
     **SCENARIOS,
     "smart_pipeline": "smart_pipeline.py",
     "data_lake": "data_lake.py",
     "pipeline_composition": "pipeline_composition.py:end_to_end",
     "nightly_report": "nightly_report.py",
+}
+PIPELINES = {
+    **OF_EXAMPLES,
     "every_verb": "every_verb.py",
     "rights_of_functions": "rights_of_functions.py",
 }
@@ -43,23 +45,15 @@ PROVIDERS: dict[str, Provider] = {
         tags={"team": "sales"},
     ),
 }
-_FUNCTIONS = {"aws": "LambdaConfig", "gcp": "CloudFunctionConfig", "azure": "AzureFunctionConfig"}
 
 
 @contextmanager
-def project(folder: Path, cloud: str) -> Generator[Path]:
-    """Copies the examples, and the pipelines of the tests; what is imported from there is forgotten at the end.
-
-    The example with a function has a config of AWS's; another cloud's takes its place.
-    """
+def project(folder: Path) -> Generator[Path]:
+    """Copies the examples, and the pipelines of the tests; what is imported from there is forgotten at the end."""
     copied = folder / "examples"
     shutil.copytree(EXAMPLES, copied, ignore=shutil.ignore_patterns("data", "__pycache__", "terraform"))
     for file in ("every_verb.py", "rights_of_functions.py"):
         shutil.copy(HERE / "pipelines" / file, copied)
-    function = copied / "serverless_transformation.py"
-    if cloud in _FUNCTIONS:
-        text = function.read_text().replace("import LambdaConfig", f"import {_FUNCTIONS[cloud]}")
-        function.write_text(re.sub(r"config=LambdaConfig\(.*\)", f"config={_FUNCTIONS[cloud]}()", text))
     before, path = {*sys.modules}, [*sys.path]
     sys.path.insert(0, str(copied))
     try:
@@ -74,7 +68,7 @@ def project(folder: Path, cloud: str) -> Generator[Path]:
 def drafts_of(folder: Path, cloud: str, pipelines: dict[str, str] = PIPELINES) -> dict[str, Draft]:
     """Gives what each pipeline needs in a cloud."""
     found: dict[str, Draft] = {}
-    with project(folder, cloud) as copied:
+    with project(folder) as copied:
         for name, target in pipelines.items():
             pipeline = load_pipeline(str(copied / target))
             found[name] = draft(pipeline.plan(), pipeline.source(), copied / "terraform", PROVIDERS[cloud])

@@ -3,8 +3,6 @@
 import base64
 import hashlib
 import re
-import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
@@ -12,60 +10,28 @@ from typing import cast
 import hcl2
 import pytest
 
-from glacier.deployment.reading import Provider
 from glacier.loading import load_pipeline
-from glacier.providers import AWSProvider, AzureProvider, GCPProvider
+from projects import OF_EXAMPLES, PROVIDERS, project
 from terraform import applied, formatted, needs_offline
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
 GOLDENS = Path(__file__).parent / "goldens"
-PIPELINES = {
-    "simple_etl": "simple_etl.py",
-    "sales_analytics": "sales_analytics.py",
-    "validated_processing": "validated_processing.py",
-    "serverless_transformation": "serverless_transformation.py",
-    "portable_pipeline": "portable_pipeline.py",
-    "smart_pipeline": "smart_pipeline.py",
-    "data_lake": "data_lake.py",
-    "pipeline_composition": "pipeline_composition.py:end_to_end",
-    "nightly_report": "nightly_report.py",
-}
-CLOUDS: dict[str, Provider | None] = {
-    "local": None,
-    "aws": AWSProvider(region="eu-north-1", name_prefix="acme-", tags={"team": "sales"}),
-    "gcp": GCPProvider(project_id="acme-data", region="europe-north1", name_prefix="acme-", tags={"team": "sales"}),
-    "azure": AzureProvider(
-        subscription_id="00000000-0000-0000-0000-000000000000",
-        resource_group="acme-data",
-        storage_account="acmedata",
-        location="norwayeast",
-        name_prefix="acme-",
-        tags={"team": "sales"},
-    ),
-}
-CASES = [(name, cloud) for name in PIPELINES for cloud in ("local", "aws", "gcp", "azure")]
+CASES = [(name, cloud) for name in OF_EXAMPLES for cloud in ("local", "aws", "gcp", "azure")]
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Gives a project of its own with the examples, whose modules are forgotten at the end."""
-    copied = tmp_path_factory.mktemp("project") / "examples"
-    shutil.copytree(EXAMPLES, copied, ignore=shutil.ignore_patterns("data", "__pycache__", "terraform"))
-    before = {*sys.modules}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(copied))
-        yield copied
-    for name in {*sys.modules} - before:
-        if str(getattr(sys.modules[name], "__file__", None)).startswith(str(copied)):
-            del sys.modules[name]
+def copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    with project(tmp_path_factory.mktemp("project")) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module", params=CASES, ids="-".join)
-def folder(request: pytest.FixtureRequest, project: Path) -> Path:
+def folder(request: pytest.FixtureRequest, copied: Path) -> Path:
     """Gives the folder that was generated for an example and a cloud: `<example>/<cloud>`."""
     name, cloud = cast(tuple[str, str], request.param)
-    output: Path = project / "terraform" / name / cloud
-    load_pipeline(str(project / PIPELINES[name])).run(mode="generate", output_dir=output, provider=CLOUDS[cloud])
+    output: Path = copied / "terraform" / name / cloud
+    load_pipeline(str(copied / OF_EXAMPLES[name])).run(
+        mode="generate", output_dir=output, provider=PROVIDERS.get(cloud)
+    )
     return output
 
 

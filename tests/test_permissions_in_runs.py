@@ -73,7 +73,7 @@ class Stage:
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The pipelines, with the examples' data and some for the tests' own."""
-    with project(tmp_path_factory.mktemp("run"), "gcp") as folder:
+    with project(tmp_path_factory.mktemp("run")) as folder:
         subprocess.run([sys.executable, str(folder / "make_data.py")], check=True)
     for name in ("raw/2024/a", "raw/2024/b", "old/a.parquet/below", "old/tree/a", "old/globbed/a"):
         file = folder / "data" / f"{name}.parquet"

@@ -17,7 +17,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_raw_input_parquet"
 
   condition {
     title      = "lists input.parquet"
-    expression = "resource.name == \"projects/_/buckets/acme-raw/objects/input.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"input.parquet\""
+    expression = "resource.name == \"projects/_/buckets/acme-raw/objects/input.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"input.parquet/\""
   }
 }
 
@@ -41,7 +41,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_results_output_par
 
   condition {
     title      = "lists output.parquet"
-    expression = "resource.name == \"projects/_/buckets/acme-results/objects/output.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"output.parquet\""
+    expression = "resource.name == \"projects/_/buckets/acme-results/objects/output.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"output.parquet/\""
   }
 }
 
@@ -65,7 +65,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_serverless_pipelin
 
   condition {
     title      = "lists serverless-pipeline/lease"
-    expression = "resource.name == \"projects/_/buckets/acme-serverless-pipeline-runs/objects/serverless-pipeline/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"serverless-pipeline/lease\""
+    expression = "resource.name == \"projects/_/buckets/acme-serverless-pipeline-runs/objects/serverless-pipeline/lease\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"serverless-pipeline/lease/\""
   }
 }
 
