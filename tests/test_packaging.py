@@ -213,10 +213,8 @@ def test_requirements_go_in_as_wheels_of_the_machine(tmp_path: Path, monkeypatch
     assert packed.read("requirements.txt").decode().splitlines()[1:] == ["tiny"]
 
 
-@pytest.mark.parametrize(("runtime", "version"), [("python3.12", "1.26.0"), ("python3.13", "2.3.0")])
-def test_an_azure_app_has_its_packages_and_its_timeout(
-    runtime: str, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def only_azure_library(tmp_path: Path, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets pip find Azure's library, without what is in it, and nothing else."""
     index = tmp_path / "index"
     index.mkdir()
     with zipfile.ZipFile(index / f"azure_functions-{version}-py3-none-any.whl", "w") as wheel:
@@ -228,6 +226,13 @@ def test_an_azure_app_has_its_packages_and_its_timeout(
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(index))
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+
+
+@pytest.mark.parametrize(("runtime", "version"), [("python3.12", "1.26.0"), ("python3.13", "2.3.0")])
+def test_an_azure_app_has_its_packages_and_its_timeout(
+    runtime: str, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only_azure_library(tmp_path, version, monkeypatch)
     config = AzureFunctionConfig(timeout=3700, memory=2048)
     made = archive_of(beside(project(tmp_path / "project"), runtime=runtime, config=config), "azure")
     packed = zipfile.ZipFile(io.BytesIO(made.content))
