@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
+from glacier.deployment.commands import records_uri, stage_command, stage_environment
+from glacier.deployment.packaging import image_of
+from glacier.deployment.reading import deployment_of
+from glacier.loading import load_pipeline
 from glacier.providers import LocalProvider
 from glacier.providers.portable import settings_of
 from glacier.runtime import lease
 from glacier.runtime.records import Records, records_at
-from stores import CLOUDS, Place, local, place_of
+from stores import CLOUDS, SECRETS, Place, local, place_of
 
 SALES = """
     import logging
@@ -560,3 +566,33 @@ def test_an_execution_that_a_cloud_starts_again_is_the_same_run(tmp_path: Path) 
     cloud = project(tmp_path, HEAD + CHAIN)
     cloud.run("main", "", CLOUD_RUN_EXECUTION="chain-main-x7k2p")
     assert cloud.record("chain", "main", "chain-main-x7k2p")["state"] == "succeeded"
+
+
+@pytest.mark.parametrize("kind", CLOUDS)
+def test_what_is_generated_runs_from_the_image_with_nothing_else(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The image's files, the command and the environment of each job are those that `generate` writes."""
+    place = place_of(kind, tmp_path)
+    project(tmp_path, SALES, place, f"sales_{kind}")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    pipeline = load_pipeline(str(tmp_path / f"sales_{kind}.py"))
+    source = pipeline.source(("least=2",))
+    source = replace(source, options=replace(source.options, records="nothing"))
+    deployed = deployment_of(pipeline.plan(), source, tmp_path / "terraform", place.provider)
+    (packed,) = (asset.content for asset in image_of(deployed).assets if asset.path.endswith("project.tar"))
+    with tarfile.open(fileobj=io.BytesIO(packed)) as files:
+        files.extractall(tmp_path / "app", filter="data")
+
+    place.provider.bucket("raw", path="sales.parquet").write(SOLD)
+    given = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GLACIER_RUN_ID": "r1", **SECRETS}
+    for stage in deployed.stages:
+        _, *command = stage_command(deployed, stage, records_uri(deployed))
+        done = subprocess.run(
+            [sys.executable, *command], cwd=tmp_path / "app", env={**given, **stage_environment(deployed, stage)},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert [stage.name for stage in deployed.stages] == ["main", "big", "main-2"]
+    made = place.provider.bucket("out", path="by_store.parquet").read().sort("store")
+    assert made.rows() == [("a", 4.5), ("b", 32.0)]
