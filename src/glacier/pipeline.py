@@ -244,6 +244,7 @@ class Pipeline(Generic[P, R_co]):
                 return self._inlined(outer, frame, *self._split(checked(self, inputs or {}, site, partial=False)))
             case "local":
                 from glacier.execution.scheduler import RunOptions, execute
+                from glacier.telemetry.telemetry import telemetry
 
                 options = RunOptions(
                     max_workers,
@@ -251,6 +252,7 @@ class Pipeline(Generic[P, R_co]):
                     on_failure,
                     replace or {},
                     self._observed(progress, inputs or {}, executor) if record else _observer(progress),
+                    tracer=telemetry(),
                     measured=self._keep,
                 )
                 return execute(self.plan(inputs), options)

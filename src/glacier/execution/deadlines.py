@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from inspect import iscoroutinefunction
 from time import perf_counter
 from typing import Any, cast
@@ -45,13 +46,16 @@ class Trial:
         patience: how much longer until it is given up.
         tried: how many tries failed before.
         lease: what it may publish under.
+        begun: what is told to who traces the run when it ends.
         thread: the worker that does it.
         began: the clock when it began.
         over: whether its work has ended.
         given_up: whether its deadline came first.
     """
 
-    def __init__(self, unit: Unit, deadline: tuple[float, float], tried: int, lease: Lease) -> None:
+    def __init__(
+        self, unit: Unit, deadline: tuple[float, float], tried: int, lease: Lease, begun: Sequence[object]
+    ) -> None:
         _, job, numbers = unit
         self.unit = unit
         self.index = job.key(numbers[0])
@@ -60,6 +64,7 @@ class Trial:
         self.seconds, self.patience = deadline
         self.tried = tried
         self.lease = Lease(lease)
+        self.begun = begun
         self.thread = threading.current_thread()
         self.began = perf_counter()
         self.over = False

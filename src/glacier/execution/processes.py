@@ -25,6 +25,7 @@ from glacier.doing import Doing, Told, current, enter
 from glacier.errors import GraphError, text_of
 from glacier.execution.measuring import Measuring
 from glacier.execution.memory import Memory
+from glacier.execution.tracing import carried, carry_on
 from glacier.observe import Metric
 from glacier.permits import act, current_permit
 from glacier.task import Task
@@ -95,7 +96,8 @@ class Processes:
         called = task if function is task.function else function
         doing = current()
         try:
-            payload = pickle.dumps((called, args, kwargs, current_permit(), doing.portable() if doing else None))
+            portable = doing.portable() if doing else None
+            payload = pickle.dumps((called, args, kwargs, current_permit(), portable, carried()))
         except Exception as error:
             raise GraphError(
                 f"`{task.name}` cannot go to a worker process: {error}",
@@ -182,8 +184,9 @@ def _portable(error: BaseException) -> bytes | None:
 
 def _result(payload: bytes, scratch: Path) -> bytes:
     """Opens frames, calls, and leaves frames as files."""
-    called, args, kwargs, permit, portable = pickle.loads(payload)  # noqa: S301  # written a moment ago by the parent
+    called, args, kwargs, permit, portable, trace = pickle.loads(payload)  # noqa: S301  # written by the parent
     act(permit)
+    carry_on(trace)
     doing = Doing.of(portable) if portable is not None else None
     enter(doing)
     function: Callable[..., object] = called.function if isinstance(called, Task) else called

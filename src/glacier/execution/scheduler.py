@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -27,12 +27,13 @@ from glacier.execution.jobs import Job, Opened
 from glacier.execution.limits import Limits, Unit
 from glacier.execution.measures import Measures
 from glacier.execution.part import Part
-from glacier.execution.performer import Done, Here, Left, Performer, Workplace
+from glacier.execution.performer import Done, Here, Left, Performer, Turn, Workplace
 from glacier.execution.record import NodeRecord, Observer, RunRecord, RunStart, RunState, run_id_at
 from glacier.execution.retries import Retries
 from glacier.execution.scopes import Scope, scopes_of
 from glacier.execution.sinks import shared_sinks
 from glacier.execution.tallies import Tallies
+from glacier.execution.tracing import Guarded, Tracer
 from glacier.graph import Graph
 from glacier.lease import Lease, current_lease, take_lease
 from glacier.nesting import Loop
@@ -59,6 +60,7 @@ class RunOptions:
         observer: who is told as the run goes on.
         part: which nodes to run, where that is not all.
         run_id: names the run; made from its start where there is none.
+        tracer: who is told of each try, in the context of its code.
         measured: is given what was measured, by node, when the run is over.
     """
 
@@ -69,6 +71,7 @@ class RunOptions:
     observer: Observer | None = None
     part: Part | None = None
     run_id: str | None = None
+    tracer: Tracer | None = None
     measured: Callable[[dict[str, Measures]], None] | None = None
 
     def __post_init__(self) -> None:
@@ -151,7 +154,9 @@ def _agenda(graph: Graph, scope: Scope, together: Sequence[Sequence[int]], part:
 
 @contextmanager
 def _told(run: _Run, options: RunOptions) -> Generator[None]:
-    """Tells the observer of a run how it begins and ends."""
+    """Tells who observes a run and who traces it how it begins and ends."""
+    if run.tracer:
+        run.tracer.run_started(run.start)
     if options.observer:
         options.observer.run_started(run.start)
     state: RunState = "failed"
@@ -168,8 +173,12 @@ def _told(run: _Run, options: RunOptions) -> Generator[None]:
     finally:
         if options.measured is not None:
             options.measured(run.measured())
-        if options.observer:
-            options.observer.run_ended(run.record(state, reason))
+        if options.observer or run.tracer:
+            record = run.record(state, reason)
+            if run.tracer:
+                run.tracer.run_ended(record)
+            if options.observer:
+                options.observer.run_ended(record)
 
 
 def _result(graph: Graph, performer: Performer, outside: Job) -> object:
@@ -201,6 +210,7 @@ class _Run:
         self.graph = graph = start.graph
         self.performer = performer
         self.observer = options.observer
+        self.tracer = Guarded(options.tracer) if options.tracer is not None else None
         self.stop_on_failure = options.on_failure == "stop"
         self.max_workers = options.max_workers or min(32, (cpu_count() or 1) + 4)
         self.ahead = 2 * self.max_workers + 2
@@ -343,14 +353,26 @@ class _Run:
                 self.observer.node_started(job.key(number))
         tried = self.retries.tried(job, numbers[0]) if self.retries.open else 0
         nodes = [job.key(number) for number in numbers]
-        if self.deadlines and nodes[0] in self.deadlines:
-            return self._ended(unit, [self._in_time(Trial(unit, self.deadlines[nodes[0]], tried, self.lease))])
         values, turn = job.values_of(numbers[0]), job.turn(numbers[0])
-        return self._ended(unit, self.context.copy().run(self.performer.perform, nodes, values, turn, tried))
+        context = self.context.copy()
+        begun = context.run(self._trace, nodes, turn, tried) if self.tracer is not None else []
+        if self.deadlines and nodes[0] in self.deadlines:
+            trial = Trial(unit, self.deadlines[nodes[0]], tried, self.lease, begun)
+            return self._ended(unit, [self._in_time(trial, context)], begun)
+        return self._ended(unit, context.run(self.performer.perform, nodes, values, turn, tried), begun)
 
-    def _ended(self, unit: Unit, done: list[Done]) -> Unit | None:
+    def _trace(self, nodes: Sequence[int], turn: Turn | None, tried: int) -> list[object]:
+        """Tells who traces the run that a try starts, in its context."""
+        assert self.tracer is not None
+        items = tuple(number for _, number in turn.path) if turn else ()
+        return [self.tracer.try_started(index, items, tried + 1) for index in nodes]
+
+    def _ended(self, unit: Unit, done: list[Done], begun: Sequence[object]) -> Unit | None:
         """Goes on after the work of a unit: with what is ready now, or with another try later."""
         _, job, numbers = unit
+        if self.tracer is not None:
+            for one, ended in zip(begun, done, strict=True):
+                self.tracer.try_ended(one, ended)
         wait = None if done[0].error is None or self.stopping else self.retries.wait(job, numbers[0], done[0])
         if wait is not None:
             self._tell_hooks(done[0], wait)
@@ -366,13 +388,12 @@ class _Run:
         self._tell(told)
         return following
 
-    def _in_time(self, trial: Trial) -> Done:
+    def _in_time(self, trial: Trial, context: Context) -> Done:
         """Does the work of a unit that has a deadline.
 
         Raises:
             Abandoned: the deadline came first; another thread goes on with the unit.
         """
-        context = self.context.copy()
         context.run(take_lease, trial.lease)
         alarm = self.clock.after(trial.seconds + trial.patience, lambda: self._expire(trial))
         try:
@@ -403,7 +424,7 @@ class _Run:
     def _give_up(self, trial: Trial) -> Unit | None:
         """Ends a try that was given up: what it has not published yet is discarded, and it has failed."""
         trial.lease.discard()
-        return self._ended(trial.unit, [self._out_of_time(trial)])
+        return self._ended(trial.unit, [self._out_of_time(trial)], trial.begun)
 
     def _out_of_time(self, trial: Trial) -> Done:
         error = out_of_time(trial.seconds, goes_on=trial.given_up)

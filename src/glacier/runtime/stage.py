@@ -31,6 +31,7 @@ from glacier.runtime.invocation import Invocation
 from glacier.runtime.logs import Told, log, redacted
 from glacier.runtime.records import Records, Shelf, records_at
 from glacier.runtime.shape import difference, shape_of
+from glacier.telemetry.telemetry import telemetry
 from glacier.trace import handles_in
 
 RECORD, ENDS = "record.json", "ends.json"
@@ -203,13 +204,15 @@ class _Attempt:
     def _work(self, before: Mapping[str, Mapping[str, Any]]) -> None:
         plan = self.plan
         if len(plan.stages) == 1:
-            execute(plan.graph, RunOptions(observer=self.observer, run_id=self.told.run_id))
+            options = RunOptions(observer=self.observer, run_id=self.told.run_id, tracer=telemetry())
+            execute(plan.graph, options)
             return
         stage_of = {index: stage.name for stage in plan.stages for index in stage.nodes}
         left = {name: Left(one["ends"], self._shelf(name)) for name, one in before.items()}
         ended = taken(plan.graph, plan.stage, stage_of, left)
         part = Part(frozenset(plan.stage.nodes), ended, self._hand_on)
-        execute(plan.graph, RunOptions(observer=self.observer, part=part, run_id=self.told.run_id))
+        options = RunOptions(observer=self.observer, part=part, run_id=self.told.run_id, tracer=telemetry())
+        execute(plan.graph, options)
 
     def _hand_on(self, left: dict[int, Earlier]) -> None:
         graph, plan = self.plan.graph, self.plan
