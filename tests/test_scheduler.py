@@ -176,7 +176,7 @@ def troubles(kind: str) -> list[object]:
     [
         ("unportable", "task `raises_unportable` of pipeline `troubles` failed: RemoteError: Unportable: 1 and 2"),
         ("lambda", "task `gives_a_lambda` of pipeline `troubles` failed: GraphError: what `gives_a_lambda` returned"),
-        ("dies", "task `dies` of pipeline `troubles` failed: GraphError: the worker process of `dies`"),
+        ("dies", "task `dies` of pipeline `troubles` failed: WorkerDied: its worker process ended with exit code 3"),
     ],
 )
 def test_trouble_in_one_process_is_its_own(kind: str, message: str) -> None:

@@ -219,6 +219,10 @@ class TaskTimeout(GlacierError, TimeoutError):
     """A try of a task took longer than its `timeout`; the `__cause__` of the `TaskError`."""
 
 
+class WorkerDied(GlacierError):
+    """The process in which a task ran ended before it had a result; the `__cause__` of the `TaskError`."""
+
+
 class RunErrors(ExceptionGroup[TaskError]):
     """Every failure of a run with `on_failure="continue"`, one `TaskError` each, in body order."""
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Coroutine
 
 from glacier.execution.failures import out_of_time
+from glacier.execution.forking import Forks, leave_fork
 
 _PATIENCE = 0.2  # seconds for cancelled coroutines to end; with the scheduler's GRACE, under a second in all
 
@@ -25,8 +26,7 @@ class Coroutines:
         Raises:
             TaskTimeout: it took longer than `timeout` seconds, and was cancelled.
         """
-        awaited = coroutine if timeout is None else within(coroutine, timeout)
-        return asyncio.run_coroutine_threadsafe(awaited, self._running()).result()
+        return asyncio.run_coroutine_threadsafe(_within(coroutine, timeout), self._running()).result()
 
     def close(self) -> None:
         """Cancels what is still awaited and ends the loop's thread; leaves a loop that a task blocks to the exit."""
@@ -49,20 +49,23 @@ class Coroutines:
             return self._loop
 
 
-async def within(coroutine: Coroutine[object, object, object], seconds: float) -> object:
+async def _within(coroutine: Coroutine[object, object, object], seconds: float | None) -> object:
     """Awaits a coroutine, and cancels it when the time is up.
 
     Raises:
         TaskTimeout: it was cancelled for that.
     """
-    limit = asyncio.timeout(seconds)
+    limit, forks = asyncio.timeout(seconds), Forks.depth
     try:
         async with limit:
             return await coroutine
     except TimeoutError:
-        if not limit.expired():
+        if seconds is None or not limit.expired():
             raise  # the task's own
         raise out_of_time(seconds) from None
+    finally:
+        if Forks.depth != forks:
+            leave_fork()
 
 
 async def _cancel_others() -> None:

@@ -24,6 +24,7 @@ from glacier.execution.memory import Memory
 from glacier.execution.record import NodeState, RunStart
 from glacier.execution.sinks import is_write, write_together
 from glacier.graph import Node
+from glacier.lease import GivenUp
 from glacier.nesting import Loop
 from glacier.reaching import helpers, outer_names, python_function
 from glacier.secret import Mask, is_secret
@@ -257,7 +258,7 @@ class Performer:
                 self._secrets.append(value)
             if index in self._conditions:
                 truth = bool(value)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, GivenUp):
             raise
         except BaseException as error:  # noqa: BLE001  # a task may raise anything, SystemExit too; the run tells it
             failed = self.failed(index, error, values, turn, began, tried)

@@ -6,15 +6,12 @@ import os
 import pickle
 import shutil
 import tempfile
-import threading
 import traceback
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
+from functools import partial
 from inspect import iscoroutine
 from io import BytesIO
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from uuid import uuid4
@@ -23,9 +20,12 @@ from glacier.annotations import FrameKind
 from glacier.containers import rebuilt
 from glacier.doing import Doing, Told, current, enter
 from glacier.errors import GraphError, text_of
+from glacier.execution.failures import out_of_time
 from glacier.execution.measuring import Measuring
 from glacier.execution.memory import Memory
+from glacier.execution.retries import names_of
 from glacier.execution.tracing import carried, carry_on
+from glacier.execution.workers import OutOfTime, Workers
 from glacier.observe import Metric
 from glacier.permits import act, current_permit
 from glacier.task import Task
@@ -70,70 +70,55 @@ class Processes:
     elsewhere = True
 
     def __init__(self, max_workers: int | None) -> None:
-        self._workers = max_workers or os.cpu_count()
-        self._pool = self._new_pool()
-        self._lock = threading.Lock()
         self._scratch = Path(tempfile.mkdtemp(prefix="glacier-run-"))
+        self._workers = Workers(max_workers or os.cpu_count() or 1, partial(_call, self._scratch))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None and not issubclass(kind, Exception):  # interrupted: running tasks are ended, not awaited
-            for process in list(self._pool._processes.values()):
-                process.terminate()
-        self._pool.shutdown(wait=True, cancel_futures=True)
-        shutil.rmtree(self._scratch, ignore_errors=True)
+        try:
+            if kind is None or issubclass(kind, Exception):
+                self._workers.close()
+            else:  # interrupted: running tasks are ended, not awaited
+                self._workers.end()
+        finally:
+            shutil.rmtree(self._scratch, ignore_errors=True)
 
     def call(self, task: Task[..., Any], function: Callable[..., object], args: Any, kwargs: Any) -> object:
         """Calls the task in a worker process; what it returns stays a `FrameFile` where it is a frame.
 
         Raises:
-            GraphError: the task, an argument or the result cannot go to another process, or its worker died.
+            GraphError: the task, an argument or the result cannot go to another process.
+            TaskTimeout: the try took longer than it may, and its process was ended.
+            WorkerDied: its process ended by itself.
             RemoteError: in place of an exception that cannot be pickled.
             BaseException: whatever else the task raised, caused by a `RemoteError` with its traceback.
         """
         called = task if function is task.function else function
         doing = current()
+        timeout = task.options.tries.timeout if task.options.tries is not None else None
+        portable = doing.portable() if doing else None
         try:
-            portable = doing.portable() if doing else None
-            payload = pickle.dumps((called, args, kwargs, current_permit(), portable, carried()))
+            sent = (called, args, kwargs, current_permit(), portable, carried(), timeout is not None)
+            payload = pickle.dumps(sent)
         except Exception as error:
             raise GraphError(
                 f"`{task.name}` cannot go to a worker process: {error}",
                 site=task.site,
                 fix="keep tasks and their arguments at module level and picklable, or run with executor='threads'",
             ) from error
-        pool = self._pool
         try:
-            pickled, told, measured = pool.submit(_call, payload, self._scratch).result()
-            answer = pickle.loads(pickled)  # noqa: S301  # our own worker's
-        except BrokenProcessPool as error:
-            self._replace(pool)
-            raise GraphError(
-                f"the worker process of `{task.name}`, or of a task beside it, ended without an answer: "
-                "killed, crashed, or never started",
-                site=task.site,
-                fix="look for a crash or too little memory; a file that starts the run itself does so "
-                'under `if __name__ == "__main__":`',
-            ) from error
+            answered: _Answer = pickle.loads(self._workers.answer(payload, timeout))  # noqa: S301  # our own worker's
+        except OutOfTime:
+            raise out_of_time(timeout or 0.0) from None
+        pickled, told, measured = answered
+        answer: object = pickle.loads(pickled)  # noqa: S301  # pickled by our own worker
         if doing is not None:
             doing.told, doing.measured = told, measured
         if isinstance(answer, _Raised):
-            remote = RemoteError(f"{answer.text}\n\nin the worker process:\n{answer.traceback}")
-            if answer.error is None:
-                raise remote
-            raise pickle.loads(answer.error) from remote  # noqa: S301  # pickled by our own worker
+            raise answer.error()
         return answer
-
-    def _new_pool(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(self._workers, mp_context=get_context("spawn"))
-
-    def _replace(self, broken: ProcessPoolExecutor) -> None:
-        """Makes a new pool in place of one that lost a worker, so that other tasks still run."""
-        with self._lock:
-            if self._pool is broken:
-                self._pool = self._new_pool()
 
     def value(self, handed: object) -> object:
         """Gives frames as frames of this process, held in memory, since the files go with the run."""
@@ -147,44 +132,71 @@ class Processes:
 
 @dataclass(frozen=True)
 class _Raised:
-    """What a task raised in a worker, in a form that surely comes back: itself if it can be pickled, else its text."""
+    """What a task raised in a worker, in a form that surely comes back: itself if it can be pickled, and its text."""
 
-    error: bytes | None
+    pickled: bytes | None
+    kinds: tuple[str, ...]
     text: str
     traceback: str
 
+    @classmethod
+    def of(cls, error: BaseException) -> _Raised:
+        text = f"{type(error).__name__}: {text_of(error)}"
+        return cls(_portable(error), names_of(type(error)), text, "".join(traceback.format_exception(error)))
+
+    def error(self) -> BaseException:
+        """Gives what to raise here."""
+        remote = RemoteError(f"{self.text}\n\nin the worker process:\n{self.traceback}")
+        remote.kinds = self.kinds
+        if self.pickled is None:
+            return remote
+        try:
+            error: BaseException = pickle.loads(self.pickled)  # noqa: S301  # pickled by our own worker
+        except Exception:  # noqa: BLE001  # what came back there may not come back here
+            return remote
+        error.__cause__ = remote
+        return error
+
 
 class RemoteError(Exception):
-    """The exception of a task in a worker process, with its traceback there as text."""
+    """The exception of a task in a worker process, with its traceback there as text.
+
+    Attributes:
+        kinds: the names of its type and those that this one derives from; see `retries.names_of`.
+    """
+
+    kinds: tuple[str, ...] = ()
 
 
 _Answer = tuple[bytes, dict[str, Told], dict[Metric, float | None]]
 
 
-def _call(payload: bytes, scratch: Path) -> _Answer:
+def _call(scratch: Path, payload: bytes, begun: Callable[[], None]) -> bytes:
     """Runs in the worker: calls, and gives the pickled result, or what was raised, with what was told and measured."""
     enter(None)
     try:
-        pickled = _result(payload, scratch)
+        pickled = _result(payload, scratch, begun)
     except BaseException as error:  # noqa: BLE001  # whatever a task raises is told by the parent
-        text = f"{type(error).__name__}: {text_of(error)}"
-        pickled = pickle.dumps(_Raised(_portable(error), text, "".join(traceback.format_exception(error))))
+        pickled = pickle.dumps(_Raised.of(error))
     doing = current()
-    return (pickled, doing.told, doing.measured) if doing is not None else (pickled, {}, {})
+    answer: _Answer = (pickled, doing.told, doing.measured) if doing is not None else (pickled, {}, {})
+    return pickle.dumps(answer)
 
 
 def _portable(error: BaseException) -> bytes | None:
     try:
         pickled = pickle.dumps(error)
         pickle.loads(pickled)  # noqa: S301  # written a line above; many exceptions pickle and do not come back
-    except Exception:  # noqa: BLE001  # then its text is what comes back
+    except BaseException:  # noqa: BLE001  # how it is pickled is the user's own code; then its text is what comes back
         return None
     return pickled
 
 
-def _result(payload: bytes, scratch: Path) -> bytes:
+def _result(payload: bytes, scratch: Path, begun: Callable[[], None]) -> bytes:
     """Opens frames, calls, and leaves frames as files."""
-    called, args, kwargs, permit, portable, trace = pickle.loads(payload)  # noqa: S301  # written by the parent
+    called, args, kwargs, permit, portable, trace, is_timed = pickle.loads(payload)  # noqa: S301  # the parent's own
+    if is_timed:
+        begun()
     act(permit)
     carry_on(trace)
     doing = Doing.of(portable) if portable is not None else None

@@ -31,6 +31,21 @@ def wait_before(retry: int, delay: float) -> float:
     return (wait_exponential(delay, max=max(_LONGEST, delay)) + wait_random(0, delay))(state)
 
 
+def names_of(kind: type[BaseException]) -> tuple[str, ...]:
+    """Gives the full names of an exception's type and of those that it derives from.
+
+    >>> names_of(TimeoutError)[:2]
+    ('builtins.TimeoutError', 'builtins.OSError')
+    """
+    return tuple(f"{one.__module__}.{one.__qualname__}" for one in kind.__mro__)
+
+
+def _is_one_of(error: BaseException | None, kinds: tuple[type[BaseException], ...]) -> bool:
+    """Whether an exception is of one of these types, also if it stands for one that another process could not send."""
+    there: tuple[str, ...] = getattr(error, "kinds", ()) if type(error).__name__ == "RemoteError" else ()
+    return isinstance(error, kinds) or not {names_of(kind)[0] for kind in kinds}.isdisjoint(there)
+
+
 class Retries:
     """The tries of a run that failed and whose task has not ended yet.
 
@@ -53,7 +68,7 @@ class Retries:
         if tries is None or done.error is None:
             return None
         tried = self.tried(job, number)
-        if tried >= tries.retries or not isinstance(done.error.__cause__, tries.on):
+        if tried >= tries.retries or not _is_one_of(done.error.__cause__, tries.on):
             return None
         return wait_before(tried + 1, tries.delay)
 

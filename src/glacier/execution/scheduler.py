@@ -22,6 +22,7 @@ from glacier.execution.clock import Clock, Patience
 from glacier.execution.coroutines import Coroutines
 from glacier.execution.deadlines import Abandoned, Trial, deadlines
 from glacier.execution.failures import no_items, out_of_time, run_reason
+from glacier.execution.forking import Forks, leave_fork
 from glacier.execution.frames import Frames
 from glacier.execution.jobs import Job, Opened
 from glacier.execution.limits import Limits, Unit
@@ -35,7 +36,7 @@ from glacier.execution.sinks import shared_sinks
 from glacier.execution.tallies import Tallies
 from glacier.execution.tracing import Guarded, Tracer
 from glacier.graph import Graph
-from glacier.lease import Lease, current_lease, take_lease
+from glacier.lease import GivenUp, Lease, current_lease, take_lease
 from glacier.nesting import Loop
 from glacier.permits import act
 from glacier.task import Task
@@ -221,6 +222,7 @@ class _Run:
         self.queue: list[Unit] = []
         self.threads: list[threading.Thread] = []
         self.numbers = count()
+        self.forks = Forks.depth
         self.idle = 0
         self.running = 0
         self.stopping = False
@@ -369,6 +371,8 @@ class _Run:
 
     def _ended(self, unit: Unit, done: list[Done], begun: Sequence[object]) -> Unit | None:
         """Goes on after the work of a unit: with what is ready now, or with another try later."""
+        if Forks.depth != self.forks:
+            leave_fork()
         _, job, numbers = unit
         if self.tracer is not None:
             for one, ended in zip(begun, done, strict=True):
@@ -396,15 +400,19 @@ class _Run:
         """
         context.run(take_lease, trial.lease)
         alarm = self.clock.after(trial.seconds + trial.patience, lambda: self._expire(trial))
+        done: Done | None = None
         try:
             (done,) = context.run(self.performer.perform, [trial.index], trial.values, trial.turn, trial.tried)
+        except GivenUp:
+            if not trial.lease.has_ended:
+                raise
         finally:
             self.clock.cancel(alarm)
             with self.lock:
                 trial.over = True
                 if trial.given_up:
                     raise Abandoned
-        if trial.lease.has_ended:  # its last write was being published when its time was up
+        if done is None or trial.lease.has_ended:  # its last write was being published when its time was up
             return self._out_of_time(trial)
         trial.values.settle()
         return done
