@@ -60,7 +60,8 @@ class AzureBlobConfig:
         versioning: whether overwritten and deleted blobs are kept as older versions.
         access_tier: the account's default, which the blobs that Glacier writes get.
         redundancy: how many copies the account keeps, and where.
-        key_vault_key: id of a key of yours in Key Vault; Microsoft's own keys encrypt otherwise.
+        key_vault_key: a key of yours in Key Vault, by its id in Resource Manager or its address,
+            `https://VAULT.vault.azure.net/keys/KEY`; Microsoft's own keys encrypt otherwise.
         soft_delete_days: how long deleted blobs can be restored, 1 to 365.
         lifecycle_rules: each an `AzureLifecycleRule` or a dict of its fields.
 

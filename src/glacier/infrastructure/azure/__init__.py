@@ -46,7 +46,7 @@ from glacier.infrastructure.azure.keys import Encrypted, keys_of
 from glacier.infrastructure.azure.logs import workspace
 from glacier.infrastructure.azure.network import endpoint_declarations, network_of
 from glacier.infrastructure.azure.notes import notes
-from glacier.infrastructure.azure.place import Place, groups, place_of
+from glacier.infrastructure.azure.place import Place, groups, place_of, tenant
 
 _AZURERM = ">= 5.0, < 6.0"
 """Versions of the provider. The one before links private DNS zones by other arguments."""
@@ -111,9 +111,9 @@ def blueprint(deployment: Deployment) -> Blueprint:
         *keys.declarations,
         *network.declarations,
         *endpoint_declarations(place, network, _closed(deployment, accounts)),
-        *alert_declarations(place, [target, *starting]),
+        *alert_declarations(place, starting if several else [target, *starting]),
     ]
-    declarations = list({one.address: one for one in [*declarations, *roles(place, declarations)]}.values())
+    declarations += [*roles(place, declarations), *tenant(declarations)]
     return Blueprint(
         deployment.pipeline,
         "Azure",
@@ -198,7 +198,7 @@ def _outputs(
 def _steps(place: Place, target: Declaration, archives: Sequence[str]) -> Iterator[Step]:
     group = '"$(terraform output -raw resource_group)"'
     if isinstance(place.subscription, Variable):
-        yield Step("Log in, to the subscription whose id `subscription_id` is given", "az login")
+        yield Step("Log in; the last line prints what `subscription_id` is", "az login\naz account show --query id")
     else:
         yield Step("Log in", f"az login\naz account set --subscription {place.subscription}")
     yield Step(

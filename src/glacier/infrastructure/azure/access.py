@@ -23,8 +23,12 @@ IDENTITY = "azurerm_user_assigned_identity"
 ASSIGNMENT = "azurerm_role_assignment"
 DATA_ACTIONS: Mapping[Role, tuple[str, ...]] = {"reader": (READ,), "writer": (WRITE,), "deleter": (DELETE,)}
 """What each role may do with blobs. To write makes a blob or replaces it whole."""
+BATCH = "Microsoft.Storage/storageAccounts/blobServices/containers/write"
+"""The right to send deletes in one request, as the client library sends even one; it also changes the container's
+metadata. Which blobs go is asked for each of them. (Azure Storage: permissions for blob service operations)"""
 _START = "Microsoft.App/jobs/start/action"
 ACTIONS: Mapping[Role, tuple[str, ...]] = {
+    "deleter": (BATCH,),
     "starter": (_START,),
     "orchestrator": (
         "Microsoft.App/jobs/execution/read",
@@ -33,7 +37,7 @@ ACTIONS: Mapping[Role, tuple[str, ...]] = {
         _START,
     ),
 }
-"""What each role may do with jobs: start one; and see what it is, to start it in a run, and how it goes."""
+"""What each role may do besides. With jobs: start one; and see what it is, to start it in a run, and how it goes."""
 
 _TITLES: Mapping[Role, str] = {
     "reader": "reads and lists blobs",
@@ -227,8 +231,10 @@ def _on_bucket(
     for verb, role, action in changes:
         if keys := verbs.get(verb):
             condition = path_condition(bucket, action, sorted(keys))
+            because = _merged(*keys.values())
             told = [_permission(identity, action, bucket, one, keys[one]) for one in sorted(keys)]
-            yield Access((_assignment(identity, bucket, role, _merged(*keys.values()), condition),), tuple(told))
+            told += [Permission(identity.title, (one,), _place(bucket), because) for one in ACTIONS.get(role, ())]
+            yield Access((_assignment(identity, bucket, role, because, condition),), tuple(told))
 
 
 def _assignment(
@@ -247,9 +253,12 @@ def _permission(
     *,
     listed: bool = False,
 ) -> Permission:
-    place = f"{bucket.provider.storage_account}/{bucket.physical}"
-    scope = f"{place}/{listing(keys)} (in listings)" if listed else f"{place}/{keys}"
+    scope = f"{_place(bucket)}/{listing(keys)} (in listings)" if listed else f"{_place(bucket)}/{keys}"
     return Permission(identity.title, (action.replace(BLOBS, "blobs"),), scope, because)
+
+
+def _place(bucket: DeclaredBucket) -> str:
+    return f"{bucket.provider.storage_account}/{bucket.physical}"
 
 
 def _least(keys: Wanted) -> Wanted:

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from glacier.blueprint import Because, Block, Declaration, Ref, Value, Waiver
 from glacier.config.azure import AzureBlobConfig
-from glacier.deployment.needs import DeclaredBucket, identifier
+from glacier.deployment.needs import DeclaredBucket
 from glacier.errors import ConfigError, UnsupportedError
 from glacier.infrastructure.azure.place import Place
 from glacier.providers.azure import AzureProvider
@@ -33,11 +33,13 @@ class Account:
         provider: that its buckets were declared with.
         buckets: that are in it, the one for records among them.
         existing: whether it is there already: so is what holds an existing container.
+        label: what its declarations are called.
     """
 
     provider: AzureProvider
     buckets: tuple[DeclaredBucket, ...]
     existing: bool
+    label: str
 
     @property
     def name(self) -> str:
@@ -46,7 +48,7 @@ class Account:
 
     def ref(self, *path: str) -> Ref:
         """Gives a reference to an attribute of it."""
-        return Ref(KIND, identifier(self.name), path, self.existing)
+        return Ref(KIND, self.label, path, self.existing)
 
     @property
     def made(self) -> tuple[DeclaredBucket, ...]:
@@ -129,7 +131,7 @@ def accounts_of(place: Place) -> list[Account]:
         provider: AzureProvider = buckets[0].provider
         _check_same(provider, buckets)
         existing = provider.existing_account or any(bucket.existing for bucket in buckets)
-        account = Account(provider, tuple(buckets), existing)
+        account = Account(provider, tuple(buckets), existing, place.label(str(provider.storage_account)))
         if existing:
             _check_existing(place, account)
         accounts.append(account)

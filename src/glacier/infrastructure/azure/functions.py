@@ -23,7 +23,7 @@ from glacier.infrastructure.azure.buckets import LOGS
 from glacier.infrastructure.azure.keys import Encrypted
 from glacier.infrastructure.azure.logs import WORKSPACE
 from glacier.infrastructure.azure.network import Network
-from glacier.infrastructure.azure.place import Place
+from glacier.infrastructure.azure.place import TENANT, Place
 from glacier.infrastructure.azure.templates import deployed
 
 AUDIENCES = "AZURE_FUNCTIONS_AUDIENCES"
@@ -31,7 +31,6 @@ AUDIENCES = "AZURE_FUNCTIONS_AUDIENCES"
 
 _INSIGHTS = "azurerm_application_insights"
 _APPLICATION = "azuread_application"
-_TENANT = Ref("azurerm_client_config", "this", ("tenant_id",), looked_up=True)
 _OWNER, _PUBLISHER = "Storage Blob Data Owner", "Monitoring Metrics Publisher"
 _PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 """That Flex Consumption has. (Azure Functions: supported languages)"""
@@ -125,8 +124,7 @@ def shared_declarations(place: Place) -> list[Declaration]:
             "tags": place.tags,
         },
     )
-    tenant = Declaration(_TENANT.kind, _TENANT.name, "access", {}, looked_up=True)
-    return [tenant, insights]
+    return [insights]
 
 
 def function_access(place: Place, function: DeclaredFunction) -> Access:
@@ -224,7 +222,7 @@ def _app(place: Place, function: DeclaredFunction, network: Network, after: Sequ
         "packages": text(account.ref("primary_blob_endpoint"), packages.ref("name")),
         "insights": Ref(_INSIGHTS, "this", ("connection_string",)),
         "application": application.ref("client_id"),
-        "issuer": text("https://login.microsoftonline.com/", _TENANT, "/v2.0"),
+        "issuer": text("https://login.microsoftonline.com/", TENANT, "/v2.0"),
         **{f"caller{number}": caller.ref("principal_id") for number, caller in enumerate(callers, 1)},
         **({"subnet": network.functions} if network.functions is not None else {}),
         **({"jobs": network.jobs} if network.jobs is not None else {}),

@@ -11,7 +11,7 @@ from glacier.deployment.needs import identifier
 from glacier.errors import ConfigError
 from glacier.infrastructure.azure.access import Identity, assigned, identity_declaration
 from glacier.infrastructure.azure.accounts import Account
-from glacier.infrastructure.azure.place import Place
+from glacier.infrastructure.azure.place import TENANT, Place
 from glacier.infrastructure.azure.templates import deployed
 
 ENCRYPTION = Identity("encryption")
@@ -113,7 +113,6 @@ def _named(key: str, account: Account) -> tuple[list[Declaration], Encrypted]:
 
 
 def _made(place: Place) -> tuple[list[Declaration], Encrypted]:
-    tenant = Declaration("azurerm_client_config", "this", "access", {}, looked_up=True)
     name = place.unique("", _VAULT_NAME)
     vault = Declaration(
         "azurerm_key_vault",
@@ -122,7 +121,7 @@ def _made(place: Place) -> tuple[list[Declaration], Encrypted]:
         {
             "name": name,
             **place.common(),
-            "tenant_id": tenant.ref("tenant_id"),
+            "tenant_id": TENANT,
             "sku_name": "premium",
             "rbac_authorization_enabled": True,
             "purge_protection_enabled": True,
@@ -137,7 +136,7 @@ def _made(place: Place) -> tuple[list[Declaration], Encrypted]:
     key = deployed(place, "key", "access", [_key_resource()], {"vault": vault.ref("name")}, keeps_data=True)
     use = assigned(ENCRYPTION, "uses_key", vault.ref("id"), _USE, ())
     url = text("https://", vault.ref("name"), f".vault.azure.net/keys/{_KEY}")
-    return [tenant, vault, key, use], _encrypted(url, use, key)
+    return [vault, key, use], _encrypted(url, use, key)
 
 
 def _key_resource() -> dict[str, Value]:

@@ -91,6 +91,7 @@ def endpoint_declarations(place: Place, network: Network, accounts: Sequence[Ref
         "name": place.called(longest=_NAME, what="a link to a DNS zone"),
         "private_dns_zone_id": zone.ref("id"),
         "virtual_network_id": network.whole,
+        "resolution_policy": "NxDomainRedirect",  # so that other accounts are found the way they are elsewhere
         "tags": place.tags,
     }
     found = [zone, Declaration("azurerm_private_dns_zone_virtual_network_link", "blobs", "network", link)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from glacier.deployment.needs import Grant
 from glacier.infrastructure.azure.accounts import Account
 from glacier.infrastructure.azure.coordinator import Start
 from glacier.infrastructure.azure.jobs import size
@@ -39,6 +40,12 @@ def notes(place: Place, accounts: Sequence[Account], start: Start) -> Iterator[s
     yield (
         "New roles are known everywhere in Azure after some minutes: a run right after the first apply may be refused."
     )
+    if any("delete" in grant.verbs for grants in _grants(place) for grant in grants):
+        yield (
+            "Azure takes several deletes as one request on the container, which who sends it must be able to change: "
+            "identities that delete blobs could change their container's metadata. Which blobs they may delete is "
+            "still asked for each."
+        )
     if len(deployment.stages) > 1:
         yield (
             "Azure gives the right to start a job, not to start it as it is: the coordinator's identity could start "
@@ -82,3 +89,8 @@ def notes(place: Place, accounts: Sequence[Account], start: Start) -> Iterator[s
             )
         yield "The key vault keeps its name for 90 days after a destroy; without its key the data cannot be read."
     yield from deployment.warnings
+
+
+def _grants(place: Place) -> Iterator[Sequence[Grant]]:
+    yield from (stage.grants for stage in place.deployment.stages)
+    yield from (function.grants for function in place.deployment.functions)

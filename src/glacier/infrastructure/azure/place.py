@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import blake2s
 
-from glacier.blueprint import Declaration, Ref, Value, Variable
+from glacier.blueprint import Declaration, Ref, Value, Variable, refs_in
 from glacier.deployment.needs import DeclaredBucket, DeclaredFunction, Deployment, identifier, slug
 from glacier.errors import ConfigError, UnsupportedError
 from glacier.providers.azure import AzureProvider
+
+TENANT = Ref("azurerm_client_config", "this", ("tenant_id",), looked_up=True)
+"""The id of the tenant that whoever applies this has signed in to."""
 
 _GUID = r"^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$"
 _DIGEST = 6
@@ -56,7 +59,13 @@ class Place:
         named = provider.resource_group
         if named is None or named == self.provider.resource_group:
             return Ref(_GROUP, "this", (attribute,), looked_up=self.provider.resource_group is not None)
-        return Ref(_GROUP, identifier(named), (attribute,), looked_up=True)
+        return Ref(_GROUP, self.label(named), (attribute,), looked_up=True)
+
+    def label(self, name: str) -> str:
+        """Gives what a declaration is called for a name that all the world shares: the same in each environment."""
+        environment = re.sub("[^a-z0-9]", "", self.deployment.environment or "")
+        bare = name.removesuffix(environment).rstrip("-_.") if environment else name
+        return identifier(bare or name)
 
     @cached_property
     def tags(self) -> dict[str, str]:
@@ -110,8 +119,8 @@ def place_of(deployment: Deployment) -> Place:
         ConfigError: Azure takes no such tags.
     """
     provider: AzureProvider = deployment.provider
-    _check_providers(deployment, provider)
-    place = Place(deployment, provider.subscription_id or _subscription(), provider.location)
+    _check_providers(deployment)
+    place = Place(deployment, _subscription_of(deployment) or _subscription(), provider.location)
     _check_tags(deployment, place.tags)
     return place
 
@@ -134,6 +143,13 @@ def groups(place: Place) -> list[Declaration]:
     return list(found.values())
 
 
+def tenant(declarations: Iterable[Declaration]) -> list[Declaration]:
+    """Gives who applies this, where a declaration asks for the tenant."""
+    if not any(ref.address == TENANT.address for one in declarations for ref in refs_in(one.arguments)):
+        return []
+    return [Declaration(TENANT.kind, TENANT.name, "access", {}, looked_up=True)]
+
+
 def shortened(name: str, longest: int) -> str:
     """Gives a name, its end replaced by a digest of the whole where it is longer than allowed.
 
@@ -153,9 +169,33 @@ def _subscription() -> Variable:
     )  # fmt: skip
 
 
-def _check_providers(deployment: Deployment, provider: AzureProvider) -> None:
-    things: list[DeclaredBucket | DeclaredFunction] = [*deployment.buckets, deployment.records, *deployment.functions]
-    for thing in things:
+def _things(deployment: Deployment) -> list[DeclaredBucket | DeclaredFunction]:
+    return [*deployment.buckets, deployment.records, *deployment.functions]
+
+
+def _subscription_of(deployment: Deployment) -> str | None:
+    """Gives the subscription that the code names, if it does.
+
+    Raises:
+        UnsupportedError: it names two.
+    """
+    found: str | None = None
+    for thing in _things(deployment):
+        own: str | None = thing.provider.subscription_id
+        if own is not None and found is not None and own != found:
+            what = "function" if isinstance(thing, DeclaredFunction) else "bucket"
+            raise UnsupportedError(
+                f"pipeline `{deployment.pipeline}` is deployed to one Azure subscription, and {what} `{thing.name}` is "
+                "in another",
+                site=thing.site,
+                fix=f"declare the {what} with the subscription_id of the pipeline's other resources",
+            )
+        found = found or own
+    return found
+
+
+def _check_providers(deployment: Deployment) -> None:
+    for thing in _things(deployment):
         what = "function" if isinstance(thing, DeclaredFunction) else "bucket"
         if not isinstance(thing.provider, AzureProvider):
             raise UnsupportedError(
@@ -163,13 +203,6 @@ def _check_providers(deployment: Deployment, provider: AzureProvider) -> None:
                 f"{type(thing.provider).__name__}",
                 site=thing.site,
                 fix=f"declare the {what} with an AzureProvider(...)",
-            )
-        if (thing.provider.subscription_id or provider.subscription_id) != provider.subscription_id:
-            raise UnsupportedError(
-                f"pipeline `{deployment.pipeline}` is deployed to one Azure subscription, and {what} `{thing.name}` is "
-                "in another",
-                site=thing.site,
-                fix=f"declare the {what} with the subscription_id of the pipeline's other resources",
             )
 
 
