@@ -273,6 +273,7 @@ resource "azurerm_role_definition" "deleter" {
   assignable_scopes = [data.azurerm_resource_group.this.id]
 
   permissions {
+    actions      = ["Microsoft.Storage/storageAccounts/blobServices/containers/write"]
     data_actions = ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete"]
   }
 }

@@ -2,8 +2,6 @@
 
 # Who may do what: an identity for each stage and function, with what its code touches.
 
-data "azurerm_client_config" "this" {}
-
 resource "azurerm_user_assigned_identity" "stage_main" {
   name                = "acme-serverless-pipeline-stage-main"
   resource_group_name = data.azurerm_resource_group.this.name
@@ -141,6 +139,9 @@ resource "azurerm_role_definition" "deleter" {
   assignable_scopes = [data.azurerm_resource_group.this.id]
 
   permissions {
+    actions      = ["Microsoft.Storage/storageAccounts/blobServices/containers/write"]
     data_actions = ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete"]
   }
 }
+
+data "azurerm_client_config" "this" {}
