@@ -1,4 +1,4 @@
-"""The command line: `glacier run | analyze | check | graph | generate | plan | demo`.
+"""The command line: `glacier run | analyze | check | graph | generate | plan | report | ui | demo`.
 
 Exit codes: 0 all went well, 1 the pipeline failed or its schemas do not fit, 2 it could not start (usage, inputs, the
 graph), or `plan` found changes, 130 interrupted.
@@ -258,6 +258,52 @@ def plan(
     typer.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False) if as_json else str(found))
     if found:
         raise typer.Exit(2)
+
+
+@app.command()
+def report(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Its id, a pipeline's name, or last~1.")] = "last",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; glacier-<run>.html by default.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Write one HTML file that shows a run: its graph, time line, memory, tasks, resources, the run before."""
+    from glacier.errors import ConfigError
+    from glacier.execution.home import home_here
+    from glacier.history.store import History
+    from glacier.report.page import page
+    from glacier.report.page.recorded import recorded_data
+
+    with History(home_here()) as history:
+        recorded = history.run(run)
+        made = page(recorded_data(history, recorded))
+    file = output or Path(f"glacier-{recorded.short_id}.html")
+    try:
+        file.write_text(made, "utf-8")
+    except OSError as error:
+        told = f"the report cannot be written to `{file}`: {error.strerror}"
+        raise ConfigError(told, fix="name another file with --output") from None
+    typer.echo(f"wrote {file}", err=True)
+    if show:
+        typer.launch(file.absolute().as_uri())
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="To listen on; 0 for a free one.")] = 8765,
+    show: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+) -> None:
+    """Show the runs of this project in a browser on this machine, live, until interrupted."""
+    from glacier.execution.home import home_here
+    from glacier.ui.serving import serve
+
+    def tell(address: str) -> None:
+        typer.echo(f"{address} (end with Ctrl-C)", err=True)
+        if show:
+            typer.launch(address)
+
+    serve(home_here(), port, tell)
 
 
 @app.command()

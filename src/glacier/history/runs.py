@@ -148,7 +148,7 @@ def task_of(row: tuple[Any, ...]) -> RecordedTask:
     """Gives the task of a row of `TASK_COLUMNS`."""
     node, name, state, started, ended, seconds, rows, turns, reason, groups, more = row
     held = tuple(json.loads(groups)) if groups else ()
-    told = json.loads(more) if more else {}
+    told: dict[str, Any] = json.loads(more) if more else {}
     attempts = told.get("attempts", ())
     tries = tuple(Attempt(one["started"], one["seconds"], one["error"], tuple(one["items"])) for one in attempts)
     measures = _measures(told["measures"]) if "measures" in told else None

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import re
-from html import escape
-from importlib.resources import files
-
 from glacier.report.page.content import PageData
+from glacier.report.page.filling import filled
 
 
 def page(data: PageData) -> str:
@@ -15,14 +11,4 @@ def page(data: PageData) -> str:
 
     Names, code, values and errors are data of the page, not markup: whatever they hold is shown as text.
     """
-    here = files("glacier.report.page")
-    document, style, script = ((here / f"page.{kind}").read_text("utf-8") for kind in ("html", "css", "js"))
-    title = f"{data['run']['pipeline']}: {data['run']['state']}"
-    filled = {"title": escape(title), "style": style.strip(), "script": script.strip(), "data": _inert(data)}
-    return re.sub(r"{{(\w+)}}", lambda found: filled[found[1]], document)
-
-
-def _inert(data: PageData) -> str:
-    """Gives JSON that no parser of HTML takes for the end of its element, or for anything else."""
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
-    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    return filled("page.html", "page.js", f"{data['run']['pipeline']}: {data['run']['state']}", {**data})

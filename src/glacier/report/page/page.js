@@ -205,7 +205,8 @@ function drawTime() {
   const ran = data.nodes.map((node, index) => ({ node, index })).filter(({ node }) => node.started !== null);
   ran.sort((a, b) => a.node.started - b.node.started || a.index - b.index);
   const whole = Math.max(data.run.seconds ?? 0, ...ran.map(({ node }) => node.ended ?? node.started), 1e-9);
-  const named = ran.length <= 60, lanes = [], left = named ? 190 : 8;
+  const room = Math.max(byId("time").parentElement.clientWidth - 4, 320), narrow = room < 600;
+  const named = ran.length <= 60, lanes = [], left = named ? (narrow ? 110 : 190) : 8;
   for (const one of ran) {
     const end = one.node.ended ?? whole;
     let lane = named ? lanes.length : lanes.findIndex((free) => free <= one.node.started);
@@ -214,14 +215,14 @@ function drawTime() {
     one.lane = lane;
     one.end = end;
   }
-  const room = Math.max(byId("time").parentElement.clientWidth - 4, 320), wide = room - left - 70, high = 20;
+  const wide = room - left - 70, high = 20, ticks = narrow ? 2 : 4;
   const time = byId("time"), height = lanes.length * high + 30;
   time.replaceChildren();
   time.setAttribute("viewBox", `0 0 ${room} ${height}`);
   time.style.height = `${height}px`;
-  for (let tick = 0; tick <= 4; tick += 1) {
-    const x = left + (wide * tick) / 4;
-    time.append(draw("line", { class: "grid", x1: x, x2: x, y1: 22, y2: height }), draw("text", { x, y: 14 }, seconds((whole * tick) / 4)));
+  for (let tick = 0; tick <= ticks; tick += 1) {
+    const x = left + (wide * tick) / ticks;
+    time.append(draw("line", { class: "grid", x1: x, x2: x, y1: 22, y2: height }), draw("text", { x, y: 14 }, seconds((whole * tick) / ticks)));
   }
   const critical = new Set(data.critical);
   for (const { node, index, lane, end } of ran) {
@@ -231,7 +232,7 @@ function drawTime() {
     bar.append(draw("title", {}, `${node.name}: ${seconds(end - node.started)} from ${seconds(node.started)} on`));
     bar.addEventListener("click", () => open(index, bar));
     time.append(bar);
-    if (named) time.append(draw("text", { x: 4, y: y + 11 }, short(node.name, 25)), draw("text", { x: x + width + 5, y: y + 11 }, seconds(end - node.started)));
+    if (named) time.append(draw("text", { x: 4, y: y + 11 }, short(node.name, narrow ? 14 : 25)), draw("text", { x: x + width + 5, y: y + 11 }, seconds(end - node.started)));
   }
   const path = data.critical.map((index) => data.nodes[index].name);
   const shown = path.length > 12 ? [...path.slice(0, 6), "…", ...path.slice(-5)] : path;
