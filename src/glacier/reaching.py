@@ -16,7 +16,7 @@ from glacier.source import is_users
 def outer_names(function: FunctionType) -> dict[str, object]:
     """Gives the values of the global and closure names that `function`, or a function inside it, uses."""
     names: dict[str, object] = {}
-    for name in _used(function.__code__):
+    for name in used_names(function.__code__):
         if name in function.__globals__ and not hasattr(builtins, name):
             names[name] = function.__globals__[name]
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
@@ -27,11 +27,12 @@ def outer_names(function: FunctionType) -> dict[str, object]:
     return names
 
 
-def _used(code: CodeType) -> Iterator[str]:
+def used_names(code: CodeType) -> Iterator[str]:
+    """Gives the names of globals and attributes that code uses, that of functions inside it too; some repeatedly."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, CodeType):  # a comprehension, a lambda, a function inside
-            yield from _used(constant)
+            yield from used_names(constant)
 
 
 def python_function(function: Callable[..., object]) -> FunctionType | None:
@@ -46,7 +47,7 @@ def helpers(function: FunctionType, owner: type | None = None) -> Iterator[Funct
 
     A method counts by its name alone: which object it is called on is not told apart.
     """
-    used = frozenset(_used(function.__code__))
+    used = frozenset(used_names(function.__code__))
     for value in outer_names(function).values():
         yield from _users(value)
         if isinstance(value, type | ModuleType) or is_users_class(type(value)):
