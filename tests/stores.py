@@ -36,7 +36,8 @@ Cloud = Literal["s3", "seaweedfs", "gcs", "azure"]
 # Azurite comes from npm. Without it, its share of the suite is not there; where CI is set, it has to be.
 HAS_AZURITE = bool(shutil.which("azurite-blob") or os.environ.get("CI"))
 CLOUDS: tuple[Cloud, ...] = ("s3", "seaweedfs", "gcs", *(("azure",) if HAS_AZURITE else ()))
-ACCOUNT = "devstoreaccount1"
+ACCOUNT, DEPLOYED_ACCOUNT = "devstoreaccount1", "acmedata"
+"""Accounts of Azurite: the usual one, and the one of pipelines that are deployed."""
 AZURITES_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # documented
 SECRETS = {
     "AWS_ACCESS_KEY_ID": "AKIAGLACIERTESTS",
@@ -166,9 +167,11 @@ def azure_url() -> str:
     assert program, "azurite is not installed: npm install azurite, and put its node_modules/.bin on PATH"
     (port,) = free_ports(1)
     options = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"]
+    accounts = ";".join(f"{account}:{AZURITES_KEY}" for account in (ACCOUNT, DEPLOYED_ACCOUNT))
     server = subprocess.Popen(
-        [program, *options, "--blobPort", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+        [program, *options, "--blobPort", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        env={**os.environ, "AZURITE_ACCOUNTS": accounts},
+    )  # fmt: skip
     atexit.register(server.kill)
     for _ in range(200):
         with closing(socket.socket()) as probe:
@@ -211,19 +214,29 @@ def _azure_client(name: str) -> AzureStore:
     return AzureStore(name, account_name=ACCOUNT, endpoint=azure_url(), client_options={"allow_http": True})
 
 
+def deployed_azure_url() -> str:
+    """Gives where the account of deployed pipelines is."""
+    return azure_url().replace(ACCOUNT, DEPLOYED_ACCOUNT)
+
+
 def _azure_create(name: str) -> None:
+    azure_container(azure_url(), name)
+
+
+def azure_container(url: str, name: str) -> None:
     """Makes a container; the request is signed as Azure documents it (shared key)."""
+    account = url.rsplit("/", 1)[1]
     date = formatdate(usegmt=True)
-    lines = ["PUT", *[""] * 11, f"x-ms-date:{date}", "x-ms-version:2021-08-06", f"/{ACCOUNT}/{ACCOUNT}/{name}"]
+    lines = ["PUT", *[""] * 11, f"x-ms-date:{date}", "x-ms-version:2021-08-06", f"/{account}/{account}/{name}"]
     text = "\n".join([*lines, "restype:container"])
     digest = hmac.new(base64.b64decode(AZURITES_KEY), text.encode(), hashlib.sha256).digest()
     headers = {
         "x-ms-date": date,
         "x-ms-version": "2021-08-06",
-        "Authorization": f"SharedKey {ACCOUNT}:{base64.b64encode(digest).decode()}",
+        "Authorization": f"SharedKey {account}:{base64.b64encode(digest).decode()}",
         "Content-Type": "",
     }
-    request = urllib.request.Request(f"{azure_url()}/{name}?restype=container", data=b"", headers=headers, method="PUT")
+    request = urllib.request.Request(f"{url}/{name}?restype=container", data=b"", headers=headers, method="PUT")
     with urllib.request.urlopen(request, timeout=10):
         pass
 

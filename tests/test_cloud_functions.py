@@ -137,6 +137,11 @@ def test_azure_is_asked_with_a_key_or_a_token(server: Server, monkeypatch: pytes
         on_azure(server).invoke()
         assert identity.asked[0].headers["x-identity-header"] == "a-header"
         assert parse_qs(urlparse(identity.asked[0].path).query)["resource"] == [f"{server.url}/sums"]
+        monkeypatch.setenv("AZURE_FUNCTIONS_AUDIENCES", json.dumps({"sums": "api://the-app", "other": "api://other"}))
+        monkeypatch.setenv("AZURE_CLIENT_ID", "the-stage")
+        on_azure(server).invoke()
+        asked_for = parse_qs(urlparse(identity.asked[1].path).query)
+        assert (asked_for["resource"], asked_for["client_id"]) == (["api://the-app"], ["the-stage"])
     assert server.asked[0].headers["authorization"] == "Bearer a-token"
 
 
