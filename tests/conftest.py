@@ -19,7 +19,7 @@ collect_ignore_glob = ["typing/*"]  # read by the type checkers, never imported
 
 
 @pytest.fixture(scope="session", autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def suite_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The history of the suite's runs, those of its child processes too: in a folder of its own, not the repository."""
     folder = tmp_path_factory.mktemp("glacier-home")
     with pytest.MonkeyPatch.context() as patch:

@@ -21,7 +21,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from glacier import Secret, pipeline, task
+from glacier import Secret, context, observe, pipeline, task
 from glacier.errors import ConfigError, GateClosed, GraphError, InputError, RunErrors, TaskError
 from glacier.execution.record import Recorder
 from glacier.history.runs import RecordedRun, RecordedTask
@@ -185,6 +185,26 @@ def test_turns_groups_and_tries_are_recorded(home: Path) -> None:
     assert found["number"].turns == 5
     assert found["flaky"].groups == ("inner",)
     assert [one.error for one in found["flaky"].attempts] == ["OSError: not yet", "OSError: not yet", None]
+
+
+def test_what_was_measured_is_recorded(home: Path) -> None:
+    @task
+    @observe(metrics=["duration", "rows_out"])
+    def counting(rows: int) -> pl.DataFrame:
+        context().metric("nulls", 3)
+        return pl.DataFrame({"n": range(rows)})
+
+    @pipeline
+    def measured() -> int:
+        return height(counting(7))
+
+    recorder = Recorder()
+    measured.run(progress=recorder)
+    assert recorder.record
+    found = tasks(home)
+    assert [one.to_dict() for one in found.values()] == [one.to_dict() for one in recorder.record.nodes]
+    assert [one.node for one in found.values()] == [0, 1]
+    assert measured.get_metrics()["counting"] == found["counting"].to_dict()["metrics"]
 
 
 def test_hidden_nodes_are_not_recorded(home: Path) -> None:

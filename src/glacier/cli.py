@@ -1,4 +1,4 @@
-"""The command line: `glacier run | analyze | check | graph | generate | plan | report | ui | demo`.
+"""The command line: `glacier run | analyze | check | graph | generate | plan | runs | report | ui | demo`.
 
 Exit codes: 0 all went well, 1 the pipeline failed or its schemas do not fit, 2 it could not start (usage, inputs, the
 graph), or `plan` found changes, 130 interrupted.
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from glacier.commands import runs
+
 if TYPE_CHECKING:
     from glacier.pipeline import Pipeline
 
@@ -25,6 +27,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(runs.app)
 
 Target = Annotated[
     str, typer.Argument(metavar="PIPELINE", help="etl.py, etl.py:name or package.module:name", show_default=False)
@@ -91,6 +95,9 @@ def run(
     ] = OnFailureChoice.STOP,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    record: Annotated[
+        bool, typer.Option("--record/--no-record", help="Keep the run in the history; see `glacier runs`.")
+    ] = True,
 ) -> None:
     """Run a pipeline here and print what it returns."""
     from glacier.execution.record import Recorder
@@ -109,6 +116,7 @@ def run(
                 executor=executor.value,
                 on_failure=on_failure.value,
                 progress=recorder,
+                record=record,
             )
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 from glacier.execution.measures import Measures
 from glacier.graph import Graph
 
-NodeState = Literal["waiting", "succeeded", "failed", "skipped", "cancelled"]
+NodeState = Literal["waiting", "running", "succeeded", "failed", "skipped", "cancelled"]
 RunState = Literal["succeeded", "failed", "cancelled"]
 
 
@@ -57,6 +57,11 @@ class Attempt:
     error: str | None = None
     items: tuple[int, ...] = ()
 
+    def to_dict(self) -> dict[str, object]:
+        """Gives it as JSON can hold it."""
+        times = {"started": _rounded(self.started), "seconds": _rounded(self.seconds)}
+        return {**times, "error": self.error, "items": list(self.items)}
+
 
 @dataclass(frozen=True, slots=True)
 class NodeRecord:
@@ -64,7 +69,7 @@ class NodeRecord:
 
     Attributes:
         name: the node's unique name in the graph.
-        state: how it ended; "cancelled" if the run stopped before it started.
+        state: how it ended; "cancelled" if the run stopped before it started; "waiting" and "running" before its end.
         started: seconds since the run began; None if it never started.
         ended: seconds since the run began when it, or the last of its turns, had ended.
         seconds: how long it took. A task that returns a LazyFrame only plans; the work is in the node that collects.
@@ -88,6 +93,22 @@ class NodeRecord:
     groups: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     measures: Measures | None = None
+
+    def to_dict(self) -> dict[str, object]:
+        """Gives it as JSON can hold it: times in seconds, `metrics` as `get_metrics()` has them."""
+        return {
+            "name": self.name,
+            "state": self.state,
+            "started": _rounded(self.started),
+            "ended": _rounded(self.ended),
+            "seconds": _rounded(self.seconds),
+            "rows": self.rows,
+            "reason": self.reason,
+            "turns": self.turns,
+            "groups": list(self.groups),
+            "attempts": [attempt.to_dict() for attempt in self.attempts],
+            "metrics": self.measures.shown() if self.measures else {},
+        }
 
 
 @dataclass(frozen=True)
@@ -118,6 +139,10 @@ class RunRecord:
         for node in self.nodes:
             counts[node.state] = counts.get(node.state, 0) + 1
         return counts
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 6)
 
 
 class Observer(Protocol):

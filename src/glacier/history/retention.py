@@ -58,4 +58,13 @@ def remove(connection: sqlite3.Connection, runs: list[int]) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    connection.execute(f"PRAGMA incremental_vacuum({_PAGES})").fetchall()
+    give_back(connection, _PAGES)
+
+
+def give_back(connection: sqlite3.Connection, pages: int = 0) -> None:
+    """Gives room that is free in the file back to the disk: so many pages, or all.
+
+    Raises:
+        sqlite3.Error: the store cannot be written.
+    """
+    connection.executescript(f"PRAGMA incremental_vacuum({pages})")  # `execute` would stop after the first page

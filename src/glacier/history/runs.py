@@ -1,4 +1,4 @@
-"""A recorded run as it is read, and its tasks."""
+"""A recorded run and its tasks, as they are read."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from typing import Any, Literal, cast
 
 from glacier.doing import Told
 from glacier.execution.measures import Measures
-from glacier.execution.record import Attempt, NodeState, RunState
+from glacier.execution.record import Attempt, NodeRecord, NodeState, RunState
 from glacier.history.processes import Process
 
 RecordedState = RunState | Literal["running", "killed"]
-TaskState = NodeState | Literal["running"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -74,54 +73,19 @@ class RecordedRun:
         }
 
 
-@dataclass(frozen=True)
-class RecordedTask:
-    """How a task of a recorded run went, or goes; see `record.NodeRecord` for what is told in both.
+@dataclass(frozen=True, slots=True)
+class RecordedTask(NodeRecord):
+    """How a task of a recorded run went, or goes.
 
     Attributes:
         node: its index in the graph.
     """
 
-    node: int
-    name: str
-    state: TaskState
-    started: float | None = None
-    ended: float | None = None
-    seconds: float | None = None
-    rows: int | None = None
-    turns: int | None = None
-    reason: str | None = None
-    groups: tuple[str, ...] = ()
-    attempts: tuple[Attempt, ...] = ()
-    measures: Measures | None = None
-
-    def to_dict(self) -> dict[str, object]:
-        """Gives it as JSON can hold it."""
-        return {
-            "name": self.name,
-            "state": self.state,
-            "started": _rounded(self.started),
-            "ended": _rounded(self.ended),
-            "seconds": _rounded(self.seconds),
-            "rows": self.rows,
-            "turns": self.turns,
-            "reason": self.reason,
-            "groups": list(self.groups),
-            "attempts": [
-                {
-                    "started": _rounded(one.started),
-                    "seconds": _rounded(one.seconds),
-                    "error": one.error,
-                    "items": list(one.items),
-                }
-                for one in self.attempts
-            ],
-            "metrics": {} if self.measures is None else self.measures.shown(),
-        }
+    node: int = -1
 
 
 RUN_COLUMNS = "id, pipeline, file, state, started, seconds, tasks, counts, reason, inputs, about, process, seen"
-TASK_COLUMNS = "node, name, state, started, ended, seconds, rows, turns, reason, groups, more"
+TASK_COLUMNS = "node, name, state, started, seconds, rows, reason, ended, turns, groups, more"
 
 
 def run_of(row: tuple[Any, ...], now: datetime) -> RecordedRun:
@@ -146,23 +110,29 @@ def run_of(row: tuple[Any, ...], now: datetime) -> RecordedRun:
 
 def task_of(row: tuple[Any, ...]) -> RecordedTask:
     """Gives the task of a row of `TASK_COLUMNS`."""
-    node, name, state, started, ended, seconds, rows, turns, reason, groups, more = row
-    held = tuple(json.loads(groups)) if groups else ()
+    node, name, state, started, seconds, rows, reason, ended, turns, groups, more = row
     told: dict[str, Any] = json.loads(more) if more else {}
-    attempts = told.get("attempts", ())
-    tries = tuple(Attempt(one["started"], one["seconds"], one["error"], tuple(one["items"])) for one in attempts)
-    measures = _measures(told["measures"]) if "measures" in told else None
-    return RecordedTask(node, name, state, started, ended, seconds, rows, turns, reason, held, tries, measures)
+    return RecordedTask(
+        name,
+        state,
+        started,
+        seconds,
+        rows,
+        reason,
+        ended,
+        turns,
+        tuple(json.loads(groups)) if groups else (),
+        tuple(Attempt(one["started"], one["seconds"], one["error"], tuple(one["items"])) for one in told["attempts"])
+        if "attempts" in told
+        else (),
+        _measures(told["measures"]) if "measures" in told else None,
+        node,
+    )
 
 
-def _measures(told: Mapping[str, Any]) -> Measures:
-    own = {name: Told(value, combine) for name, (value, combine) in told["told"].items()}
-    return Measures(told["measured"], own)
+def _measures(told: dict[str, Any]) -> Measures:
+    return Measures(told["measured"], {name: Told(*metric) for name, metric in told["told"].items()})
 
 
 def _time(microseconds: int) -> datetime:
     return _EPOCH + timedelta(microseconds=microseconds)
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 6)

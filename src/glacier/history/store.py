@@ -17,7 +17,7 @@ from typing import Any, Self
 from glacier.errors import InputError, did_you_mean, listed
 from glacier.history.database import FILE_NAME, connected, is_unwritable, trouble
 from glacier.history.graphs import GraphInfo, unpacked
-from glacier.history.retention import remove
+from glacier.history.retention import give_back, remove
 from glacier.history.runs import RUN_COLUMNS, TASK_COLUMNS, RecordedRun, RecordedTask, run_of, task_of
 from glacier.history.schema import NewerHistoryError
 
@@ -177,7 +177,7 @@ class History:
         """
         with self._failures():
             connection = self._writable()
-            connection.execute("PRAGMA incremental_vacuum").fetchall()
+            give_back(connection)
             connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             return (self.home / FILE_NAME).stat().st_size
 

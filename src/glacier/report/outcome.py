@@ -79,32 +79,16 @@ def shown_result(value: object) -> str:
 
 def as_json_text(record: RunRecord, value: object) -> str:
     """Gives a run as JSON: what its record tells, and the result where JSON can say it."""
-    tasks = [
-        {
-            "name": node.name,
-            "state": node.state,
-            "started": _rounded(node.started),
-            "seconds": _rounded(node.seconds),
-            "rows": node.rows,
-            "reason": node.reason,
-            "turns": node.turns,
-        }
-        for node in record.nodes
-    ]
     told_run = {
         "pipeline": record.pipeline,
         "state": record.state,
         "run_id": record.run_id,
         "started": record.started.isoformat(),
-        "seconds": _rounded(record.seconds),
-        "tasks": tasks,
+        "seconds": round(record.seconds, 6),
+        "tasks": [node.to_dict() for node in record.nodes],
         "result": _plain(value),
     }
     return json.dumps(told_run, indent=2, ensure_ascii=False)
-
-
-def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 6)
 
 
 def _plain(value: object) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from time import perf_counter
@@ -37,6 +37,7 @@ _MARKS: dict[NodeState, tuple[str, str]] = {
     "skipped": ("-", "yellow"),
     "cancelled": ("-", "dim"),
     "waiting": (" ", "dim"),
+    "running": (" ", "cyan"),
 }
 
 
@@ -318,32 +319,42 @@ def summary_table(record: RunRecord) -> Table:
     >>> table.row_count
     1
     """
-    table = Table(title=f"{record.pipeline}: {_summed_up(record)}", title_justify="left", box=None, pad_edge=False)
+    return nodes_table(record.nodes, record.seconds, f"{record.pipeline}: {_summed_up(record)}")
+
+
+def nodes_table(nodes: Sequence[NodeRecord], seconds: float, title: str | None = None) -> Table:
+    """Gives a table as `summary_table` does.
+
+    Args:
+        nodes: what it has a line for.
+        seconds: how long the run took.
+        title: what stands above it.
+    """
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
     table.add_column("task", overflow="ellipsis", no_wrap=True, max_width=_NAME)
     table.add_column("state", no_wrap=True)
     for name in ("start", "seconds", "rows"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("when")
-    shown = list(_worth_showing(record))
+    shown = _worth_showing(nodes)
     open_groups: tuple[str, ...] = ()
     for node in shown:
         for depth, group in enumerate(node.groups):
             if node.groups[: depth + 1] != open_groups[: depth + 1]:
                 table.add_row(Text("  " * depth + _within(group, node.groups[:depth]), style="dim"))
         open_groups = node.groups
-        table.add_row(*_cells(node, record.seconds))
-    if len(shown) < len(record.nodes):
-        table.caption = f"... and {counted(len(record.nodes) - len(shown), 'quicker task')}"
+        table.add_row(*_cells(node, seconds))
+    if len(shown) < len(nodes):
+        table.caption = f"... and {counted(len(nodes) - len(shown), 'quicker task')}"
         table.caption_justify = "left"
     return table
 
 
-def _worth_showing(record: RunRecord) -> Iterator[NodeRecord]:
-    nodes = record.nodes
-    if len(nodes) > _MOST_ROWS:
-        ranked = sorted(range(len(nodes)), key=lambda i: (nodes[i].state != "failed", -(nodes[i].seconds or 0.0)))
-        nodes = tuple(nodes[index] for index in sorted(ranked[:_MOST_ROWS]))
-    yield from nodes
+def _worth_showing(nodes: Sequence[NodeRecord]) -> Sequence[NodeRecord]:
+    if len(nodes) <= _MOST_ROWS:
+        return nodes
+    ranked = sorted(range(len(nodes)), key=lambda i: (nodes[i].state != "failed", -(nodes[i].seconds or 0.0)))
+    return [nodes[index] for index in sorted(ranked[:_MOST_ROWS])]
 
 
 def _within(name: str, groups: tuple[str, ...]) -> str:
