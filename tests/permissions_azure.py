@@ -217,7 +217,8 @@ def _batches(identity: str, grants: tuple[Grant, ...]) -> Iterator[Need]:
 
 
 def _template(app: Declaration) -> tuple[Any, Any]:
-    return tuple(cast("Any", app.arguments[name]).document for name in ("template_content", "parameters_content"))  # type: ignore[return-value]  # two
+    template, given = (cast("Any", app.arguments[name]) for name in ("template_content", "parameters_content"))
+    return template.document, given.document
 
 
 def _at(arguments: Mapping[str, Value], *path: str) -> Value:
