@@ -82,6 +82,7 @@ class Writer:
         self._unwritten: set[int] = set()
         self._signed = 0.0
         self._samples: list[tuple[float, int]] = []
+        self._graph: tuple[str, bytes | None] | None = None
 
     def take(self, news: Iterable[tuple[int, News]], turned: Mapping[int, int]) -> None:
         """Takes what is new of nodes; it is kept until it is written.
@@ -125,6 +126,8 @@ class Writer:
             self._connection = connected(self._home, timeout=_BUSY)
             keep_open(self._home)
         connection = self._connection
+        if self._seq is None and self._graph is None:
+            self._graph = self._kept_graph(connection)
         connection.execute("BEGIN IMMEDIATE")
         try:
             seq = self._seq if self._seq is not None else self._begin(connection)
@@ -167,21 +170,25 @@ class Writer:
             _json({**self._details.about, **_versions()}),
             _json(this_process().as_dict()),
             _microseconds(),
-            self._graph(connection),
+            self._graph and self._graph[0],
         )
+        if self._graph is not None and self._graph[1] is not None:
+            connection.execute(_PUT_GRAPH, self._graph)
         seq = connection.execute(_BEGIN_RUN, row).lastrowid
         assert seq is not None
         return seq
 
-    def _graph(self, connection: sqlite3.Connection) -> str | None:
-        """Keeps the graph, unless it is there already or too large, and gives its key."""
+    def _kept_graph(self, connection: sqlite3.Connection) -> tuple[str, bytes | None] | None:
+        """Gives the graph's key, and what is kept of it unless that is there already; None where it is too large.
+
+        It takes its time, so no lock is held meanwhile.
+        """
         graph = self._start.graph
         if len(graph.nodes) > MOST_NODES:
             return None
         key = graph_key(graph)
-        if connection.execute("SELECT 1 FROM graphs WHERE key = ?", (key,)).fetchone() is None:
-            connection.execute(_PUT_GRAPH, (key, packed(graph_info(graph))))
-        return key
+        known = connection.execute("SELECT 1 FROM graphs WHERE key = ?", (key,)).fetchone() is not None
+        return key, None if known else packed(graph_info(graph))
 
     def _end(self, connection: sqlite3.Connection, seq: int, record: RunRecord) -> None:
         if self._running:  # what an interrupt left running is told by the record alone
