@@ -2,10 +2,12 @@
 
 import shutil
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
+from glacier.config.deploy import Hardening
 from glacier.deployment.reading import Provider
 from glacier.generation.generate import Draft, draft
 from glacier.loading import load_pipeline
@@ -65,11 +67,16 @@ def project(folder: Path) -> Generator[Path]:
                 del sys.modules[name]
 
 
-def drafts_of(folder: Path, cloud: str, pipelines: dict[str, str] = PIPELINES) -> dict[str, Draft]:
-    """Gives what each pipeline needs in a cloud."""
+def drafts_of(
+    folder: Path, cloud: str, pipelines: Mapping[str, str] = PIPELINES, *, hardening: Hardening | None = None
+) -> dict[str, Draft]:
+    """Gives what each pipeline needs in a cloud; hardened as it says itself if nothing else is asked for."""
     found: dict[str, Draft] = {}
     with project(folder) as copied:
         for name, target in pipelines.items():
             pipeline = load_pipeline(str(copied / target))
-            found[name] = draft(pipeline.plan(), pipeline.source(), copied / "terraform", PROVIDERS[cloud])
+            source = pipeline.source()
+            if hardening is not None:
+                source = replace(source, options=replace(source.options, hardening=hardening))
+            found[name] = draft(pipeline.plan(), source, copied / "terraform", PROVIDERS[cloud])
     return found

@@ -9,7 +9,7 @@ from glacier.providers import LocalProvider
 provider = LocalProvider("./data")
 orders = provider.bucket("orders", path="2024/", existing=True)
 mails = provider.bucket("mails", path="sent/latest.parquet")
-mail = provider.serverless("mail", handler="process.handler", reads=[orders], writes=[mails])
+mail = provider.serverless("mail", handler="process.handler", env={"LEVEL": "info"}, reads=[orders], writes=[mails])
 audit = provider.serverless("audit", handler="process.handler", reads=[mails])
 
 

@@ -78,7 +78,7 @@ def function_declarations(
         "memory_size": config.memory,
         "timeout": config.timeout,
         "reserved_concurrent_executions": reserved,
-        "kms_key_arn": key,
+        "kms_key_arn": key if function.env else None,
         "ephemeral_storage": Block({"size": config.ephemeral_storage}),
         "environment": Block({"variables": dict(function.env)}) if function.env else None,
         "dead_letter_config": Block({"target_arn": queue.ref("arn")}),

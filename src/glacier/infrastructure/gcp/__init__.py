@@ -61,7 +61,7 @@ def blueprint(deployment: Deployment) -> Blueprint:
         *network,
         *alert_declarations(project, target, schedule),
     ]
-    declarations += roles(project, declarations)
+    declarations = [*_once(declarations), *roles(project, declarations)]
     return Blueprint(
         deployment.pipeline,
         "Google Cloud",
@@ -73,6 +73,15 @@ def blueprint(deployment: Deployment) -> Blueprint:
         tuple(_steps(project, flow)),
         tuple(_notes(project, flow)),
     )
+
+
+def _once(declarations: list[Declaration]) -> Iterator[Declaration]:
+    """Gives what is looked up once, whoever needs it; what is made twice stays, and is refused."""
+    known: set[str] = set()
+    for one in declarations:
+        if not (one.looked_up and one.address in known):
+            yield one
+        known.add(one.address)
 
 
 def _access(

@@ -14,7 +14,7 @@ from glacier.infrastructure.gcp.access import PERMISSIONS, Access, Identity, acc
 from glacier.infrastructure.gcp.buckets import own_bucket
 from glacier.infrastructure.gcp.jobs import repository
 from glacier.infrastructure.gcp.keys import Keys
-from glacier.infrastructure.gcp.project import Project, api
+from glacier.infrastructure.gcp.project import Project, api, numbered
 
 BUILDER = Identity("builder")
 
@@ -105,7 +105,7 @@ def build_access(project: Project) -> Access:
     """Gives the identity that builds functions, and what it may do; nothing without functions."""
     if not project.deployment.functions:
         return Access()
-    number = Declaration("google_project", "this", "access", {"project_id": project.id}, looked_up=True)
+    number = numbered(project)
     builds = _builds(project)
     return Access((account(project, BUILDER), number, *builds.declarations), builds.permissions)
 
@@ -114,7 +114,7 @@ def _builds(project: Project) -> Access:
     """Gives what a build does: reads the archive where Google has put it, writes an image and the log."""
     because = tuple(cause for function in project.deployment.functions for cause in function.because)
     place: tuple[str | Ref, ...] = (
-        "projects/_/buckets/gcf-v2-sources-", Ref("google_project", "this", ("number",), looked_up=True),
+        "projects/_/buckets/gcf-v2-sources-", numbered(project).ref("number"),
         f"-{project.region}/objects/",
     )  # fmt: skip
     condition = Block(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from glacier.blueprint import Declaration, Ref, Text, Value, Variable, text
 from glacier.config.gcp import GCSConfig
 from glacier.deployment.needs import identifier
-from glacier.infrastructure.gcp.project import Project, api
+from glacier.infrastructure.gcp.project import Project, api, numbered
 
 _ROTATION = "7776000s"
 _USE = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
@@ -67,9 +67,10 @@ def keys_of(project: Project) -> Keys:
             made[location] = _make(project, location, declare)
             allow_storage(location, made[location], f"glacier_storage_{identifier(location)}", project.id)
         for who, agent in _AGENTS.items():
-            number = declare(_numbered(project))
-            account = Ref(number.kind, number.name, ("number",), looked_up=True)
-            member = text("serviceAccount:service-", account, f"@{agent}.iam.gserviceaccount.com")
+            declare(numbered(project))
+            member = text(
+                "serviceAccount:service-", numbered(project).ref("number"), f"@{agent}.iam.gserviceaccount.com"
+            )
             declare(_use(f"glacier_{who}", made[project.region], member))
     for bucket in buckets:
         config: GCSConfig = bucket.config or GCSConfig()
@@ -115,11 +116,6 @@ def _storage_agent(owner: str | Variable, project: Project) -> Declaration:
     name = "this" if alone else identifier(_name(owner))
     arguments: dict[str, Value] = {"project": None if alone else owner}
     return Declaration("google_storage_project_service_account", name, "access", arguments, looked_up=True)
-
-
-def _numbered(project: Project) -> Declaration:
-    arguments: dict[str, Value] = {"project_id": project.id}
-    return Declaration("google_project", "this", "access", arguments, looked_up=True)
 
 
 def _name(project: str | Variable) -> str:

@@ -118,6 +118,11 @@ def api(name: str) -> Ref:
     return Ref("google_project_service", name, ())
 
 
+def numbered(project: Project) -> Declaration:
+    """Gives the project as it is looked up for its number, by which Google names accounts and buckets of its own."""
+    return Declaration("google_project", "this", "access", {"project_id": project.id}, looked_up=True)
+
+
 def apis(project: Project, declarations: list[Declaration]) -> list[Declaration]:
     """Gives the services that declarations are after, each to be turned on."""
     needed = {ref.name for one in declarations for ref in one.after if ref.kind == "google_project_service"}
