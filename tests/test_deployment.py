@@ -92,7 +92,7 @@ def etl() -> None:
     assert (stage.name, stage.tasks) == ("main", ("load", "save"))
     assert told(stage.grants) == [
         "write acme-clean-prod out.parquet",
-        "delete list read write acme-etl-runs-prod etl/lease",
+        "list read write acme-etl-runs-prod etl/lease",
         "list read write acme-etl-runs-prod etl/main/*",
         "list read acme-raw-prod 2024/*",
     ]

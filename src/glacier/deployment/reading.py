@@ -264,7 +264,7 @@ class _Reading:
             yield Grant(records, frozenset(("read", "list")), Keys(f"{top}/{other}/", below=True), (handed,))
         if not self.source.options.overlap:
             lease = Because("one run at a time", *self._at(self.source.site))
-            yield Grant(records, frozenset(("read", "list", "write", "delete")), Keys(f"{top}/lease"), (lease,))
+            yield Grant(records, frozenset(("read", "list", "write")), Keys(f"{top}/lease"), (lease,))
 
     def _records(self) -> DeclaredBucket:
         """Gives the bucket for records.

@@ -86,12 +86,6 @@ resource "aws_iam_role_policy" "stage_main" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid      = "DeletesDataLakePipelineRuns"
-        Effect   = "Allow"
-        Action   = "s3:DeleteObject"
-        Resource = "${aws_s3_bucket.data_lake_pipeline_runs.arn}/data-lake-pipeline/lease"
-      },
-      {
         Sid      = "ListsDataLakePipelineRuns"
         Effect   = "Allow"
         Action   = "s3:ListBucket"

@@ -42,16 +42,6 @@ resource "azurerm_role_assignment" "stage_main_writes_data_lake_pipeline_runs" {
   condition_version  = "2.0"
 }
 
-# one run at a time (data_lake.py:39)
-resource "azurerm_role_assignment" "stage_main_deletes_data_lake_pipeline_runs" {
-  scope              = azurerm_storage_container.data_lake_pipeline_runs.id
-  role_definition_id = azurerm_role_definition.deleter.role_definition_resource_id
-  principal_id       = azurerm_user_assigned_identity.stage_main.principal_id
-  principal_type     = "ServicePrincipal"
-  condition          = "((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete'})) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringEquals 'data-lake-pipeline/lease'))"
-  condition_version  = "2.0"
-}
-
 # sales-analytics.write writes sales-analytics/data.parquet (data_lake.py:45)
 resource "azurerm_role_assignment" "stage_main_writes_sales_analytics" {
   scope              = azurerm_storage_container.sales_analytics.id
@@ -101,17 +91,5 @@ resource "azurerm_role_definition" "writer" {
 
   permissions {
     data_actions = ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write"]
-  }
-}
-
-resource "azurerm_role_definition" "deleter" {
-  name              = "acme-data-lake-pipeline-deleter (acmedata)"
-  description       = "Of pipeline data_lake_pipeline: deletes blobs."
-  scope             = data.azurerm_resource_group.this.id
-  assignable_scopes = [data.azurerm_resource_group.this.id]
-
-  permissions {
-    actions      = ["Microsoft.Storage/storageAccounts/blobServices/containers/write"]
-    data_actions = ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete"]
   }
 }

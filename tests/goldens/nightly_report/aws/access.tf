@@ -84,12 +84,6 @@ resource "aws_iam_role_policy" "stage_main" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid      = "DeletesNightlyReportRuns"
-        Effect   = "Allow"
-        Action   = "s3:DeleteObject"
-        Resource = "${aws_s3_bucket.nightly_report_runs.arn}/nightly-report/lease"
-      },
-      {
         Sid      = "ListsNightlyReportRuns"
         Effect   = "Allow"
         Action   = "s3:ListBucket"
@@ -161,8 +155,8 @@ resource "aws_iam_role" "stage_forecast" {
   })
 }
 
-# one run at a time (nightly_report.py:38)
 # stage forecast keeps its records and what it hands on (nightly_report.py:38)
+# one run at a time (nightly_report.py:38)
 # stage forecast takes what stage main hands on (nightly_report.py:38)
 resource "aws_iam_role_policy" "stage_forecast" {
   name = "access"
@@ -170,12 +164,6 @@ resource "aws_iam_role_policy" "stage_forecast" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      {
-        Sid      = "DeletesNightlyReportRuns"
-        Effect   = "Allow"
-        Action   = "s3:DeleteObject"
-        Resource = "${aws_s3_bucket.nightly_report_runs.arn}/nightly-report/lease"
-      },
       {
         Sid      = "ListsNightlyReportRuns"
         Effect   = "Allow"
@@ -237,8 +225,8 @@ resource "aws_iam_role" "stage_main_2" {
   })
 }
 
-# one run at a time (nightly_report.py:38)
 # stage main-2 takes what stage forecast hands on (nightly_report.py:38)
+# one run at a time (nightly_report.py:38)
 # stage main-2 keeps its records and what it hands on (nightly_report.py:38)
 # publish writes reports/forecast.parquet (nightly_report.py:40)
 resource "aws_iam_role_policy" "stage_main_2" {
@@ -247,12 +235,6 @@ resource "aws_iam_role_policy" "stage_main_2" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
-      {
-        Sid      = "DeletesNightlyReportRuns"
-        Effect   = "Allow"
-        Action   = "s3:DeleteObject"
-        Resource = "${aws_s3_bucket.nightly_report_runs.arn}/nightly-report/lease"
-      },
       {
         Sid      = "ListsNightlyReportRuns"
         Effect   = "Allow"

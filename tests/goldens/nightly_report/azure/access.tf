@@ -42,16 +42,6 @@ resource "azurerm_role_assignment" "stage_main_writes_nightly_report_runs" {
   condition_version  = "2.0"
 }
 
-# one run at a time (nightly_report.py:38)
-resource "azurerm_role_assignment" "stage_main_deletes_nightly_report_runs" {
-  scope              = azurerm_storage_container.nightly_report_runs.id
-  role_definition_id = azurerm_role_definition.deleter.role_definition_resource_id
-  principal_id       = azurerm_user_assigned_identity.stage_main.principal_id
-  principal_type     = "ServicePrincipal"
-  condition          = "((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete'})) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringEquals 'nightly-report/lease'))"
-  condition_version  = "2.0"
-}
-
 # load_orders reads raw-data/orders.parquet (nightly_report.py:39)
 resource "azurerm_role_assignment" "stage_main_reads_raw_data" {
   scope              = data.azurerm_storage_container.raw_data.id
@@ -103,16 +93,6 @@ resource "azurerm_role_assignment" "stage_forecast_writes_nightly_report_runs" {
   condition_version  = "2.0"
 }
 
-# one run at a time (nightly_report.py:38)
-resource "azurerm_role_assignment" "stage_forecast_deletes_nightly_report_runs" {
-  scope              = azurerm_storage_container.nightly_report_runs.id
-  role_definition_id = azurerm_role_definition.deleter.role_definition_resource_id
-  principal_id       = azurerm_user_assigned_identity.stage_forecast.principal_id
-  principal_type     = "ServicePrincipal"
-  condition          = "((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete'})) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringEquals 'nightly-report/lease'))"
-  condition_version  = "2.0"
-}
-
 resource "azurerm_user_assigned_identity" "stage_main_2" {
   name                = "acme-nightly-report-stage-main-2"
   resource_group_name = data.azurerm_resource_group.this.name
@@ -151,16 +131,6 @@ resource "azurerm_role_assignment" "stage_main_2_writes_nightly_report_runs" {
   principal_id       = azurerm_user_assigned_identity.stage_main_2.principal_id
   principal_type     = "ServicePrincipal"
   condition          = "((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write'})) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringEquals 'nightly-report/lease' OR @Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringStartsWith 'nightly-report/main-2/'))"
-  condition_version  = "2.0"
-}
-
-# one run at a time (nightly_report.py:38)
-resource "azurerm_role_assignment" "stage_main_2_deletes_nightly_report_runs" {
-  scope              = azurerm_storage_container.nightly_report_runs.id
-  role_definition_id = azurerm_role_definition.deleter.role_definition_resource_id
-  principal_id       = azurerm_user_assigned_identity.stage_main_2.principal_id
-  principal_type     = "ServicePrincipal"
-  condition          = "((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete'})) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringEquals 'nightly-report/lease'))"
   condition_version  = "2.0"
 }
 
@@ -263,18 +233,6 @@ resource "azurerm_role_definition" "writer" {
 
   permissions {
     data_actions = ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write"]
-  }
-}
-
-resource "azurerm_role_definition" "deleter" {
-  name              = "acme-nightly-report-deleter (acmedata)"
-  description       = "Of pipeline nightly_report: deletes blobs."
-  scope             = data.azurerm_resource_group.this.id
-  assignable_scopes = [data.azurerm_resource_group.this.id]
-
-  permissions {
-    actions      = ["Microsoft.Storage/storageAccounts/blobServices/containers/write"]
-    data_actions = ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete"]
   }
 }
 

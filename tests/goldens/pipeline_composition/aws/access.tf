@@ -84,12 +84,6 @@ resource "aws_iam_role_policy" "stage_main" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid      = "DeletesEndToEndRuns"
-        Effect   = "Allow"
-        Action   = "s3:DeleteObject"
-        Resource = "${aws_s3_bucket.end_to_end_runs.arn}/end-to-end/lease"
-      },
-      {
         Sid      = "ListsEndToEndRuns"
         Effect   = "Allow"
         Action   = "s3:ListBucket"

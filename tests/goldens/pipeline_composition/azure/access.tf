@@ -42,16 +42,6 @@ resource "azurerm_role_assignment" "stage_main_writes_end_to_end_runs" {
   condition_version  = "2.0"
 }
 
-# one run at a time (pipeline_composition.py:35)
-resource "azurerm_role_assignment" "stage_main_deletes_end_to_end_runs" {
-  scope              = azurerm_storage_container.end_to_end_runs.id
-  role_definition_id = azurerm_role_definition.deleter.role_definition_resource_id
-  principal_id       = azurerm_user_assigned_identity.stage_main.principal_id
-  principal_type     = "ServicePrincipal"
-  condition          = "((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete'})) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringEquals 'end-to-end/lease'))"
-  condition_version  = "2.0"
-}
-
 # extract_and_validate reads raw/data.parquet (pipeline_composition.py:26)
 resource "azurerm_role_assignment" "stage_main_reads_raw" {
   scope              = azurerm_storage_container.raw.id
@@ -81,17 +71,5 @@ resource "azurerm_role_definition" "writer" {
 
   permissions {
     data_actions = ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write"]
-  }
-}
-
-resource "azurerm_role_definition" "deleter" {
-  name              = "acme-end-to-end-deleter (acmedata)"
-  description       = "Of pipeline end_to_end: deletes blobs."
-  scope             = data.azurerm_resource_group.this.id
-  assignable_scopes = [data.azurerm_resource_group.this.id]
-
-  permissions {
-    actions      = ["Microsoft.Storage/storageAccounts/blobServices/containers/write"]
-    data_actions = ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete"]
   }
 }

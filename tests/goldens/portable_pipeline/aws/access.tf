@@ -101,12 +101,6 @@ resource "aws_iam_role_policy" "stage_main" {
         Resource = "${aws_s3_bucket.data.arn}/sales.parquet"
       },
       {
-        Sid      = "DeletesPortablePipelineRuns"
-        Effect   = "Allow"
-        Action   = "s3:DeleteObject"
-        Resource = "${aws_s3_bucket.portable_pipeline_runs.arn}/portable-pipeline/lease"
-      },
-      {
         Sid      = "ListsPortablePipelineRuns"
         Effect   = "Allow"
         Action   = "s3:ListBucket"

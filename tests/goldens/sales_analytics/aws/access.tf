@@ -137,12 +137,6 @@ resource "aws_iam_role_policy" "stage_main" {
         Resource = "${aws_s3_bucket.sales.arn}/transactions.parquet"
       },
       {
-        Sid      = "DeletesSalesAnalyticsRuns"
-        Effect   = "Allow"
-        Action   = "s3:DeleteObject"
-        Resource = "${aws_s3_bucket.sales_analytics_runs.arn}/sales-analytics/lease"
-      },
-      {
         Sid      = "ListsSalesAnalyticsRuns"
         Effect   = "Allow"
         Action   = "s3:ListBucket"

@@ -72,16 +72,6 @@ resource "azurerm_role_assignment" "stage_main_writes_sales_analytics_runs" {
   condition_version  = "2.0"
 }
 
-# one run at a time (sales_analytics.py:51)
-resource "azurerm_role_assignment" "stage_main_deletes_sales_analytics_runs" {
-  scope              = azurerm_storage_container.sales_analytics_runs.id
-  role_definition_id = azurerm_role_definition.deleter.role_definition_resource_id
-  principal_id       = azurerm_user_assigned_identity.stage_main.principal_id
-  principal_type     = "ServicePrincipal"
-  condition          = "((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete'})) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringEquals 'sales-analytics/lease'))"
-  condition_version  = "2.0"
-}
-
 resource "azurerm_role_definition" "reader" {
   name              = "acme-sales-analytics-reader (acmedata)"
   description       = "Of pipeline sales_analytics: reads and lists blobs."
@@ -101,17 +91,5 @@ resource "azurerm_role_definition" "writer" {
 
   permissions {
     data_actions = ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write"]
-  }
-}
-
-resource "azurerm_role_definition" "deleter" {
-  name              = "acme-sales-analytics-deleter (acmedata)"
-  description       = "Of pipeline sales_analytics: deletes blobs."
-  scope             = data.azurerm_resource_group.this.id
-  assignable_scopes = [data.azurerm_resource_group.this.id]
-
-  permissions {
-    actions      = ["Microsoft.Storage/storageAccounts/blobServices/containers/write"]
-    data_actions = ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete"]
   }
 }

@@ -121,12 +121,6 @@ resource "aws_iam_role_policy" "stage_main" {
         Resource = "${aws_s3_bucket.results.arn}/output.parquet"
       },
       {
-        Sid      = "DeletesServerlessPipelineRuns"
-        Effect   = "Allow"
-        Action   = "s3:DeleteObject"
-        Resource = "${aws_s3_bucket.serverless_pipeline_runs.arn}/serverless-pipeline/lease"
-      },
-      {
         Sid      = "ListsServerlessPipelineRuns"
         Effect   = "Allow"
         Action   = "s3:ListBucket"

@@ -62,16 +62,6 @@ resource "azurerm_role_assignment" "stage_main_writes_serverless_pipeline_runs" 
   condition_version  = "2.0"
 }
 
-# one run at a time (serverless_transformation.py:45)
-resource "azurerm_role_assignment" "stage_main_deletes_serverless_pipeline_runs" {
-  scope              = azurerm_storage_container.serverless_pipeline_runs.id
-  role_definition_id = azurerm_role_definition.deleter.role_definition_resource_id
-  principal_id       = azurerm_user_assigned_identity.stage_main.principal_id
-  principal_type     = "ServicePrincipal"
-  condition          = "((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete'})) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringEquals 'serverless-pipeline/lease'))"
-  condition_version  = "2.0"
-}
-
 # prepare_for_processing writes staging/prepared.parquet (serverless_transformation.py:64)
 resource "azurerm_role_assignment" "stage_main_writes_staging" {
   scope              = azurerm_storage_container.staging.id
@@ -129,18 +119,6 @@ resource "azurerm_role_definition" "writer" {
 
   permissions {
     data_actions = ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write"]
-  }
-}
-
-resource "azurerm_role_definition" "deleter" {
-  name              = "acme-serverless-pipeline-deleter (acmedata)"
-  description       = "Of pipeline serverless_pipeline: deletes blobs."
-  scope             = data.azurerm_resource_group.this.id
-  assignable_scopes = [data.azurerm_resource_group.this.id]
-
-  permissions {
-    actions      = ["Microsoft.Storage/storageAccounts/blobServices/containers/write"]
-    data_actions = ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete"]
   }
 }
 

@@ -108,12 +108,6 @@ resource "aws_iam_role_policy" "stage_main" {
         Resource = "${aws_s3_bucket.raw.arn}/data.csv"
       },
       {
-        Sid      = "DeletesSimpleEtlRuns"
-        Effect   = "Allow"
-        Action   = "s3:DeleteObject"
-        Resource = "${aws_s3_bucket.simple_etl_runs.arn}/simple-etl/lease"
-      },
-      {
         Sid      = "ListsSimpleEtlRuns"
         Effect   = "Allow"
         Action   = "s3:ListBucket"

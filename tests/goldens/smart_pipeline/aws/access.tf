@@ -101,12 +101,6 @@ resource "aws_iam_role_policy" "stage_main" {
         Resource = "${aws_s3_bucket.data.arn}/input.parquet"
       },
       {
-        Sid      = "DeletesSmartPipelineRuns"
-        Effect   = "Allow"
-        Action   = "s3:DeleteObject"
-        Resource = "${aws_s3_bucket.smart_pipeline_runs.arn}/smart-pipeline/lease"
-      },
-      {
         Sid      = "ListsSmartPipelineRuns"
         Effect   = "Allow"
         Action   = "s3:ListBucket"

@@ -52,16 +52,6 @@ resource "azurerm_role_assignment" "stage_main_writes_smart_pipeline_runs" {
   condition_version  = "2.0"
 }
 
-# one run at a time (smart_pipeline.py:29)
-resource "azurerm_role_assignment" "stage_main_deletes_smart_pipeline_runs" {
-  scope              = azurerm_storage_container.smart_pipeline_runs.id
-  role_definition_id = azurerm_role_definition.deleter.role_definition_resource_id
-  principal_id       = azurerm_user_assigned_identity.stage_main.principal_id
-  principal_type     = "ServicePrincipal"
-  condition          = "((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete'})) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringEquals 'smart-pipeline/lease'))"
-  condition_version  = "2.0"
-}
-
 resource "azurerm_role_definition" "reader" {
   name              = "acme-smart-pipeline-reader (acmedata)"
   description       = "Of pipeline smart_pipeline: reads and lists blobs."
@@ -81,17 +71,5 @@ resource "azurerm_role_definition" "writer" {
 
   permissions {
     data_actions = ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write"]
-  }
-}
-
-resource "azurerm_role_definition" "deleter" {
-  name              = "acme-smart-pipeline-deleter (acmedata)"
-  description       = "Of pipeline smart_pipeline: deletes blobs."
-  scope             = data.azurerm_resource_group.this.id
-  assignable_scopes = [data.azurerm_resource_group.this.id]
-
-  permissions {
-    actions      = ["Microsoft.Storage/storageAccounts/blobServices/containers/write"]
-    data_actions = ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete"]
   }
 }

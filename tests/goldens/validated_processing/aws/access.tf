@@ -103,12 +103,6 @@ resource "aws_iam_role_policy" "stage_main" {
         Resource = "${aws_s3_bucket.raw_data.arn}/orders.parquet"
       },
       {
-        Sid      = "DeletesValidatedProcessingRuns"
-        Effect   = "Allow"
-        Action   = "s3:DeleteObject"
-        Resource = "${aws_s3_bucket.validated_processing_runs.arn}/validated-processing/lease"
-      },
-      {
         Sid      = "ListsValidatedProcessingRuns"
         Effect   = "Allow"
         Action   = "s3:ListBucket"

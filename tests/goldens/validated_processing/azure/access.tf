@@ -54,16 +54,6 @@ resource "azurerm_role_assignment" "stage_main_writes_validated_processing_runs"
   condition_version  = "2.0"
 }
 
-# one run at a time (validated_processing.py:61)
-resource "azurerm_role_assignment" "stage_main_deletes_validated_processing_runs" {
-  scope              = azurerm_storage_container.validated_processing_runs.id
-  role_definition_id = azurerm_role_definition.deleter.role_definition_resource_id
-  principal_id       = azurerm_user_assigned_identity.stage_main.principal_id
-  principal_type     = "ServicePrincipal"
-  condition          = "((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete'})) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringEquals 'validated-processing/lease'))"
-  condition_version  = "2.0"
-}
-
 resource "azurerm_role_definition" "reader" {
   name              = "acme-validated-processing-reader (acmedata)"
   description       = "Of pipeline validated_processing: reads and lists blobs."
@@ -83,17 +73,5 @@ resource "azurerm_role_definition" "writer" {
 
   permissions {
     data_actions = ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write"]
-  }
-}
-
-resource "azurerm_role_definition" "deleter" {
-  name              = "acme-validated-processing-deleter (acmedata)"
-  description       = "Of pipeline validated_processing: deletes blobs."
-  scope             = data.azurerm_resource_group.this.id
-  assignable_scopes = [data.azurerm_resource_group.this.id]
-
-  permissions {
-    actions      = ["Microsoft.Storage/storageAccounts/blobServices/containers/write"]
-    data_actions = ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete"]
   }
 }
