@@ -22,7 +22,7 @@ from glacier.errors import GateClosed, GlacierError, GraphError, InputError
 from glacier.execution.record import Recorder
 from glacier.loading import load_pipeline
 from glacier.providers import LocalProvider
-from glacier.report.progress import summary_table
+from glacier.report.summary import summary_table
 
 FILE = Path(__file__).name
 ROOT = Path(__file__).parent.parent

@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+import fcntl
 import io
+import os
+import pty
 import re
+import signal
+import struct
+import subprocess
 import sys
+import termios
 import threading
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, cast
 
+import nbclient
+import nbformat
+import pyte
 import pytest
 from rich.console import Console
 
@@ -15,7 +26,8 @@ from glacier import pipeline, task
 from glacier.errors import RunErrors
 from glacier.execution.record import NodeRecord, NodeState, Recorder, RunRecord, RunStart, run_id_at
 from glacier.graph import Graph
-from glacier.report.progress import progress_observer, summary_table
+from glacier.report.progress import progress_observer
+from glacier.report.summary import summary_table
 
 BEGAN = datetime(2024, 5, 17, 10, 11, 12, tzinfo=UTC)
 
@@ -167,6 +179,18 @@ def test_terminal_shows_no_more_lines_than_its_height(monkeypatch: pytest.Monkey
     assert max(map(len, lines)) <= 60
 
 
+def test_the_bar_tells_the_level_the_rows_and_the_memory() -> None:
+    observer: Any = progress_observer(Terminal())
+    graph = some.plan()
+    observer.run_started(start_of(graph))
+    observer.node_ended(0, NodeRecord(graph.names[0], "succeeded", 0.0, 0.1, 1_234))
+    observer.node_started(1)
+    printed = io.StringIO()
+    Console(file=printed, width=100, height=20).print(observer._view())
+    observer.run_ended(record_of("some", 1.0))
+    assert re.search(r"1/4 .*level 2 of 3 +1,234 rows +[\d,]+ MiB", printed.getvalue().splitlines()[-1])
+
+
 def test_no_thread_and_no_redirection_is_left() -> None:
     before, out, err = threading.active_count(), sys.stdout, sys.stderr
     run_some(Terminal())
@@ -274,3 +298,114 @@ def test_turns_of_a_loop_are_told() -> None:
     console = Console(file=io.StringIO(), width=100)
     console.print(summary_table(recorder.record))
     assert "one_more × 3" in cast("io.StringIO", console.file).getvalue()
+
+
+NOISY = """
+import logging
+import sys
+import time
+
+from glacier import pipeline, task
+
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+
+
+@task
+def step(n: int) -> int:
+    time.sleep(0.15)
+    print(f"printed by {n}")
+    logging.getLogger("mine").info("logged by %s", n)
+    sys.stderr.write(f"told by {n}\\n")
+    return n
+
+
+@pipeline
+def noisy() -> int:
+    return step(step(step(1)))
+
+
+noisy.run(progress=True)
+logging.getLogger("mine").info("after the run")
+"""
+
+
+def in_terminal(code: str, columns: int, lines: int, then: tuple[int, int] | None = None) -> list[str]:
+    """Runs code on a terminal, which may change its size on the way, and gives all lines that it shows or has shown."""
+    screen = pyte.HistoryScreen(columns, lines, history=1000, ratio=0.5)
+    stream = pyte.ByteStream(screen)
+    ours, theirs = pty.openpty()
+    size = struct.pack("HHHH", lines, columns, 0, 0)
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, size)
+    env = {**os.environ, "TERM": "xterm-256color"}
+    for name in ("COLUMNS", "LINES", "CI"):
+        env.pop(name, None)
+    with subprocess.Popen([sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
+        os.close(theirs)
+        seen = 0
+        while True:
+            try:
+                data = os.read(ours, 65536)
+            except OSError:  # the other end is closed
+                break
+            seen += len(data)
+            stream.feed(data)
+            if then is not None and seen > 300:
+                fcntl.ioctl(ours, termios.TIOCSWINSZ, struct.pack("HHHH", then[1], then[0], 0, 0))
+                process.send_signal(signal.SIGWINCH)
+                screen.resize(then[1], then[0])
+                then = None
+    os.close(ours)
+    assert process.returncode == 0
+    above = ["".join(line[column].data for column in range(columns)) for line in screen.history.top]
+    return [line.rstrip() for line in [*above, *screen.display]]
+
+
+def test_what_tasks_print_and_log_stands_above_the_view_once() -> None:
+    shown = [line for line in in_terminal(NOISY, 80, 24) if line]
+    told = [line for line in shown if " by " in line]
+    assert sorted(told) == sorted(f"{how} by 1" for how in ("printed", "logged", "told") for _ in range(3))
+    rest = [line for line in shown if line not in told]
+    assert [line.split()[0] for line in rest[:3]] == ["✓", "✓", "✓"]
+    assert rest[3].startswith("3 tasks in ")
+    assert rest[4:] == ["after the run"]
+
+
+def test_a_terminal_may_change_its_size() -> None:
+    shown = [line for line in in_terminal(NOISY, 80, 24, then=(50, 14)) if line]
+    assert sum(line.startswith("3 tasks in ") for line in shown) == 1
+    assert len([line for line in shown if "logged by 1" in line]) == 3
+
+
+def test_a_notebook_keeps_how_a_run_went(tmp_path: Path) -> None:
+    source = """
+from glacier import pipeline, task
+
+@task
+def load(n: int) -> int:
+    return n
+
+@task
+def broken(n: int) -> int:
+    raise ValueError("<b>no</b>")
+
+@pipeline
+def some() -> None:
+    broken(load(1))
+
+try:
+    some.run(progress=True)
+except Exception as error:
+    print(type(error).__name__)
+"""
+    making: Any = nbformat.v4
+    notebook = making.new_notebook(cells=[making.new_code_cell(source)])
+    nbclient.NotebookClient(
+        notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+    ).execute()
+    outputs = notebook.cells[0].outputs
+    shown = [one.data["text/html"] for one in outputs if one.output_type == "display_data"]
+    assert len(shown) == 1
+    assert re.search("✓ load.*✗ broken", shown[0], re.DOTALL)
+    assert "failed: ValueError: &lt;b&gt;no&lt;/b&gt;" in shown[0]
+    assert "1 failed, 1 succeeded in " in shown[0]
+    assert [one.text for one in outputs if one.output_type == "stream"] == ["TaskError\n"]

@@ -15,7 +15,8 @@ from glacier.errors import ConfigError
 from glacier.execution.record import Recorder
 from glacier.loading import load_pipeline
 from glacier.report.outcome import shown_result
-from glacier.report.progress import progress_observer, summary_table
+from glacier.report.progress import progress_observer
+from glacier.report.summary import summary_table
 
 _PIPELINE = Path(__file__).with_name("pipeline.py")
 

@@ -89,7 +89,7 @@ def _nodes(run: RecordedRun, nodes: Sequence[NodeRecord], width: int) -> str:
 
     from rich.console import Console
 
-    from glacier.report.progress import nodes_table
+    from glacier.report.summary import nodes_table
 
     printed = StringIO()
     Console(file=printed, width=width).print(nodes_table(nodes, run.seconds))
