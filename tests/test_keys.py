@@ -110,6 +110,7 @@ def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[
             etl, helpers = etl.replace(old, new), helpers.replace(old, new)
         folder = tmp_path / str(next(number))
         folder.mkdir()
+        module: Any = None
         for name, text in (("helpers", helpers), ("etl", etl)):
             file = folder / f"{name}.py"
             file.write_text(textwrap.dedent(text))

@@ -165,7 +165,7 @@ class LogsAbove:
         self._moved: list[tuple[logging.StreamHandler[TextIO], TextIO]] = []
         for handler in handlers:
             if isinstance(handler, logging.StreamHandler):
-                handler = cast("logging.StreamHandler[TextIO]", handler)  # noqa: PLW2901
+                handler = cast("logging.StreamHandler[TextIO]", handler)
                 stream = handler.stream
                 other = instead.get(stream, stream)
                 if other is not stream:
