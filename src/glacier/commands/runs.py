@@ -56,7 +56,8 @@ def list_runs(
     with closing(_history()) as history:
         found = history.runs(Wanted(pipeline, state.value if state else None, None if every else most))
         if as_json:
-            _print_json([run.to_dict() for run in found])
+            lines = ",\n".join(json.dumps(run.to_dict(), ensure_ascii=False) for run in found)
+            typer.echo(f"[\n{lines}\n]")
         elif found:
             typer.echo(shown_runs(found, _width()))
         else:

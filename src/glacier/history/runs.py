@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, Literal, cast
 
 from glacier.doing import Told
@@ -97,15 +99,25 @@ def run_of(row: tuple[Any, ...], now: datetime) -> RecordedRun:
     """
     run_id, pipeline, file, state, started, seconds, tasks, counts, reason, inputs, about, process, seen = row
     began, signed = _time(started), _time(seen)
-    process = Process(**json.loads(process))
+    process = _process(process)
     if state == "running":
         unseen = (now - signed).total_seconds()
         gone = process.is_gone(unseen)
         state = "killed" if gone else "running"
         seconds = max(0.0, ((signed if gone else now) - began).total_seconds())  # the clock may have been set back
-    counted = cast("dict[NodeState, int]", json.loads(counts))
-    told = json.loads(inputs), json.loads(about)
+    counted = cast("Mapping[NodeState, int]", _parsed(counts))
+    told = _parsed(inputs), _parsed(about)
     return RecordedRun(run_id, pipeline, file, state, began, seconds, tasks, counted, reason, *told, process)
+
+
+@lru_cache(maxsize=1_024)  # runs of one process and one version have most of it in common
+def _parsed(text: str) -> Mapping[str, Any]:
+    return MappingProxyType(json.loads(text))
+
+
+@lru_cache(maxsize=1_024)
+def _process(text: str) -> Process:
+    return Process(**json.loads(text))
 
 
 def task_of(row: tuple[Any, ...]) -> RecordedTask:
