@@ -11,7 +11,7 @@ from glacier.blueprint import Block, Blueprint, Declaration, Ref, Value
 from glacier.deployment.needs import Deployment, Grant
 from glacier.infrastructure.azure.access import ACTIONS, BATCH
 from glacier.infrastructure.azure.conditions import BLOBS, DELETE, READ, WRITE
-from glacier.infrastructure.azure.jobs import short_job_name
+from glacier.infrastructure.azure.jobs import job_name
 from glacier.infrastructure.azure.place import Place, place_of
 from permissions import Cloud, Need, Statement
 
@@ -190,7 +190,7 @@ def _let_in(app: Declaration, holders: Mapping[str, str]) -> Iterator[Statement]
 def _besides(deployment: Deployment) -> Iterator[Need]:
     place = place_of(deployment)
     registry = place.unique(deployment.slug, 50)
-    jobs = {stage.name: short_job_name(place, stage.name) for stage in deployment.stages}
+    jobs = {stage.name: job_name(place, stage.name) for stage in deployment.stages}
     for stage in deployment.stages:
         yield Need(f"stage {stage.name}", PULL, registry)
         yield from _batches(f"stage {stage.name}", stage.grants)
@@ -207,7 +207,7 @@ def _besides(deployment: Deployment) -> Iterator[Need]:
 def _scheduled(place: Place, only: str) -> Iterator[Need]:
     schedule = place.deployment.schedule
     if schedule is not None and schedule.timezone == "Europe/Oslo":
-        target = short_job_name(place, "coordinator") if len(place.deployment.stages) > 1 else only
+        target = job_name(place, "coordinator") if len(place.deployment.stages) > 1 else only
         yield Need("scheduler", PULL, place.unique(place.deployment.slug, 50))
         yield from (Need("scheduler", action, target) for action in ACTIONS["starter"])
 

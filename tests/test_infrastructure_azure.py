@@ -16,17 +16,17 @@ from glacier.blueprint import Block, Declaration, Json, Ref, Text, Value, leaves
 from glacier.config.deploy import Compute
 from glacier.deployment.needs import DeclaredBucket, Keys, Stage
 from glacier.errors import ConfigError, GlacierError, UnsupportedError
-from glacier.generation.generate import Draft, draft
+from glacier.generation.generate import Draft, draft, generate
 from glacier.infrastructure.azure import functions
 from glacier.infrastructure.azure.access import BATCH
 from glacier.infrastructure.azure.clock import in_utc, offsets_of
 from glacier.infrastructure.azure.conditions import BLOBS, DELETE, READ, WRITE, path_condition, read_condition
 from glacier.infrastructure.azure.jobs import size
-from glacier.infrastructure.azure.place import shortened
 from glacier.loading import load_pipeline
 from glacier.providers import AzureProvider
 from glacier.runtime.coordinator import due
 from glacier.schedules import Schedule, schedule_of
+from terraform import applied, formatted, needs_offline
 
 HEAD = """
 import polars as pl
@@ -142,7 +142,7 @@ def test_a_stage_is_a_job_with_an_identity_and_the_command_that_its_process_take
     job = of(make(SIMPLE), "azurerm_container_app_job")
     assert job.name == "main"
     assert job.arguments["name"] == "acme-sales-main"
-    assert job.arguments["replica_timeout_in_seconds"] == 3600
+    assert job.arguments["replica_timeout_in_seconds"] == 3660  # the process ends itself at its limit, and records it
     assert job.arguments["schedule_trigger_config"] is None
     told = container(job)
     assert told["command"] == ("python",)
@@ -165,7 +165,7 @@ def test_a_stage_is_a_job_with_an_identity_and_the_command_that_its_process_take
         (1, 3000, ("Consumption", 1.5, 3)),
         (0.3, 512, ("Consumption", 0.5, 1)),
         (4, 8192, ("Consumption", 4, 8)),
-        (1, 8193, ("D4", 1, 8)),
+        (1, 8193, ("D4", 1, 8.01)),
         (3, 20_480, ("E4", 3, 20)),
         (4, 16_384, ("D8", 4, 16)),
         (16, 131_072, ("E32", 16, 128)),
@@ -489,7 +489,7 @@ def test_strict_hardening_closes_the_network_and_encrypts_with_a_key_of_ones_own
     assert of(made, "azurerm_resource_group_template_deployment", "key").keeps_data
     assert of(made, "azurerm_log_analytics_workspace").arguments["retention_in_days"] == 365
     assert of(made, "azurerm_container_registry").arguments["sku"] == "Premium"
-    logged = of(made, "azurerm_monitor_diagnostic_setting", "acmedata")
+    logged = of(made, "azurerm_monitor_diagnostic_setting", "blobs_of_acmedata")
     assert inside(cast("tuple[Block, ...]", logged.arguments["enabled_log"])[1], "category") == "StorageRead"
     environment = of(made, "azurerm_container_app_environment")
     assert environment.arguments["infrastructure_subnet_id"] == Ref("azurerm_subnet", "jobs", ("id",))
@@ -552,10 +552,55 @@ def test_what_lies_in_another_cloud_or_subscription_is_refused(make: Make) -> No
 def test_long_names_of_jobs_end_in_a_digest_and_a_name_with_other_characters_is_refused(make: Make) -> None:
     long = SIMPLE.replace("@pipeline", '@pipeline(name="sales of every shop in the north")')
     name = cast("str", of(make(long), "azurerm_container_app_job").arguments["name"])
-    assert name == "acme-sales-of-every-shop-e5c108"
-    assert shortened("acme-sales-main", 32) == "acme-sales-main"
+    assert name == "acme-sales-of-every-sho-938ab151"
     digit = 'azure = AzureProvider(storage_account="acmedata", name_prefix="3m-")\n' + SIMPLE
     assert "and Azure takes lower-case letters, digits and single hyphens" in refused(make, digit)
+
+
+RICH = """
+shared = AzureProvider(resource_group="shared", storage_account="acmeshared", location="norwayeast")
+
+@pipeline(schedule="30 5 * * MON-FRI", timezone="Europe/Oslo", deploy=DeployConfig(
+    timeout=7200, retries=2, alert="data@acme.com", log_retention_days=731, {deploy}))
+def sales():
+    out = azure.bucket("out", path="daily/", config=AzureBlobConfig(
+        redundancy="GRS", soft_delete_days=30, {key}
+        lifecycle_rules=[{{"days": 30, "transition": "Cool"}}, {{"days": 365, "expiration": True}}]))
+    save(train(load(shared.bucket("raw", path="orders/", existing=True))), out)
+    call(azure.serverless("mailer", handler="process.handler", runtime="python3.12", reads=[out], env={{"A": "[b"}}))
+"""
+
+
+@needs_offline
+@pytest.mark.parametrize(
+    ("deploy", "key"),
+    [
+        ("", 'key_vault_key="/subscriptions/s/resourceGroups/g/providers/Microsoft.KeyVault/vaults/acme/keys/data",'),
+        ('hardening="strict"', ""),
+        (f'hardening="strict", subnets={[f"{SUBNET}{name}" for name in ("a", "b", "c")]}', ""),
+    ],
+    ids=["key", "strict", "subnets"],
+)
+def test_terraform_applies_all_that_there_is(make: Make, tmp_path: Path, deploy: str, key: str) -> None:
+    made = make(RICH.format(deploy=deploy, key=key))
+    folder = tmp_path / "made"
+    generate({None: made}, folder)
+    assert formatted(folder) == ""
+    assert applied(folder, tmp_path / "state.json")
+
+
+def test_environments_have_the_same_addresses(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = "import os\nname = 'acmedata' + os.environ['GLACIER_ENVIRONMENT']\n"
+    body = own + RICH.format(deploy='hardening="strict"', key="").replace(
+        "def sales():", "def sales():\n    azure = AzureProvider(storage_account=name, location='norwayeast')"
+    )
+    found: list[set[str]] = []
+    for environment in ("dev", "prod"):
+        monkeypatch.setenv("GLACIER_ENVIRONMENT", environment)
+        made = make(body)
+        assert of(made, "azurerm_storage_account", "acmedata").arguments["name"] == f"acmedata{environment}"
+        found.append({one.address for one in made.blueprint.declarations})
+    assert found[0] == found[1]
 
 
 def test_a_task_more_changes_no_address(make: Make) -> None:

@@ -140,10 +140,10 @@ def _access(
     for stage in deployment.stages:
         identity = Identity("stage", stage.name)
         declared = (identity_declaration(place, identity), pulls_images(identity, REGISTRY))
-        found += [Access(declared), access_of(place, identity, stage.grants), invocations(stage)]
+        found += [Access(declared), access_of(identity, stage.grants), invocations(stage)]
     for function in deployment.functions:
         identity = Identity("function", function.name)
-        found += [function_access(place, function), access_of(place, identity, function.grants)]
+        found += [function_access(place, function), access_of(identity, function.grants)]
     for identity in (one for one in (COORDINATOR, SCHEDULER) if one.name in {job.name for job in starting}):
         found += [
             Access((pulls_images(identity, REGISTRY),)),

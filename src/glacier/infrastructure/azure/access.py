@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from glacier.blueprint import Because, Block, Declaration, Permission, Ref, Text, Value
-from glacier.deployment.needs import DeclaredBucket, DeclaredFunction, Grant, Keys, identifier
+from glacier.deployment.grants import Reasons, on_buckets, together
+from glacier.deployment.needs import DeclaredBucket, Grant, Keys, identifier
 from glacier.infrastructure.azure.buckets import bucket_ref
 from glacier.infrastructure.azure.conditions import BLOBS, DELETE, READ, WRITE, listing, path_condition, read_condition
 from glacier.infrastructure.azure.place import Place
@@ -48,8 +49,6 @@ _TITLES: Mapping[Role, str] = {
 }
 _WORDS: Mapping[Role, str] = {"reader": "reads", "writer": "writes", "deleter": "deletes"}
 _IDENTITY_NAME = 128
-
-Wanted = dict[Keys, tuple[Because, ...]]
 
 
 @dataclass(frozen=True)
@@ -99,26 +98,16 @@ def identity_declaration(place: Place, identity: Identity, because: tuple[Becaus
     )
 
 
-def access_of(place: Place, identity: Identity, grants: Iterable[Grant]) -> Access:
+def access_of(identity: Identity, grants: Iterable[Grant]) -> Access:
     """Gives what an identity may do with buckets: what it was granted, each thing once.
 
     Raises:
         UnsupportedError: Azure has no condition for it.
     """
-    wanted: dict[str, dict[str, Wanted]] = {}
-    buckets: dict[str, DeclaredBucket] = {}
-    for grant in grants:
-        if isinstance(grant.target, DeclaredFunction):
-            continue
-        buckets[grant.target.name] = grant.target
-        for verb in grant.verbs:
-            keys = wanted.setdefault(grant.target.name, {}).setdefault(verb, {})
-            keys[grant.keys] = _merged(keys.get(grant.keys, ()), grant.because)
-    found: list[Access] = []
-    for name in sorted(wanted):
-        verbs = {verb: _least(keys) for verb, keys in wanted[name].items()}
-        found += _on_bucket(place, identity, buckets[name], verbs)
-    return joined(found)
+    buckets: dict[str, tuple[DeclaredBucket, dict[str, Reasons]]] = {}
+    for bucket, verb, keys in on_buckets(grants):
+        buckets.setdefault(bucket.physical, (bucket, {}))[1][verb] = keys
+    return joined(one for bucket, verbs in buckets.values() for one in _on_bucket(identity, bucket, verbs))
 
 
 def assigned(
@@ -215,12 +204,10 @@ def _role(place: Place, role: Role, scopes: list[Ref]) -> Declaration:
     )
 
 
-def _on_bucket(
-    place: Place, identity: Identity, bucket: DeclaredBucket, verbs: Mapping[str, Wanted]
-) -> Iterator[Access]:
+def _on_bucket(identity: Identity, bucket: DeclaredBucket, verbs: Mapping[str, Reasons]) -> Iterator[Access]:
     read, listed = verbs.get("read", {}), verbs.get("list", {})
     if read or listed:
-        because = _merged(*read.values(), *listed.values())
+        because = together(*read.values(), *listed.values())
         condition = read_condition(bucket, sorted(read), sorted(listed))
         told = [
             *(_permission(identity, READ, bucket, keys, read[keys]) for keys in sorted(read)),
@@ -231,7 +218,7 @@ def _on_bucket(
     for verb, role, action in changes:
         if keys := verbs.get(verb):
             condition = path_condition(bucket, action, sorted(keys))
-            because = _merged(*keys.values())
+            because = together(*keys.values())
             told = [_permission(identity, action, bucket, one, keys[one]) for one in sorted(keys)]
             told += [Permission(identity.title, (one,), _place(bucket), because) for one in ACTIONS.get(role, ())]
             yield Access((_assignment(identity, bucket, role, because, condition),), tuple(told))
@@ -259,20 +246,3 @@ def _permission(
 
 def _place(bucket: DeclaredBucket) -> str:
     return f"{bucket.provider.storage_account}/{bucket.physical}"
-
-
-def _least(keys: Wanted) -> Wanted:
-    """Gives the fewest keys that hold all of them."""
-    found: Wanted = {}
-    for one in sorted(keys, key=lambda each: (not each.below, len(each.path), each.path)):
-        holder = next((other for other in found if _holds(other, one)), one)
-        found[holder] = _merged(found.get(holder, ()), keys[one])
-    return found
-
-
-def _holds(outer: Keys, inner: Keys) -> bool:
-    return outer == inner or (outer.below and inner.path.startswith(outer.path))
-
-
-def _merged(*several: tuple[Because, ...]) -> tuple[Because, ...]:
-    return tuple(dict.fromkeys(one for because in several for one in because))

@@ -11,8 +11,11 @@ from glacier.infrastructure.azure.place import Place
 _EVERY, _WINDOW = "PT5M", "PT15M"
 """How often logs are looked at, and how far back: they come a few minutes late. (Azure Monitor: ingestion time)"""
 _SHORT_NAME = 12
-_REASONS = ("BackoffLimitExceeded", "DeadlineExceeded")
-"""Why an execution ended without success: all its attempts failed, or the time was up."""
+_FAILED = (
+    'Reason in ("BackoffLimitExceeded", "DeadlineExceeded", "JobExecutionFailed")'
+    ' or (Log startswith "Saw completed job" and Log has "condition: Failed")'
+)
+"""How system logs tell that an execution ended without success: its attempts all failed, or the time was up."""
 
 
 def alert_declarations(place: Place, jobs: Sequence[Declaration]) -> list[Declaration]:
@@ -39,8 +42,7 @@ def alert_declarations(place: Place, jobs: Sequence[Declaration]) -> list[Declar
         },
     )
     names = ", ".join(f'"{job.arguments["name"]}"' for job in jobs)
-    reasons = ", ".join(f'"{reason}"' for reason in _REASONS)
-    query = f"ContainerAppSystemLogs | where JobName in ({names}) and Reason in ({reasons})"
+    query = f"ContainerAppSystemLogs | where JobName in ({names}) | where {_FAILED}"
     criteria = Block(
         {
             "query": query,
@@ -72,6 +74,5 @@ def alert_declarations(place: Place, jobs: Sequence[Declaration]) -> list[Declar
             "criteria": criteria,
             "action": Block({"action_groups": (group.ref("id"),)}),
         },
-        after=(),
     )
     return [group, rule]

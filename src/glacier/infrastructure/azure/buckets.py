@@ -39,7 +39,7 @@ def read_logs(place: Place, accounts: list[Account]) -> list[Declaration]:
     if not place.strict:
         return []
     return [
-        sent(account.ref().name, text(account.ref("id"), "/blobServices/default"), _REQUESTS, "storage")
+        sent(f"blobs_of_{account.label}", text(account.ref("id"), "/blobServices/default"), _REQUESTS, "storage")
         for account in accounts
         if not account.existing
     ]

@@ -17,7 +17,7 @@ from glacier.infrastructure.azure.access import (
     role_ref,
 )
 from glacier.infrastructure.azure.clock import in_utc
-from glacier.infrastructure.azure.jobs import job, short_job_name, small_container
+from glacier.infrastructure.azure.jobs import Limits, job, small_container
 from glacier.infrastructure.azure.place import Place
 
 COORDINATOR, SCHEDULER = Identity("coordinator"), Identity("scheduler")
@@ -70,19 +70,8 @@ def coordinator_job(place: Place, jobs: Mapping[str, Declaration], trigger: Bloc
     command: tuple[Value, ...] = ("python", *_MODULE, "run", "--stages", Json(plan))
     options = place.deployment.options
     longest = _longest(stages) * (options.timeout * (options.retries + 1) + _STARTING)
-    return job(
-        place,
-        COORDINATOR,
-        "coordinator",
-        {
-            "name": short_job_name(place, "coordinator"),
-            "workload_profile_name": "Consumption",
-            "replica_timeout_in_seconds": longest,
-            "replica_retry_limit": _RETRIES,
-        },
-        container=small_container(command, {}, COORDINATOR),
-        trigger=trigger,
-    )
+    container = small_container(command, COORDINATOR)
+    return job(place, COORDINATOR, COORDINATOR.name, Limits(longest, _RETRIES), container, trigger)
 
 
 def scheduler_job(place: Place, target: Declaration, start: Start) -> Declaration:
@@ -94,19 +83,9 @@ def scheduler_job(place: Place, target: Declaration, start: Start) -> Declaratio
         start: with the schedule.
     """
     command: tuple[Value, ...] = ("python", *_MODULE, "start", "--job", target.ref("id"), *start.guarded)
-    return job(
-        place,
-        SCHEDULER,
-        "scheduler",
-        {
-            "name": short_job_name(place, "scheduler"),
-            "workload_profile_name": "Consumption",
-            "replica_timeout_in_seconds": _STARTING,
-            "replica_retry_limit": _RETRIES,
-        },
-        container=small_container(command, {}, SCHEDULER),
-        trigger=Block({"cron_expression": start.cron}),
-    )
+    container = small_container(command, SCHEDULER)
+    trigger = Block({"cron_expression": start.cron})
+    return job(place, SCHEDULER, SCHEDULER.name, Limits(_STARTING, _RETRIES), container, trigger)
 
 
 def on_jobs(

@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from glacier.blueprint import Because, Block, Declaration, Json, Permission, Ref, Value, Waiver, text
+from glacier.blueprint import Block, Declaration, Json, Permission, Ref, Value, Waiver, text
 from glacier.config.azure import AzureFunctionConfig
+from glacier.deployment.grants import on_functions
 from glacier.deployment.needs import DeclaredFunction, Stage, identifier
 from glacier.deployment.packaging import python_of
 from glacier.errors import UnsupportedError, listed
@@ -148,27 +149,20 @@ def function_access(place: Place, function: DeclaredFunction) -> Access:
 
 def invocations(stage: Stage) -> Access:
     """Gives what a stage may invoke, as people are told it: an app lets in the identities that it names."""
-    found: dict[str, tuple[DeclaredFunction, tuple[Because, ...]]] = {}
-    for grant in stage.grants:
-        if isinstance(grant.target, DeclaredFunction):
-            _, before = found.get(grant.target.name, (grant.target, ()))
-            found[grant.target.name] = (grant.target, tuple(dict.fromkeys((*before, *grant.because))))
     holder = Identity("stage", stage.name).title
     return Access(
         (),
         tuple(
             Permission(holder, ("invoke",), f"function {function.physical}", because)
-            for function, because in (found[name] for name in sorted(found))
+            for function, because in on_functions(stage.grants)
         ),
     )
 
 
 def stage_variables(stage: Stage) -> dict[str, Value]:
     """Gives what the process of a stage is told of the functions that it invokes."""
-    invoked = {grant.target.name: grant.target for grant in stage.grants if isinstance(grant.target, DeclaredFunction)}
-    if not invoked:
-        return {}
-    return {AUDIENCES: Json({name: _audience(invoked[name]) for name in sorted(invoked)})}
+    invoked = [function for function, _ in on_functions(stage.grants)]
+    return {AUDIENCES: Json({function.name: _audience(function) for function in invoked})} if invoked else {}
 
 
 def account_ref(function: DeclaredFunction) -> Ref:
@@ -213,6 +207,7 @@ def _app(place: Place, function: DeclaredFunction, network: Network, after: Sequ
         for stage in place.deployment.stages
         if any(grant.target == function for grant in stage.grants)
     ]
+    assert callers, "an app that names no callers lets in every identity of the tenant"
     config: AzureFunctionConfig = function.config or AzureFunctionConfig()
     parameters: dict[str, Value] = {
         "identity": identity.ref("id"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from glacier.blueprint import Block, Declaration, Ref, Value, Variable, Waiver, text
 from glacier.config.deploy import Compute
@@ -20,6 +21,7 @@ JOB = "azurerm_container_app_job"
 ENVIRONMENT = Ref("azurerm_container_app_environment", "this", ("id",))
 REGISTRY = Ref("azurerm_container_registry", "images", ("id",))
 
+_CONSUMPTION = "Consumption"
 _STEP, _CORES, _GIB = 0.25, 4, 8
 """Cores of the Consumption profile: in quarters, up to 4, each with 2 GiB. (Container Apps: containers)"""
 _PROFILES = tuple(
@@ -40,6 +42,23 @@ _PREMIUM_WAIVERS = (
     ("CKV_AZURE_237", 'a Premium registry comes with hardening="strict"'),
 )
 _KEPT_DAYS = 30
+_PATIENCE = 60
+"""Seconds that a stage's process has for its record after its own time limit, before Azure ends it."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a replica of a job may take.
+
+    Attributes:
+        seconds: that it may run.
+        retries: how often another follows one that failed.
+        profile: the machine it runs on.
+    """
+
+    seconds: int
+    retries: int
+    profile: str = _CONSUMPTION
 
 
 def registry(place: Place) -> Declaration:
@@ -90,8 +109,8 @@ def environment(place: Place, network: Mapping[str, Value]) -> list[Declaration]
         network: arguments that say which subnet it is in; empty for Azure's own.
     """
     sizes = [size(place.deployment, stage) for stage in place.deployment.stages]
-    dedicated = {profile for profile, _, _ in sizes if profile != "Consumption"}
-    profiles = [Block({"name": "Consumption", "workload_profile_type": "Consumption"})]
+    dedicated = {profile for profile, _, _ in sizes if profile != _CONSUMPTION}
+    profiles = [Block({"name": _CONSUMPTION, "workload_profile_type": _CONSUMPTION})]
     for name in sorted(dedicated):
         several = sum(1 for profile, _, _ in sizes if profile == name)
         profiles.append(
@@ -129,55 +148,41 @@ def stage_job(place: Place, stage: Stage, trigger: Block | None, variables: Mapp
     command = stage_command(deployment, stage, records_uri(deployment))
     told: dict[str, Value] = {**stage_environment(deployment, stage), **variables}
     profile, cores, gib = size(deployment, stage)
-    return job(
-        place,
-        Identity("stage", stage.name),
-        identifier(stage.name),
-        {
-            "name": job_name(place, stage),
-            "workload_profile_name": profile,
-            "replica_timeout_in_seconds": deployment.options.timeout,
-            "replica_retry_limit": deployment.options.retries,
-        },
-        container=_container(command, told, Identity("stage", stage.name), cores, gib),
-        trigger=trigger,
-    )
+    identity = Identity("stage", stage.name)
+    limits = Limits(deployment.options.timeout + _PATIENCE, deployment.options.retries, profile)
+    return job(place, identity, stage.name, limits, _container(command, told, identity, cores, gib), trigger)
 
 
-def small_container(command: Iterable[Value], variables: Mapping[str, Value], identity: Identity) -> Block:
+def small_container(command: tuple[Value, ...], identity: Identity) -> Block:
     """Gives a container of the smallest size."""
-    return _container(tuple(command), variables, identity, _STEP, _STEP * 2)
+    return _container(command, {}, identity, _STEP, _STEP * 2)
 
 
 def job(
-    place: Place,
-    identity: Identity,
-    name: str,
-    arguments: Mapping[str, Value],
-    *,
-    container: Block,
-    trigger: Block | None = None,
+    place: Place, identity: Identity, part: str, limits: Limits, container: Block, trigger: Block | None
 ) -> Declaration:
     """Gives a job that one replica does.
 
     Args:
         place: where.
         identity: that it runs under, and that pulls the image.
-        name: of the declaration.
-        arguments: its name, profile, time limit and retries.
+        part: what it is called, after the pipeline.
+        limits: of a replica.
         container: what runs.
         trigger: when it starts by itself; only when asked to if None.
     """
     once: dict[str, Value] = {"parallelism": 1, "replica_completion_count": 1}
     return Declaration(
         JOB,
-        name,
+        identifier(part),
         "jobs",
         {
-            **{key: arguments[key] for key in ("name",)},
+            "name": job_name(place, part),
             **place.common(),
             "container_app_environment_id": ENVIRONMENT,
-            **{key: value for key, value in arguments.items() if key != "name"},
+            "workload_profile_name": limits.profile,
+            "replica_timeout_in_seconds": limits.seconds,
+            "replica_retry_limit": limits.retries,
             "tags": place.tags,
             "identity": identity.block(),
             "registry": Block({"server": registry_ref("login_server"), "identity": identity.ref("id")}),
@@ -189,13 +194,11 @@ def job(
     )
 
 
-def job_name(place: Place, stage: Stage) -> str:
-    """Gives what a stage's job is called; the same when there come to be more stages."""
-    return short_job_name(place, stage.name)
+def job_name(place: Place, part: str) -> str:
+    """Gives what a job is called, a stage's the same when there come to be more stages.
 
-
-def short_job_name(place: Place, part: str) -> str:
-    """Gives a job's name; a long one ends in a digest, since Azure takes 32 characters."""
+    A long one ends in a digest, since Azure takes 32 characters.
+    """
     return place.short(part, longest=_JOB_NAME, what="a Container Apps job")
 
 
@@ -209,10 +212,10 @@ def size(deployment: Deployment, stage: Stage) -> tuple[str, float, float]:
     gib = wanted.memory / 1024
     cores = math.ceil(max(wanted.cpu, gib * _CORES / _GIB) / _STEP) * _STEP
     if cores <= _CORES:
-        return "Consumption", cores, cores * 2
+        return _CONSUMPTION, cores, cores * 2
     for name, most, memory in _PROFILES:
         if wanted.cpu < most and gib < memory:
-            return name, wanted.cpu, round(gib, 2)
+            return name, wanted.cpu, math.ceil(gib * 100) / 100
     name, most, memory = _PROFILES[-1]
     raise UnsupportedError(
         f"Azure cannot run stage `{stage.name}` of pipeline `{deployment.pipeline}`: it asks for {wanted.cpu:g} CPUs "

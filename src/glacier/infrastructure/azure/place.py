@@ -9,7 +9,7 @@ from functools import cached_property
 from hashlib import blake2s
 
 from glacier.blueprint import Declaration, Ref, Value, Variable, refs_in
-from glacier.deployment.needs import DeclaredBucket, DeclaredFunction, Deployment, identifier, slug
+from glacier.deployment.needs import DeclaredBucket, DeclaredFunction, Deployment, identifier, shortened, slug
 from glacier.errors import ConfigError, UnsupportedError
 from glacier.providers.azure import AzureProvider
 
@@ -148,18 +148,6 @@ def tenant(declarations: Iterable[Declaration]) -> list[Declaration]:
     if not any(ref.address == TENANT.address for one in declarations for ref in refs_in(one.arguments)):
         return []
     return [Declaration(TENANT.kind, TENANT.name, "access", {}, looked_up=True)]
-
-
-def shortened(name: str, longest: int) -> str:
-    """Gives a name, its end replaced by a digest of the whole where it is longer than allowed.
-
-    >>> shortened("sales-load", 32), shortened("sales-" + "very-" * 6 + "long", 32)
-    ('sales-load', 'sales-very-very-very-very-ce51fe')
-    """
-    if len(name) <= longest:
-        return name
-    digest = blake2s(name.encode(), digest_size=_DIGEST // 2).hexdigest()
-    return f"{name[: longest - _DIGEST - 1].rstrip('-')}-{digest}"
 
 
 def _subscription() -> Variable:
