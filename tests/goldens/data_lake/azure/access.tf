@@ -20,8 +20,8 @@ resource "azurerm_role_assignment" "stage_main_pulls_images" {
   principal_type       = "ServicePrincipal"
 }
 
-# stage main keeps its records and what it hands on (data_lake.py:39)
 # one run at a time (data_lake.py:39)
+# stage main keeps its records and what it hands on (data_lake.py:39)
 resource "azurerm_role_assignment" "stage_main_reads_data_lake_pipeline_runs" {
   scope              = azurerm_storage_container.data_lake_pipeline_runs.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -31,8 +31,8 @@ resource "azurerm_role_assignment" "stage_main_reads_data_lake_pipeline_runs" {
   condition_version  = "2.0"
 }
 
-# stage main keeps its records and what it hands on (data_lake.py:39)
 # one run at a time (data_lake.py:39)
+# stage main keeps its records and what it hands on (data_lake.py:39)
 resource "azurerm_role_assignment" "stage_main_writes_data_lake_pipeline_runs" {
   scope              = azurerm_storage_container.data_lake_pipeline_runs.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id

@@ -20,8 +20,8 @@ resource "azurerm_role_assignment" "stage_main_pulls_images" {
   principal_type       = "ServicePrincipal"
 }
 
-# stage main keeps its records and what it hands on (nightly_report.py:38)
 # one run at a time (nightly_report.py:38)
+# stage main keeps its records and what it hands on (nightly_report.py:38)
 resource "azurerm_role_assignment" "stage_main_reads_nightly_report_runs" {
   scope              = azurerm_storage_container.nightly_report_runs.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -31,8 +31,8 @@ resource "azurerm_role_assignment" "stage_main_reads_nightly_report_runs" {
   condition_version  = "2.0"
 }
 
-# stage main keeps its records and what it hands on (nightly_report.py:38)
 # one run at a time (nightly_report.py:38)
+# stage main keeps its records and what it hands on (nightly_report.py:38)
 resource "azurerm_role_assignment" "stage_main_writes_nightly_report_runs" {
   scope              = azurerm_storage_container.nightly_report_runs.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id
@@ -70,9 +70,9 @@ resource "azurerm_role_assignment" "stage_forecast_pulls_images" {
   principal_type       = "ServicePrincipal"
 }
 
-# stage forecast takes what stage main hands on (nightly_report.py:38)
 # stage forecast keeps its records and what it hands on (nightly_report.py:38)
 # one run at a time (nightly_report.py:38)
+# stage forecast takes what stage main hands on (nightly_report.py:38)
 resource "azurerm_role_assignment" "stage_forecast_reads_nightly_report_runs" {
   scope              = azurerm_storage_container.nightly_report_runs.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -111,9 +111,9 @@ resource "azurerm_role_assignment" "stage_main_2_pulls_images" {
   principal_type       = "ServicePrincipal"
 }
 
-# stage main-2 keeps its records and what it hands on (nightly_report.py:38)
 # stage main-2 takes what stage forecast hands on (nightly_report.py:38)
 # one run at a time (nightly_report.py:38)
+# stage main-2 keeps its records and what it hands on (nightly_report.py:38)
 resource "azurerm_role_assignment" "stage_main_2_reads_nightly_report_runs" {
   scope              = azurerm_storage_container.nightly_report_runs.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -123,8 +123,8 @@ resource "azurerm_role_assignment" "stage_main_2_reads_nightly_report_runs" {
   condition_version  = "2.0"
 }
 
-# stage main-2 keeps its records and what it hands on (nightly_report.py:38)
 # one run at a time (nightly_report.py:38)
+# stage main-2 keeps its records and what it hands on (nightly_report.py:38)
 resource "azurerm_role_assignment" "stage_main_2_writes_nightly_report_runs" {
   scope              = azurerm_storage_container.nightly_report_runs.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id

@@ -39,7 +39,7 @@ resource "azurerm_monitor_scheduled_query_rules_alert_v2" "failed" {
   }
 
   criteria {
-    query                   = "ContainerAppSystemLogs | where JobName in (\"acme-nightly-report-coordinator\", \"acme-nightly-report-scheduler\") and Reason in (\"BackoffLimitExceeded\", \"DeadlineExceeded\")"
+    query                   = "ContainerAppSystemLogs | where JobName in (\"acme-nightly-report-coordinator\", \"acme-nightly-report-scheduler\") | where Reason in (\"BackoffLimitExceeded\", \"DeadlineExceeded\", \"JobExecutionFailed\") or (Log startswith \"Saw completed job\" and Log has \"condition: Failed\")"
     time_aggregation_method = "Count"
     operator                = "GreaterThan"
     threshold               = 0

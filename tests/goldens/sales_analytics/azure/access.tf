@@ -50,8 +50,8 @@ resource "azurerm_role_assignment" "stage_main_reads_sales" {
   condition_version  = "2.0"
 }
 
-# stage main keeps its records and what it hands on (sales_analytics.py:51)
 # one run at a time (sales_analytics.py:51)
+# stage main keeps its records and what it hands on (sales_analytics.py:51)
 resource "azurerm_role_assignment" "stage_main_reads_sales_analytics_runs" {
   scope              = azurerm_storage_container.sales_analytics_runs.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -61,8 +61,8 @@ resource "azurerm_role_assignment" "stage_main_reads_sales_analytics_runs" {
   condition_version  = "2.0"
 }
 
-# stage main keeps its records and what it hands on (sales_analytics.py:51)
 # one run at a time (sales_analytics.py:51)
+# stage main keeps its records and what it hands on (sales_analytics.py:51)
 resource "azurerm_role_assignment" "stage_main_writes_sales_analytics_runs" {
   scope              = azurerm_storage_container.sales_analytics_runs.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id

@@ -40,8 +40,8 @@ resource "azurerm_role_assignment" "stage_main_reads_results" {
   condition_version  = "2.0"
 }
 
-# stage main keeps its records and what it hands on (serverless_transformation.py:45)
 # one run at a time (serverless_transformation.py:45)
+# stage main keeps its records and what it hands on (serverless_transformation.py:45)
 resource "azurerm_role_assignment" "stage_main_reads_serverless_pipeline_runs" {
   scope              = azurerm_storage_container.serverless_pipeline_runs.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -51,8 +51,8 @@ resource "azurerm_role_assignment" "stage_main_reads_serverless_pipeline_runs" {
   condition_version  = "2.0"
 }
 
-# stage main keeps its records and what it hands on (serverless_transformation.py:45)
 # one run at a time (serverless_transformation.py:45)
+# stage main keeps its records and what it hands on (serverless_transformation.py:45)
 resource "azurerm_role_assignment" "stage_main_writes_serverless_pipeline_runs" {
   scope              = azurerm_storage_container.serverless_pipeline_runs.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id

@@ -32,8 +32,8 @@ resource "azurerm_role_assignment" "stage_main_reads_raw_data" {
   condition_version  = "2.0"
 }
 
-# stage main keeps its records and what it hands on (validated_processing.py:61)
 # one run at a time (validated_processing.py:61)
+# stage main keeps its records and what it hands on (validated_processing.py:61)
 resource "azurerm_role_assignment" "stage_main_reads_validated_processing_runs" {
   scope              = azurerm_storage_container.validated_processing_runs.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -43,8 +43,8 @@ resource "azurerm_role_assignment" "stage_main_reads_validated_processing_runs" 
   condition_version  = "2.0"
 }
 
-# stage main keeps its records and what it hands on (validated_processing.py:61)
 # one run at a time (validated_processing.py:61)
+# stage main keeps its records and what it hands on (validated_processing.py:61)
 resource "azurerm_role_assignment" "stage_main_writes_validated_processing_runs" {
   scope              = azurerm_storage_container.validated_processing_runs.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id
