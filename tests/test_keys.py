@@ -25,6 +25,12 @@ HELPERS = """
 
     def unused(x):
         return x
+
+    def noted(x):
+        SEEN[x] = x
+        return len(SEEN)
+
+    SEEN = {}
 """
 ETL = """
     import helpers
@@ -59,6 +65,8 @@ ETL = """
     def first(x: int) -> int:
         # a comment
         calls.append(x)
+        helpers.STATE.append(x)
+        helpers.noted(x)
         return helpers.scaled(x) + int(RATE) + len(NAMES) + int(RATES.low)
 
     @task
@@ -110,17 +118,17 @@ def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[
             etl, helpers = etl.replace(old, new), helpers.replace(old, new)
         folder = tmp_path / str(next(number))
         folder.mkdir()
-        module: Any = None
+        modules: dict[str, Any] = {}
         for name, text in (("helpers", helpers), ("etl", etl)):
             file = folder / f"{name}.py"
             file.write_text(textwrap.dedent(text))
             spec = util.spec_from_file_location(name, file)
             assert spec is not None
             assert spec.loader is not None
-            module = util.module_from_spec(spec)
-            monkeypatch.setitem(sys.modules, name, module)
-            spec.loader.exec_module(module)
-        graph = module.etl.plan({"n": n})
+            modules[name] = util.module_from_spec(spec)
+            monkeypatch.setitem(sys.modules, name, modules[name])
+            spec.loader.exec_module(modules[name])
+        graph = modules["etl"].etl.plan({"n": n})
         return {graph.names[node.index]: key for node, key in zip(graph.nodes, node_keys(graph), strict=True)}
 
     return keys_of
@@ -144,6 +152,8 @@ ALL = {"first", "second", "listed", "each listed/second", "each listed/third", "
         (("def first(x: int) -> int:", 'def first(x: int) -> int:\n        """Says something."""'), NONE),
         (("@task\n    def third", "@task(materialize=True)\n    def third"), NONE),
         (("calls = []", "calls = [1]"), NONE),  # what the code itself changes is state
+        (("STATE = []", "STATE = [1]"), NONE),
+        (("SEEN = {}", "SEEN = {1: 1}"), NONE),
         (("def unused(x):\n        return x", "def unused(x):\n        return 2"), NONE),
         (("+ int(RATE)", "- int(RATE)"), ALL),
         (("RATE = 1.5", "RATE = 2.5"), ALL),
@@ -221,5 +231,5 @@ def test_what_a_function_reaches_is_named(keys: Callable[..., dict[str, str | No
     parts = code_parts(sys.modules["etl"].first)
     assert list(parts) == [
         "etl.first", "etl.RATE", "etl.NAMES", "etl.RATES", "etl.Rates", "etl.Rates.low", "helpers.scaled",
-        "helpers.FACTOR",
+        "helpers.FACTOR", "helpers.noted",
     ]  # fmt: skip

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from glacier.checking.examination import Examination, Given
     from glacier.config import DeployConfig
     from glacier.deployment.reading import Provider, Source
+    from glacier.execution.checkpoints import Checkpoint
     from glacier.execution.measures import Measures
     from glacier.execution.record import Observer
     from glacier.execution.scheduler import Executor, OnFailure
@@ -69,6 +70,7 @@ class Pipeline(Generic[P, R_co]):
         schedule: when it runs by itself where it is deployed; None if it does not.
         deploy: how it runs where it is deployed.
         hooks: who is told of failed tries of its tasks, besides those whom a task tells itself.
+        checkpoint: whether its runs keep what they have finished, so that they can be resumed.
     """
 
     __name__: str  # the function's, as `update_wrapper` copies it
@@ -82,6 +84,7 @@ class Pipeline(Generic[P, R_co]):
         schedule: Schedule | None = None,
         deploy: DeployConfig | None = None,
         hooks: Hooks | None = None,
+        checkpoint: bool = False,
     ) -> None:
         self.function = function
         self.name = name
@@ -89,6 +92,7 @@ class Pipeline(Generic[P, R_co]):
         self.schedule = schedule
         self.deploy = deploy
         self.hooks = hooks
+        self.checkpoint = checkpoint
         self._metrics: Mapping[str, Metrics] = {}
         functools.update_wrapper(cast("Callable[P, R_co]", self), function)
 
@@ -131,6 +135,8 @@ class Pipeline(Generic[P, R_co]):
         replace: Mapping[Task[..., Any], Callable[..., Any]] | None = None,
         progress: bool | Observer = False,
         record: bool = True,
+        checkpoint: bool | None = None,
+        resume: str | None = None,
     ) -> V: ...
     @overload
     def run(
@@ -144,6 +150,8 @@ class Pipeline(Generic[P, R_co]):
         replace: Mapping[Task[..., Any], Callable[..., Any]] | None = None,
         progress: bool | Observer = False,
         record: bool = True,
+        checkpoint: bool | None = None,
+        resume: str | None = None,
     ) -> R_co: ...
     @overload
     def run(self, mode: Literal["analyze", ExecutionMode.ANALYZE], *, inputs: Inputs | None = None) -> Analysis: ...
@@ -169,6 +177,8 @@ class Pipeline(Generic[P, R_co]):
         replace: Mapping[Task[..., Any], Callable[..., Any]] | None = None,
         progress: bool | Observer = False,
         record: bool = True,
+        checkpoint: bool | None = None,
+        resume: str | None = None,
         output_dir: str | os.PathLike[str] = "./terraform",
         provider: Provider | None = None,
         backend: Backend | None = None,
@@ -190,13 +200,17 @@ class Pipeline(Generic[P, R_co]):
             replace: functions to call in place of tasks, for tests.
             progress: whether to show the run as it goes on, or who else is to be told of it.
             record: whether the run is kept in the history, which `glacier runs` shows; see also `GLACIER_HISTORY`.
+            checkpoint: whether what tasks give is kept on the disk before anything goes on from it, so that a run that
+                is interrupted or fails can be resumed; by default what `@pipeline(checkpoint=...)` says.
+            resume: the run to go on with, "last" or its id: of its tasks those are done that were not finished, and
+                those that would now do something else, and all after them. Inputs left out are what they were.
             output_dir: the folder that is generated into; what a person added to it stays.
             provider: what takes the place of `LocalProvider` in what is generated.
             backend: where Terraform is to keep its state, "s3" say; its settings are given to `terraform init`.
             force: whether to overwrite generated files that a person has changed.
 
         Raises:
-            InputError: inputs are missing, unknown or of another type; nothing has run.
+            InputError: inputs are missing, unknown or of another type, or no such run can be resumed; nothing has run.
             GraphError: the body cannot be read as a graph; nothing has run.
             TaskError: a task failed.
             RunErrors: tasks failed, with `on_failure="continue"`.
@@ -239,6 +253,8 @@ class Pipeline(Generic[P, R_co]):
                     "replace": replace is not None,
                     "progress": progress is not False,
                     "record": not record,
+                    "checkpoint": checkpoint is not None,
+                    "resume": resume is not None,
                 }
                 refuse_options(self, outer, [name for name, given in own.items() if given], site)
                 return self._inlined(outer, frame, *self._split(checked(self, inputs or {}, site, partial=False)))
@@ -246,16 +262,27 @@ class Pipeline(Generic[P, R_co]):
                 from glacier.execution.scheduler import RunOptions, execute
                 from glacier.telemetry.telemetry import telemetry
 
-                options = RunOptions(
-                    max_workers,
-                    executor,
-                    on_failure,
-                    replace or {},
-                    self._observed(progress, inputs or {}, executor) if record else _observer(progress),
-                    tracer=telemetry(),
-                    measured=self._keep,
-                )
-                return execute(self.plan(inputs), options)
+                def prepared(given: Inputs, kept: Checkpoint | None) -> tuple[Graph, RunOptions]:
+                    recorded = self._observed(progress, given, executor, kept) if record else _observer(progress)
+                    options = RunOptions(
+                        max_workers,
+                        executor,
+                        on_failure,
+                        replace or {},
+                        recorded,
+                        run_id=kept.run_id if kept else None,
+                        checkpoint=kept,
+                        tracer=telemetry(),
+                        measured=self._keep,
+                    )
+                    return self.plan(given), options
+
+                if resume is None and not (self.checkpoint if checkpoint is None else checkpoint):
+                    return execute(*prepared(inputs or {}, None))
+                from glacier.execution.resuming import keep_and_execute
+
+                names = [parameter.name for parameter in self.signature.parameters]
+                return keep_and_execute(self.name, self.site.file, inputs or {}, names, resume, prepared)
             case _:
                 modes = [str(mode) for mode in ExecutionMode]
                 raise ConfigError(
@@ -425,12 +452,20 @@ class Pipeline(Generic[P, R_co]):
                 fix="what depends on data belongs in a task; the body runs before there is any",
             ) from error
 
-    def _observed(self, progress: bool | Observer, inputs: Inputs, executor: Executor) -> Observer | None:  # noqa: FBT001
+    def _observed(
+        self,
+        progress: bool | Observer,  # noqa: FBT001  # the public argument's two forms
+        inputs: Inputs,
+        executor: Executor,
+        kept: Checkpoint | None,
+    ) -> Observer | None:
         """Gives who is told of a run: whom the caller names, and the history unless it is turned off."""
         from glacier.execution.record import Observers
         from glacier.history.recording import recording
 
-        shown, recorded = _observer(progress), recording(self.site.file, inputs, executor)
+        resumes = {"resumes": kept.resumes} if kept and kept.resumes else {}
+        shown = _observer(progress)
+        recorded = recording(self.site.file, inputs, {"executor": executor, **resumes})
         return Observers(shown, recorded) if shown and recorded else shown or recorded
 
     def __repr__(self) -> str:
@@ -500,6 +535,7 @@ def pipeline(
     deploy: DeployConfig | None = None,
     on_retry: Hook | None = None,
     on_failure: Hook | None = None,
+    checkpoint: bool = False,
 ) -> Callable[[Callable[P, R]], Pipeline[P, R]]: ...
 def pipeline(
     function: Callable[..., Any] | None = None,
@@ -512,6 +548,7 @@ def pipeline(
     deploy: DeployConfig | None = None,
     on_retry: Hook | None = None,
     on_failure: Hook | None = None,
+    checkpoint: bool = False,
 ) -> Any:
     """Makes a function that calls tasks a pipeline.
 
@@ -525,6 +562,8 @@ def pipeline(
         deploy: how it runs where it is deployed: machine, time limit, alert; of no meaning here.
         on_retry: called with a `glacier.tries.FailedTry` before each wait for another try of a task of this pipeline.
         on_failure: called with one for each task of it that has failed for good.
+        checkpoint: whether its runs here keep on the disk what they have finished, so that one that was interrupted or
+            failed can be resumed: `run(resume="last")`.
 
     Raises:
         ConfigError: what is decorated is no function, or a generator; the schedule is none; or a hook is no function.
@@ -557,6 +596,7 @@ def pipeline(
                 fix="return its results instead of yielding",
             )
         named = name or function.__name__
-        return Pipeline(function, named, infer=infer, schedule=when, deploy=deploy, hooks=hooks)
+        options: dict[str, Any] = {"infer": infer, "schedule": when, "deploy": deploy, "hooks": hooks}
+        return Pipeline(function, named, checkpoint=checkpoint, **options)
 
     return decorate if function is None else decorate(function)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-import copy
+import dis
 import hashlib
 import inspect
 import json
@@ -51,12 +51,13 @@ def code_digest(function: Callable[..., object]) -> str:
 def code_parts(function: Callable[..., object]) -> Parts:
     """Gives what a function reaches: itself, functions and classes of the user's own, values of globals and closures.
 
-    Comments, formatting, docstrings and decorators of Glacier's do not count, nor does what is in installed packages.
-    Of a value that has no form as data (a connection, a logger) its type counts.
+    Comments, formatting, docstrings and decorators of Glacier's do not count, nor does what is in installed packages,
+    nor a global that the code itself changes: that is state. Of a value that has no form as data (a connection, a
+    logger) its type counts.
     """
     reading = _Reading()
     reading.take(function)
-    return reading.parts
+    return reading.code()
 
 
 class _Reading:
@@ -65,6 +66,7 @@ class _Reading:
     def __init__(self) -> None:
         self.parts: dict[str, str] = {}
         self._seen: dict[int, object] = {}  # by their ids, which hold as long as they are held here
+        self._changed: set[str] = set()
 
     def take(self, function: object) -> None:
         """Takes a function, with what it reaches."""
@@ -74,6 +76,10 @@ class _Reading:
             if id(value) not in self._seen:
                 self._seen[id(value)] = value
                 pending += self._reached(value)
+
+    def code(self) -> Parts:
+        """Gives what was found, but for what the code itself changes."""
+        return {name: digest for name, digest in self.parts.items() if name.partition("[")[0] not in self._changed}
 
     def _reached(self, value: Any) -> Iterator[object]:
         """Notes one callable, and gives what it reaches."""
@@ -105,15 +111,18 @@ class _Reading:
     def _function(self, function: FunctionType) -> Iterator[object]:
         name = f"{function.__module__}.{function.__qualname__}"
         tree = function_ast(function)
-        self._put(name, _text(tree) if tree is not None else _bytecode(function.__code__))
+        self._put(name, _bytecode(function.__code__))
         given = [*(function.__defaults__ or ()), *sorted((function.__kwdefaults__ or {}).items())]
         if given:
             yield from self._holds(f"{name}, its defaults", given, frozenset())
         used = frozenset(used_names(function.__code__))
-        state = _changed_names(tree) if tree is not None else frozenset[str]()
-        for outer, value in outer_names(function).items():
-            if outer not in state:
-                yield from self._holds(f"{function.__module__}.{outer}", value, used)
+        outer = outer_names(function)
+        for base, attribute in _changed_names(tree) if tree is not None else ():
+            module = outer.get(base)
+            named = module.__name__ if isinstance(module, ModuleType) else function.__module__
+            self._changed.add(f"{named}.{attribute if isinstance(module, ModuleType) else base}")
+        for one, value in outer.items():
+            yield from self._holds(f"{function.__module__}.{one}", value, used)
         inner: object = getattr(function, "__wrapped__", None)
         if inner is not None:
             yield inner
@@ -231,32 +240,30 @@ def _is_code(value: object) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _text(tree: FunctionNode) -> str:
-    """Gives what a function's source says, without what does not count."""
-    plain = _Plain().visit(copy.deepcopy(tree))
-    return ast.dump(plain, annotate_fields=False)
+def _bytecode(code: CodeType) -> str:
+    """Gives a digest of what a function does: of what runs, whatever its file says by now. Docstrings do nothing."""
+    steps = [(step.opname, _operand(step)) for step in dis.get_instructions(code)]
+    counts = [code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags & _FLAGS]
+    return digest_of(steps, code.co_exceptiontable.hex(), code.co_varnames[: sum(counts[::2])], counts)
 
 
-class _Plain(ast.NodeTransformer):
-    """Takes docstrings and decorators off functions; a decorator that counts is reached as what it made."""
-
-    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
-        return self._bare(node)
-
-    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
-        return self._bare(node)
-
-    def _bare(self, node: FunctionNode) -> ast.AST:
-        if ast.get_docstring(node, clean=False) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-        node.decorator_list = []
-        return self.generic_visit(node)
+_FLAGS = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS | inspect.CO_GENERATOR | inspect.CO_COROUTINE
 
 
-def _bytecode(code: CodeType) -> list[object]:
-    """Gives what a function without a source does."""
-    constants = [_bytecode(one) if isinstance(one, CodeType) else repr(one) for one in code.co_consts]
-    return [code.co_code.hex(), constants, list(code.co_names), list(code.co_varnames)]
+def _operand(step: dis.Instruction) -> object:
+    """Gives what an instruction works on, constants and names as they are, not by their place."""
+    if step.opcode in dis.hasconst:
+        return _constant(step.argval)
+    return step.argval if isinstance(step.argval, str) else step.arg
+
+
+def _constant(value: object) -> object:
+    if isinstance(value, CodeType):
+        return _bytecode(value)
+    if isinstance(value, tuple | frozenset):
+        inner = [_constant(one) for one in cast("Iterable[object]", value)]
+        return ["frozenset", sorted(inner, key=repr)] if isinstance(value, frozenset) else ["tuple", inner]
+    return [type(value).__name__, repr(value)]
 
 
 _CHANGING = frozenset({
@@ -267,19 +274,29 @@ _CHANGING = frozenset({
 
 
 @lru_cache(maxsize=4096)
-def _changed_names(tree: FunctionNode) -> frozenset[str]:
-    """Gives the names whose values the code itself changes: these are state, not code."""
-    found: set[str] = set()
+def _changed_names(tree: FunctionNode) -> frozenset[tuple[str, str]]:
+    """Gives the names whose values the code itself changes, each with the first attribute on the way, or nothing."""
+    found: set[tuple[str, str]] = set()
     for node in ast.walk(tree):
         match node:
             case ast.Global(names) | ast.Nonlocal(names):
-                found.update(names)
-            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if method in _CHANGING:
-                found.add(name)
-            case ast.Subscript(value=ast.Name(id=name), ctx=ast.Store() | ast.Del()):
-                found.add(name)
-            case ast.Attribute(value=ast.Name(id=name), ctx=ast.Store() | ast.Del()):
-                found.add(name)
+                found.update((name, "") for name in names)
+            case ast.Call(func=ast.Attribute(value=target, attr=method)) if method in _CHANGING:
+                found.update(_based(target))
+            case ast.Subscript(value=target, ctx=ast.Store() | ast.Del()):
+                found.update(_based(target))
+            case ast.Attribute(ctx=ast.Store() | ast.Del()):
+                found.update(_based(node))
             case _:
                 pass
     return frozenset(found)
+
+
+def _based(node: ast.expr) -> Iterator[tuple[str, str]]:
+    """Gives the name that an expression of attributes and items begins with, and the first attribute after it."""
+    attribute = ""
+    while isinstance(node, ast.Attribute | ast.Subscript):
+        attribute = node.attr if isinstance(node, ast.Attribute) else ""
+        node = node.value
+    if isinstance(node, ast.Name):
+        yield node.id, attribute

@@ -76,8 +76,13 @@ class Frames:
             if rule != _NOTHING:
                 self.rules[index] = rule
 
-    def settled(self, index: int, value: object) -> object:
+    def settled(self, index: int, value: object, *, kept: bool = False) -> object:
         """Gives what node `index` hands on in place of `value`.
+
+        Args:
+            index: the node.
+            value: what it gave.
+            kept: whether a LazyFrame is computed into a checkpoint anyway, and need not be here.
 
         Raises:
             GraphError: the task is annotated to return a frame and returned something else.
@@ -87,7 +92,7 @@ class Frames:
 
         if rule.kind is not None and not _is_frame(value, rule.kind):
             raise self._not_as_annotated(self.graph.nodes[index], rule.kind, value)
-        if not isinstance(value, pl.LazyFrame) or rule.materialize is False:
+        if kept or not isinstance(value, pl.LazyFrame) or rule.materialize is False:
             return value
         if rule.materialize == "disk":
             return self._on_disk(value)
@@ -112,7 +117,7 @@ class Frames:
         scratch, self._scratch = self._scratch, None
         if scratch is None:
             return
-        if _holds_lazy_frame(result):
+        if holds_lazy_frame(result):
             atexit.register(shutil.rmtree, scratch, ignore_errors=True)
         else:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -185,7 +190,8 @@ def _stays_lazy(node: Node) -> bool:
     return isinstance(node.work, Task) and frame_kind(node.work.signature.returns) == "LazyFrame"
 
 
-def _holds_lazy_frame(value: object) -> bool:
+def holds_lazy_frame(value: object) -> bool:
+    """Says whether a value is, or a container in it holds, a LazyFrame."""
     found: list[bool] = []
 
     def visit(member: object) -> object:

@@ -15,9 +15,11 @@ from glacier.containers import rebuilt
 from glacier.doing import Doing, current, enter
 from glacier.errors import TaskError
 from glacier.execution.agenda import WELL, Ended
+from glacier.execution.checkpoints import Recalled
 from glacier.execution.coroutines import Coroutines
 from glacier.execution.failures import task_error
 from glacier.execution.frames import Frames
+from glacier.execution.keeping import Keeping
 from glacier.execution.measures import Measures
 from glacier.execution.measuring import Lazily, Measuring, observed_nodes
 from glacier.execution.memory import Memory
@@ -76,6 +78,10 @@ class Workplace(Protocol):
         """Gives what a call returned as a value of this process."""
         ...
 
+    def opened(self, handed: object) -> object:
+        """Gives what a call returned as a value of this process that is good only as long as the run."""
+        ...
+
 
 class Here:
     """Calls tasks in this process; async ones on the run's event loop."""
@@ -97,6 +103,8 @@ class Here:
         """Gives the value itself."""
         return handed
 
+    opened = value
+
 
 @dataclass(slots=True)
 class Done:
@@ -107,6 +115,7 @@ class Done:
         closed: whether it is a check that returned False.
         truth: of its value, where it is the condition of a branch.
         skipped: why it gives no value after all: the branch it selects from has none.
+        recalled: whether its value is that of an earlier run, and nothing was done.
         measures: what was measured of it, if anything.
     """
 
@@ -119,6 +128,7 @@ class Done:
     skipped: str | None = None
     error: TaskError | None = None
     measures: Measures | None = None
+    recalled: bool = False
 
     @property
     def ended(self) -> Ended:
@@ -152,7 +162,9 @@ class Performer:
         workplace: Workplace,
         replace: Mapping[Task[..., Any], Callable[..., object]],
         frames: Frames,
+        keeping: Keeping | None = None,
     ) -> None:
+        self.keeping = keeping
         self.run_id = start.run_id
         self.graph = graph = start.graph
         self.workplace = workplace
@@ -186,6 +198,8 @@ class Performer:
         """
         if len(unit) == 1:
             return [self._one(unit[0], values, turn, tried)]
+        if self.keeping is not None:  # each write is kept by itself
+            return [self._one(index, values, turn) for index in unit]
         began = perf_counter()
         nodes = [self.graph.nodes[index] for index in unit]
         writes = [self._arguments(node, values, loaded=True) for node in nodes]
@@ -247,12 +261,18 @@ class Performer:
         measuring = self._measuring(node) if index in self._observed else None
         if isinstance(node.work, Select | Outcome) and (reason := self._lacks(node, values)) is not None:
             return Done(index, began, 0.0, skipped=reason)
+        recalled = self._recalled(index, turn)
         try:
-            value, rows = self._call(node, values, turn, measuring, tried)
-            if index in self.frames.rules:
-                value = self.frames.settled(index, value)
-            if measuring is not None:
-                value = measuring.ended(value)
+            if recalled is not None:
+                value, rows = recalled.value, recalled.rows
+            else:
+                value, rows = self._call(node, values, turn, measuring, tried)
+                if index in self.frames.rules:
+                    value = self.frames.settled(index, value, kept=self._keeps(index))
+                if measuring is not None:
+                    value = measuring.ended(value)
+                if self._keeps(index):
+                    value = self._kept(index, turn, value, rows)
             values[index] = value
             if is_secret(type(value)):
                 self._secrets.append(value)
@@ -267,7 +287,24 @@ class Performer:
         closed = value is False and index in self._gates
         seconds = perf_counter() - began
         rows = _rows_of(value) if rows is None else rows
-        return Done(index, began, seconds, rows, closed, truth, measures=_measures(measuring))
+        done = Done(index, began, seconds, rows, closed, truth, measures=_measures(measuring))
+        done.recalled = recalled is not None
+        return done
+
+    def _recalled(self, index: int, turn: Turn | None) -> Recalled | None:
+        """Gives what a node gave in the run that is resumed."""
+        return self.keeping.recalled(index, _path(turn)) if self.keeping is not None else None
+
+    def _keeps(self, index: int) -> bool:
+        return self.keeping is not None and self.keeping.applies(index)
+
+    def _kept(self, index: int, turn: Turn | None, value: object, rows: int | None) -> object:
+        """Keeps what a node gave, unless it is a check that closed: resumed, it is asked again."""
+        if self.keeping is None or (value is False and index in self._gates):
+            return value
+        opened = self.workplace.opened(value)
+        kept = self.keeping.kept(index, _path(turn), opened, rows)
+        return value if self.workplace.elsewhere else kept
 
     def _measuring(self, node: Node) -> Measuring | None:
         """Gives what measures an observed node; None where another process does."""
@@ -380,6 +417,11 @@ def _measures(measuring: Measuring | None) -> Measures | None:
     if measuring is not None:
         doing.measured = measuring.measured(doing.moves)
     return Measures(doing.measured, doing.told) if doing.measured or doing.told else None
+
+
+def _path(turn: Turn | None) -> tuple[int, ...]:
+    """Gives for each loop around a turn the number of the item."""
+    return tuple(number for _, number in turn.path) if turn is not None else ()
 
 
 def _rows_of(value: Any) -> int | None:

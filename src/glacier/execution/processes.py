@@ -120,6 +120,10 @@ class Processes:
             raise answer.error()
         return answer
 
+    def opened(self, handed: object) -> object:
+        """Gives frames as scans of their files, which go with the run."""
+        return handed.opened() if isinstance(handed, FrameFile) else rebuilt(handed, self.opened)
+
     def value(self, handed: object) -> object:
         """Gives frames as frames of this process, held in memory, since the files go with the run."""
         if isinstance(handed, FrameFile):

@@ -80,6 +80,8 @@ class NodeRecord:
         attempts: every try of it, if there was more than one; its seconds are then the sum, without the waits between.
             In a loop over a result those of the turns that were tried more than once.
         measures: what `@observe` asked for, and what the task told by `context().metric(...)`; None without either.
+        recalled: whether nothing was done, since the run that was resumed had finished it; in a loop over a result,
+            whether that is so of every turn.
     """
 
     name: str
@@ -93,6 +95,7 @@ class NodeRecord:
     groups: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     measures: Measures | None = None
+    recalled: bool = False
 
     def to_dict(self) -> dict[str, object]:
         """Gives it as JSON can hold it: times in seconds, `metrics` as `get_metrics()` has them."""

@@ -18,6 +18,7 @@ from typing import Any, Literal, cast
 from glacier.doing import enter
 from glacier.errors import ConfigError, GateClosed, InputError, RunErrors, TaskError, did_you_mean, listed
 from glacier.execution.agenda import Agenda, Block
+from glacier.execution.checkpoints import Checkpoint
 from glacier.execution.clock import Clock, Patience
 from glacier.execution.coroutines import Coroutines
 from glacier.execution.deadlines import Abandoned, Trial, deadlines
@@ -25,6 +26,7 @@ from glacier.execution.failures import no_items, out_of_time, run_reason
 from glacier.execution.forking import Forks, leave_fork
 from glacier.execution.frames import Frames
 from glacier.execution.jobs import Job, Opened
+from glacier.execution.keeping import Keeping
 from glacier.execution.limits import Limits, Unit
 from glacier.execution.measures import Measures
 from glacier.execution.part import Part
@@ -61,6 +63,7 @@ class RunOptions:
         observer: who is told as the run goes on.
         part: which nodes to run, where that is not all.
         run_id: names the run; made from its start where there is none.
+        checkpoint: what keeps finished tasks, and gives those of the run that is resumed; the caller closes it.
         tracer: who is told of each try, in the context of its code.
         measured: is given what was measured, by node, when the run is over.
     """
@@ -72,6 +75,7 @@ class RunOptions:
     observer: Observer | None = None
     part: Part | None = None
     run_id: str | None = None
+    checkpoint: Checkpoint | None = None
     tracer: Tracer | None = None
     measured: Callable[[dict[str, Measures]], None] | None = None
 
@@ -110,7 +114,8 @@ def execute(graph: Graph, options: RunOptions) -> object:
         sinks = shared_sinks(graph) if part is None else part.groups(shared_sinks(graph))
         frames = Frames(graph, sinks)
         stack.callback(frames.close)
-        performer = Performer(start, workplace, replace, frames)
+        keeping = None if options.checkpoint is None else Keeping(graph, replace, options.checkpoint)
+        performer = Performer(start, workplace, replace, frames, keeping)
         stack.callback(performer.close)
         for resource in graph.prepared:
             resource.prepare()

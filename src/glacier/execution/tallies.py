@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from traceback import clear_frames
 
 from glacier.errors import TaskError
@@ -25,6 +25,7 @@ class _Turns:
     succeeded: int = 0
     failed: int = 0
     skipped: int = 0
+    recalled: int = 0
     began: float | None = None
     over: float | None = None
     seconds: float = 0.0
@@ -88,6 +89,7 @@ class Tallies:
             turns.reason = done.error.reason if turns.failed == 1 else turns.reason
             return
         turns.succeeded += 1
+        turns.recalled += done.recalled
         if done.rows is not None:
             turns.rows = done.rows + (turns.rows or 0)
 
@@ -129,7 +131,8 @@ class Tallies:
         if attempts:
             started, seconds = attempts[0].started, sum(attempt.seconds for attempt in attempts)
         measures = self.measures.get(index)
-        return NodeRecord(name, state, started, seconds, done.rows, reason, ended, None, groups, attempts, measures)
+        record = NodeRecord(name, state, started, seconds, done.rows, reason, ended, None, groups, attempts, measures)
+        return replace(record, recalled=True) if done.recalled else record
 
     def of_turns(self, index: int, begun: float) -> NodeRecord:
         """Gives the record of a node in a loop, over all its turns."""
@@ -144,7 +147,8 @@ class Tallies:
         over = None if turns.over is None else turns.over - begun
         attempts = tuple(self._attempts.get(index, ()))
         measures, rows = self.measures.get(index), turns.rows
-        return NodeRecord(name, turns.state, started, seconds, rows, reason, over, ran, groups, attempts, measures)
+        record = NodeRecord(name, turns.state, started, seconds, rows, reason, over, ran, groups, attempts, measures)
+        return replace(record, recalled=True) if ran and turns.recalled == ran else record
 
     def _of(self, index: int) -> _Turns:
         return self._turns.setdefault(index, _Turns())

@@ -50,19 +50,19 @@ def runs_kept() -> int:
     return int(stated)
 
 
-def recording(file: str, inputs: Mapping[str, object], executor: str) -> Recording | None:
+def recording(file: str, inputs: Mapping[str, object], about: Mapping[str, str]) -> Recording | None:
     """Gives what records a run; None where the history is turned off.
 
     Args:
         file: where the pipeline is written.
         inputs: those of the run.
-        executor: where its tasks run.
+        about: what else a person may want to know: the executor, the run that it resumes.
 
     Raises:
         ConfigError: `GLACIER_HISTORY` has no meaning.
     """
     kept = runs_kept()
-    return Recording(Details(file, shown_inputs(inputs), {"executor": executor}), kept) if kept else None
+    return Recording(Details(file, shown_inputs(inputs), about), kept) if kept else None
 
 
 class Recording:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from glacier.providers import leftovers
 
@@ -27,12 +28,41 @@ def replace(place: Path, content: bytes) -> None:
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    if sys.platform != "win32":  # which has no such thing as opening a folder
-        folder = os.open(place.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    confirm(place.parent)
+
+
+def confirm(place: Path) -> None:
+    """Has the disk confirm that it has a file, or the names in a folder.
+
+    Raises:
+        OSError: the disk does not take it.
+    """
+    if sys.platform == "win32" and place.is_dir():  # which has no such thing as opening a folder
+        return
+    opened = os.open(place, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
+
+
+def try_lock(place: Path) -> IO[bytes] | None:
+    """Locks a file, which is made, until what is given is closed or this process ends; None if another has it."""
+    file = place.open("ab")
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            file.seek(0)
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        return None
+    return file
 
 
 @contextmanager

@@ -1,0 +1,372 @@
+"""What a checkpointing run has finished, on disk before anything goes on from it, so that a killed run can be resumed.
+
+A run's folder holds a log, each line of which is a task that was finished, and the frames that tasks gave. A line is
+written only when all that it names is on the disk; one that was cut off counts as not written.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import shutil
+import threading
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from glacier.containers import rebuilt
+from glacier.errors import InputError, listed
+from glacier.execution.codec import Json, NotPlain, NotReadable, decoded, encoded
+from glacier.execution.frames import holds_lazy_frame
+from glacier.execution.home import make_home
+from glacier.providers import durable
+
+if TYPE_CHECKING:
+    import polars as pl
+
+FOLDER = "checkpoints"
+FORMAT = 1
+MOST = 3
+"""So many runs of a pipeline can be resumed: the newest of those that did not succeed."""
+
+_LOG, _LOCK, _VALUES = "log", "lock", "values"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Whose runs they are.
+
+    Attributes:
+        home: the folder `.glacier`.
+        pipeline: the pipeline's name.
+        file: where it is written.
+    """
+
+    home: Path
+    pipeline: str
+    file: str
+
+    @property
+    def folder(self) -> Path:
+        """Where checkpoints lie."""
+        return self.home / FOLDER
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """What a task gave in an earlier run.
+
+    Attributes:
+        value: itself.
+        rows: of the frame it gave or wrote, where that was known.
+    """
+
+    value: object
+    rows: int | None
+
+
+class Checkpoint:
+    """What one run has finished, and those that resumed it. One process at a time has it open.
+
+    Attributes:
+        run_id: of the run that has it open.
+        resumes: the id of the run before, which that one resumes.
+        inputs: of the run that began it; none where they have no form as data.
+    """
+
+    def __init__(self, folder: Path, lock: IO[bytes], run_id: str, resumes: str | None = None) -> None:
+        self.run_id = run_id
+        self.resumes = resumes
+        self.inputs: Mapping[str, object] = {}
+        self._folder = folder
+        self._held = lock
+        self._lines, self._confirming = threading.Lock(), threading.Lock()
+        self._written = self._confirmed = 0
+        self._finished: dict[str, Mapping[str, Any]] = {}
+        (folder / _VALUES).mkdir(exist_ok=True)
+        self._log = (folder / _LOG).open("ab")
+
+    def recalled(self, task: str) -> Recalled | None:
+        """Gives what a task gave; None if it was not finished, or what it gave is not readable any more.
+
+        Args:
+            task: an id that it has in every run.
+        """
+        line = self._finished.get(task)
+        if line is None:
+            return None
+        values = _Values(self._folder)
+        try:
+            if any((self._folder / name).stat().st_size != size for name, size in line["files"].items()):
+                return None
+            return Recalled(decoded(line["value"], values), line["rows"])
+        except (NotReadable, OSError):
+            return None
+
+    def keep(self, task: str, name: str, value: object, rows: int | None) -> object:
+        """Puts on the disk what a task gave, and gives what is handed on: for a LazyFrame a scan of its file.
+
+        Args:
+            task: an id that it has in every run.
+            name: the node's name, for people.
+            value: what it gave.
+            rows: of the frame it gave or wrote.
+
+        Raises:
+            NotPlain: the value has no form as data.
+            OSError: the disk does not take it.
+            Exception: whatever computing a LazyFrame raises.
+        """
+        values = _Values(self._folder)
+        document = encoded(value, values)
+        values.confirm()
+        self._write({"task": task, "name": name, "rows": rows, "value": document, "files": values.sizes})
+        return _scanned(value, values) if values.scans else value
+
+    def close(self, result: object = None, *, succeeded: bool) -> None:
+        """Lets others have it. If the run succeeded, removes it: when the interpreter exits, if `result` scans it."""
+        self._log.close()
+        if succeeded:
+            if holds_lazy_frame(result):
+                atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
+                (self._folder / _LOG).unlink()  # nobody is to resume it
+            else:
+                shutil.rmtree(self._folder, ignore_errors=True)
+        self._held.close()
+
+    def take(self, lines: Iterator[Mapping[str, Any]]) -> None:
+        """Takes the lines that its log had."""
+        heading = next(lines)
+        if heading["inputs"] is not None:
+            with suppress(NotReadable):  # they are then to be given again
+                self.inputs = cast("Mapping[str, object]", decoded(heading["inputs"], _Values(self._folder)))
+        self._finished = {line["task"]: line for line in lines if "task" in line}
+
+    def begin(self, origin: Origin, inputs: Mapping[str, object]) -> None:
+        """Writes the first line of its log."""
+        values = _Values(self._folder)
+        try:
+            written: Json = encoded(dict(inputs), values)
+        except NotPlain:
+            written = None
+        values.confirm()
+        told = {"format": FORMAT, "pipeline": origin.pipeline, "file": origin.file, "started": _now()}
+        self._write({**told, "run": self.run_id, "inputs": written})
+
+    def go_on(self) -> None:
+        """Notes that a run resumes it."""
+        self._write({"run": self.run_id, "started": _now()})
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        """Writes a line; when it returns, the disk has it. Lines of several threads are confirmed together."""
+        text = json.dumps(line).encode()
+        with self._lines:
+            self._log.write(b"%08x %s\n" % (zlib.crc32(text), text))
+            self._log.flush()
+            self._written += 1
+            number = self._written
+        with self._confirming:
+            if self._confirmed < number:
+                written = self._written
+                os.fsync(self._log.fileno())
+                self._confirmed = written
+
+
+def begun(origin: Origin, run_id: str, inputs: Mapping[str, object]) -> Checkpoint:
+    """Makes the checkpoint of a new run, and removes the oldest of the pipeline's.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    make_home(origin.home)
+    origin.folder.mkdir(exist_ok=True)
+    for old in list(_of(origin))[MOST - 1 :]:
+        lock = _locked(old.folder)
+        if lock is not None:  # else it still runs
+            shutil.rmtree(old.folder, ignore_errors=True)
+            lock.close()
+    folder = origin.folder / run_id
+    folder.mkdir()
+    lock = _locked(folder)
+    assert lock is not None
+    checkpoint = Checkpoint(folder, lock, run_id)
+    checkpoint.begin(origin, inputs)
+    durable.confirm(folder)
+    durable.confirm(origin.folder)
+    return checkpoint
+
+
+def resumed(origin: Origin, name: str, run_id: str) -> Checkpoint:
+    """Opens the checkpoint of an earlier run.
+
+    Args:
+        origin: whose run.
+        name: its id, or that of a run that resumed it, or the beginning or random end of one; "last" for the newest.
+        run_id: of the run that resumes it.
+
+    Raises:
+        InputError: there is no such run, or it is still running.
+    """
+    known = list(_of(origin))
+    found = known[:1] if name == "last" else [one for one in known if any(_names(run, name) for run in one.runs)]
+    if len(found) != 1:
+        raise _no_run(origin, name, known, several=len(found) > 1)
+    lock = _locked(found[0].folder)
+    if lock is None:
+        raise InputError(
+            f"run `{found[0].runs[-1]}` of pipeline `{origin.pipeline}` is still running",
+            fix="wait for its end, or end it",
+        )
+    _cut(found[0].folder / _LOG)
+    checkpoint = Checkpoint(found[0].folder, lock, run_id, found[0].runs[-1])
+    checkpoint.take(_lines(found[0].folder / _LOG))
+    checkpoint.go_on()
+    return checkpoint
+
+
+@dataclass(frozen=True)
+class _Known:
+    """A checkpoint on the disk.
+
+    Attributes:
+        runs: the ids of the run that began it and of those that resumed it.
+    """
+
+    folder: Path
+    runs: tuple[str, ...]
+
+
+def _of(origin: Origin) -> Iterator[_Known]:
+    """Gives the checkpoints of a pipeline, the newest first."""
+    if not origin.folder.is_dir():
+        return
+    for folder in sorted(origin.folder.iterdir(), key=lambda folder: folder.name, reverse=True):
+        lines = list(_lines(folder / _LOG))
+        heading = lines[0] if lines else {}
+        written = heading.get("format"), heading.get("pipeline"), Path(heading.get("file", "")).name
+        if written == (FORMAT, origin.pipeline, Path(origin.file).name):
+            yield _Known(folder, tuple(line["run"] for line in lines if "run" in line))
+
+
+def _names(run: str, name: str) -> bool:
+    return run.startswith(name) or run.rpartition("-")[2].startswith(name)
+
+
+def _no_run(origin: Origin, name: str, known: list[_Known], *, several: bool) -> InputError:
+    if several:
+        return InputError(f"`{name}` names several runs", fix="write more of the id")
+    if not known:
+        return InputError(
+            f"no run of pipeline `{origin.pipeline}` can be resumed: none was interrupted or failed that kept what it "
+            "had finished",
+            fix="run it with checkpoint=True (glacier run --checkpoint); it can be resumed until it succeeds",
+        )
+    runs = [one.runs[-1] for one in known]
+    return InputError(
+        f"run `{name}` of pipeline `{origin.pipeline}` cannot be resumed", fix=f"name one of {listed(runs)}, or `last`"
+    )
+
+
+def _lines(log: Path) -> Iterator[dict[str, Any]]:
+    """Gives the lines of a log up to the first that is not whole."""
+    for _, line in _whole(log):
+        yield line
+
+
+def _whole(log: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Gives the lines of a log up to the first that is not whole, each with the byte at which it ends."""
+    try:
+        content = log.read_bytes()
+    except OSError:
+        return
+    end = 0
+    for raw in content.splitlines(keepends=True):
+        checksum, _, text = raw.rstrip(b"\n").partition(b" ")
+        if not raw.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(text):
+            return
+        end += len(raw)
+        yield end, json.loads(text)
+
+
+def _cut(log: Path) -> None:
+    """Takes off what was being written when the process ended."""
+    end = max((end for end, _ in _whole(log)), default=0)
+    os.truncate(log, end)
+
+
+def _locked(folder: Path) -> IO[bytes] | None:
+    """Locks a checkpoint until the file that it gives is closed; None if another process has it."""
+    return durable.try_lock(folder / _LOCK)
+
+
+class _Values:
+    """The files beside a log; `Kept` of the codec.
+
+    Attributes:
+        sizes: the bytes of each that was written.
+        scans: the LazyFrames that were computed into one, by their ids, with its name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.sizes: dict[str, int] = {}
+        self.scans: dict[int, str] = {}
+
+    def keep_frame(self, frame: pl.DataFrame | pl.LazyFrame) -> str:
+        """Writes a frame; computes a LazyFrame into its file, without holding it."""
+        import polars as pl
+
+        name, place = self._new("arrow")
+        if isinstance(frame, pl.LazyFrame):
+            frame.sink_ipc(place, engine="streaming")
+            self.scans[id(frame)] = name
+        else:
+            frame.write_ipc(place)
+        return self._written(name, place)
+
+    def keep_bytes(self, content: bytes) -> str:
+        """Writes bytes."""
+        name, place = self._new("bin")
+        place.write_bytes(content)
+        return self._written(name, place)
+
+    def frame(self, name: str) -> pl.LazyFrame:
+        """Gives a frame as a scan of its file."""
+        import polars as pl
+
+        return pl.scan_ipc(self._folder / name)
+
+    def content(self, name: str) -> bytes:
+        """Gives bytes."""
+        return (self._folder / name).read_bytes()
+
+    def confirm(self) -> None:
+        """Has the disk confirm that the files are there."""
+        if self.sizes:
+            durable.confirm(self._folder / _VALUES)
+
+    def _new(self, extension: str) -> tuple[str, Path]:
+        name = f"{_VALUES}/{token_hex(8)}.{extension}"
+        return name, self._folder / name
+
+    def _written(self, name: str, place: Path) -> str:
+        durable.confirm(place)
+        self.sizes[name] = place.stat().st_size
+        return name
+
+
+def _scanned(value: object, values: _Values) -> object:
+    """Gives a value with scans in place of the LazyFrames that were computed."""
+    if id(value) in values.scans:
+        return values.frame(values.scans[id(value)])
+    return rebuilt(value, lambda member: _scanned(member, values))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

@@ -1,0 +1,441 @@
+"""A run that was interrupted or failed goes on where it ended: what it finished is not done again."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+import textwrap
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from glacier import Pipeline, Secret, pipeline, task
+from glacier.errors import GateClosed, InputError, StorageError, TaskError
+from glacier.execution.record import Recorder, RunRecord
+from glacier.loading import load_pipeline
+from glacier.testing import MemoryProvider
+
+provider = MemoryProvider()
+done: list[str] = []
+_broken: ContextVar[frozenset[str]] = ContextVar("broken", default=frozenset())  # has no form as data: it is no code
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("GLACIER_HOME", str(tmp_path / "home"))
+    done.clear()
+    broken()
+    return tmp_path / "home"
+
+
+def broken(*names: str) -> None:
+    """Says which tasks fail from now on."""
+    _broken.set(frozenset(names))
+
+
+def note(name: str) -> None:
+    done.append(name)
+    if name in _broken.get():
+        raise ValueError(f"{name} is broken")
+
+
+def was_done() -> list[str]:
+    names = sorted(done)
+    done.clear()
+    return names
+
+
+@dataclass(frozen=True)
+class Model:
+    size: int
+
+
+@task
+def load(n: int) -> pl.LazyFrame:
+    note("load")
+    return pl.LazyFrame({"a": range(n)})
+
+
+@task
+def eager(frame: pl.LazyFrame) -> pl.DataFrame:
+    note("eager")
+    return frame.with_columns(b=pl.col("a") * 2).collect()
+
+
+@task
+def fit(frame: pl.DataFrame) -> Model:
+    note("fit")
+    return Model(frame.height)
+
+
+@task
+def sizes(model: Model) -> list[int]:
+    note("sizes")
+    return list(range(model.size))
+
+
+@task
+def part(n: int) -> int:
+    note(f"part {n}")
+    return n * n
+
+
+@task
+def report(model: Model, found: list[int]) -> str:
+    note("report")
+    return f"{model.size}: {found}"
+
+
+@pipeline(checkpoint=True)
+def sales(n: int = 3) -> str:
+    model = fit(eager(load(n)))
+    found: list[int] = []
+    for size in sizes(model):
+        found.append(part(size))
+    return report(model, found)
+
+
+def fails(made: Pipeline[..., Any], **options: Any) -> None:
+    with pytest.raises(TaskError):
+        made.run(max_workers=1, **options)
+
+
+def recorded(made: Pipeline[..., Any], **options: Any) -> tuple[Any, RunRecord]:
+    recorder = Recorder()
+    result = made.run(progress=recorder, **options)
+    assert recorder.record is not None
+    return result, recorder.record
+
+
+@pytest.mark.parametrize("name", ["load", "eager", "fit", "sizes", "part 1", "report"])
+@pytest.mark.parametrize("executor", ["threads", "sync"])
+def test_what_was_finished_is_not_done_again(name: str, executor: Any) -> None:
+    broken(name)
+    fails(sales, executor=executor)
+    first = was_done()
+    broken()
+    assert sales.run(resume="last", executor=executor) == "3: [0, 1, 4]"
+    assert sorted({*first, *done}) == ["eager", "fit", "load", "part 0", "part 1", "part 2", "report", "sizes"]
+    assert set(first) & set(done) == {name}
+
+
+def test_a_run_that_succeeded_leaves_nothing_to_resume(home: Path) -> None:
+    assert sales.run() == "3: [0, 1, 4]"
+    assert list((home / "checkpoints").iterdir()) == []
+    with pytest.raises(InputError) as caught:
+        sales.run(resume="last")
+    assert caught.value.message == (
+        "no run of pipeline `sales` can be resumed: none was interrupted or failed that kept what it had finished"
+    )
+
+
+def test_runs_without_a_checkpoint_keep_nothing(home: Path) -> None:
+    broken("report")
+    fails(sales, checkpoint=False)
+    assert not (home / "checkpoints").exists()
+
+
+def test_a_run_is_resumed_as_often_as_it_fails() -> None:
+    broken("fit")
+    fails(sales)
+    broken()
+    broken("part 2")
+    fails(sales, resume="last")
+    was_done()
+    broken()
+    assert sales.run(resume="last") == "3: [0, 1, 4]"
+    assert was_done() == ["part 2", "report"]
+
+
+def test_the_record_says_what_was_taken_from_the_run_before() -> None:
+    broken("sizes")
+    with pytest.raises(TaskError):
+        recorded(sales)
+    broken()
+    _, record = recorded(sales, resume="last")
+    assert [node.name for node in record.nodes if node.recalled] == ["load", "eager", "fit"]
+    assert {node.state for node in record.nodes} == {"succeeded"}
+
+
+def test_a_run_is_named_by_its_id_or_a_part_of_it() -> None:
+    ids: list[str] = []
+    for n in (3, 4):
+        broken("report")
+        recorder = Recorder()
+        fails(sales, inputs={"n": n}, progress=recorder)
+        assert recorder.record is not None
+        ids.append(recorder.record.run_id)
+    was_done()
+    broken()
+    assert sales.run(resume=ids[0].rpartition("-")[2]) == "3: [0, 1, 4]"
+    assert was_done() == ["report"]
+    with pytest.raises(InputError, match=f"run `{ids[0]}` of pipeline `sales` cannot be resumed"):
+        sales.run(resume=ids[0])
+    assert sales.run(resume=ids[1]) == "4: [0, 1, 4, 9]"
+    assert was_done() == ["report"]
+
+
+def test_inputs_left_out_are_what_they_were_and_others_change_what_is_done() -> None:
+    broken("report")
+    fails(sales, inputs={"n": 2})
+    fails(sales, resume="last")
+    was_done()
+    broken()
+    assert sales.run(resume="last", inputs={"n": 1}) == "1: [0]"
+    assert was_done() == ["eager", "fit", "load", "part 0", "report", "sizes"]
+
+
+def test_a_checks_false_is_asked_again() -> None:
+    @task
+    def good() -> bool:
+        done.append("good")
+        return "good" in _broken.get()
+
+    @task
+    def after(x: int) -> int:
+        note("after")
+        return x
+
+    @pipeline(checkpoint=True)
+    def checked() -> int:
+        ok = good()
+        return after.after(ok)(part(2))
+
+    with pytest.raises(GateClosed):
+        checked.run()
+    assert was_done() == ["good", "part 2"]
+    broken("good")
+    assert checked.run(resume="last") == 4
+    assert was_done() == ["after", "good"]
+
+
+def test_calls_that_are_alike_are_told_apart() -> None:
+    @task
+    def notify() -> None:
+        note("notify")
+
+    @task
+    def last(depends: None) -> int:
+        note("last")
+        return 1
+
+    @pipeline(checkpoint=True)
+    def notifying() -> int:
+        notify()
+        return last(notify())
+
+    broken("last")
+    fails(notifying)
+    assert was_done() == ["last", "notify", "notify"]
+    broken()
+    assert notifying.run(resume="last") == 1
+    assert was_done() == ["last"]
+
+
+def test_writes_are_not_done_again_and_what_they_replace_is_not_read_again() -> None:
+    bucket = provider.bucket("place", path="counts.parquet")
+
+    @task
+    def one_more(frame: pl.LazyFrame) -> pl.LazyFrame:
+        return frame.with_columns(pl.col("n") + 1)
+
+    @task
+    def end() -> int:
+        note("end")
+        return 1
+
+    @pipeline(checkpoint=True)
+    def counting() -> int:
+        bucket.write(one_more(bucket.scan()))
+        return end()
+
+    bucket.write(pl.DataFrame({"n": [1]}))
+    broken("end")
+    fails(counting)
+    broken()
+    counting.run(resume="last")
+    assert bucket.read()["n"].to_list() == [2]
+
+
+def test_a_value_without_a_form_as_data_is_made_again_with_all_after_it(caplog: pytest.LogCaptureFixture) -> None:
+    @task
+    def connect() -> object:
+        note("connect")
+        return object()
+
+    @task
+    def query(connection: object) -> int:
+        note("query")
+        return 7
+
+    @task
+    def other() -> int:
+        note("other")
+        return 1
+
+    @task
+    def end(x: int, y: int) -> int:
+        note("end")
+        return x + y
+
+    @pipeline(checkpoint=True)
+    def connecting() -> int:
+        return end(query(connect()), other())
+
+    broken("end")
+    with caplog.at_level(logging.WARNING, "glacier.checkpoints"):
+        fails(connecting)
+    (warning,) = caplog.records
+    assert "what `connect` gave is not kept" in warning.getMessage()
+    assert "a object has no form as data" in warning.getMessage()
+    was_done()
+    broken()
+    assert connecting.run(resume="last") == 8
+    assert was_done() == ["connect", "end", "query"]
+
+
+def test_secrets_are_not_written_down(home: Path) -> None:
+    @task
+    def token() -> Secret:
+        return Secret("s3cr3t-token")
+
+    @task
+    def end(secret: Secret, password: Secret) -> int:
+        note("end")
+        return 1
+
+    @pipeline(checkpoint=True)
+    def secretive(password: Secret) -> int:
+        return end(token(), password)
+
+    broken("end")
+    fails(secretive, inputs={"password": Secret("hunter2-hunter2")})
+    written = b"".join(file.read_bytes() for file in home.rglob("*") if file.is_file())
+    assert b"s3cr3t" not in written
+    assert b"hunter2" not in written
+    broken()
+    with pytest.raises(InputError, match="password"):
+        secretive.run(resume="last")
+    assert secretive.run(resume="last", inputs={"password": Secret("another")}) == 1
+
+
+CHANGING = """
+    from pathlib import Path
+    import helper
+    from glacier import pipeline, task
+
+    LOG = Path(__file__).with_name("log")
+
+    def note(name):
+        with LOG.open("a") as file:
+            file.write(name + " ")
+
+    @task
+    def one() -> int:
+        note("one")
+        return helper.value()
+
+    @task
+    def two() -> int:
+        note("two")
+        return 2
+
+    @task
+    def both(x: int, y: int) -> int:
+        note("both")
+        if x < 100:
+            raise ValueError(x)
+        return x + y
+
+    @pipeline(checkpoint=True)
+    def changing() -> int:
+        return both(one(), two())
+"""
+
+
+def test_changed_code_is_done_again_with_all_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (tmp_path / "changing.py").write_text(textwrap.dedent(CHANGING))
+
+    def loaded(value: int) -> Pipeline[..., Any]:
+        (tmp_path / "helper.py").write_text(f"def value():\n    return {value}\n")
+        importlib.invalidate_caches()
+        for name in ("changing", "helper"):
+            sys.modules.pop(name, None)
+        return load_pipeline(str(tmp_path / "changing.py"))
+
+    fails(loaded(1))
+    assert sorted((tmp_path / "log").read_text().split()) == ["both", "one", "two"]
+    (tmp_path / "log").unlink()
+    assert loaded(100).run(resume="last") == 102
+    assert (tmp_path / "log").read_text().split() == ["one", "both"]
+
+
+def test_a_run_that_goes_on_is_not_resumed() -> None:
+    @task
+    def inner() -> int:
+        with pytest.raises(InputError, match=r"run `.*` of pipeline `outer` is still running"):
+            outer.run(resume="last")
+        return 1
+
+    @pipeline(checkpoint=True)
+    def outer() -> int:
+        return inner()
+
+    assert outer.run() == 1
+
+
+def test_the_newest_three_can_be_resumed(home: Path) -> None:
+    broken("report")
+    for n in range(1, 6):
+        fails(sales, inputs={"n": n})
+    assert len(list((home / "checkpoints").iterdir())) == 3
+    broken()
+    assert sales.run(resume="last") == "5: [0, 1, 4, 9, 16]"
+
+
+def test_a_line_that_was_cut_off_counts_as_not_written(home: Path) -> None:
+    broken("report")
+    fails(sales)
+    (log,) = (home / "checkpoints").glob("*/log")
+    lines = log.read_bytes().splitlines(keepends=True)
+    for cut in (b"".join(lines)[:-5], b"".join(lines[:-1]) + b"00000000 {}\n", b"".join(lines[:-1])):
+        log.write_bytes(cut)
+        fails(sales, resume="last")
+    was_done()
+    broken()
+    assert sales.run(resume="last") == "3: [0, 1, 4]"
+    assert was_done() == ["report"]
+
+
+def test_a_kept_file_that_is_damaged_is_made_again(home: Path) -> None:
+    broken("report")
+    fails(sales)
+    for file in (home / "checkpoints").glob("*/values/*"):
+        file.write_bytes(file.read_bytes()[:-1])
+    was_done()
+    broken()
+    assert sales.run(resume="last") == "3: [0, 1, 4]"
+    assert was_done() == ["eager", "load", "report"]
+
+
+def test_a_result_that_scans_a_kept_file_can_be_read_after_the_run() -> None:
+    @pipeline(checkpoint=True)
+    def lazy() -> pl.LazyFrame:
+        return load(3)
+
+    assert lazy.run().collect()["a"].to_list() == [0, 1, 2]
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GLACIER_HOME", str(tmp_path / "file" / "home"))
+    with pytest.raises(StorageError, match="what pipeline `sales` finishes cannot be kept in"):
+        sales.run()
+    assert was_done() == []
