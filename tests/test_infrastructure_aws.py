@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -27,14 +28,18 @@ from terraform import applied, formatted, needs_offline
 
 KEY = "arn:aws:kms:eu-north-1:123456789012:key/11111111-2222-3333-4444-555555555555"
 SOURCE = f"""
+import os
+
 import polars as pl
 
 from glacier import Bucket, Serverless, pipeline, task
 from glacier.config import Compute, DeployConfig, LambdaConfig, S3Config
 from glacier.providers import AWSProvider
 
-north = AWSProvider(region="eu-north-1", name_prefix="acme-", environment="prod", tags={{"team": "sales"}})
-west = AWSProvider(region="eu-west-1", name_prefix="acme-", environment="prod", tags={{"team": "geo"}})
+ENVIRONMENT = os.environ.get("GLACIER_ENVIRONMENT", "prod")
+
+north = AWSProvider(region="eu-north-1", name_prefix="acme-", environment=ENVIRONMENT, tags={{"team": "sales"}})
+west = AWSProvider(region="eu-west-1", name_prefix="acme-", environment=ENVIRONMENT, tags={{"team": "geo"}})
 
 raw = north.bucket("raw", path="2024/", existing=True)
 orders = north.bucket(
@@ -89,9 +94,15 @@ def publish(rows: pl.LazyFrame, count: int, target: Bucket, function: Serverless
 
 
 @pipeline(
-    schedule="30 6-18 * * MON-FRI",
+    schedule="30 6-18 * * MON-FRI" if ENVIRONMENT == "prod" else "0 6 1 * *",
     timezone="Europe/Oslo",
-    deploy=DeployConfig(timeout=7200, retries=2, alert="data@acme.com"),
+    deploy=DeployConfig(
+        timeout=7200,
+        retries=2,
+        alert="data@acme.com",
+        log_retention_days=30 if ENVIRONMENT == "prod" else 7,
+        hardening="strict" if ENVIRONMENT == "test" else "standard",
+    ),
 )
 def rich() -> None:
     trained = train(load(raw), model)
@@ -692,13 +703,16 @@ def test_a_task_that_ended_badly_or_never_began_is_told(small: Deployment) -> No
     assert json.loads(template) == "A run of small failed: <reason>. It was task <task>."
 
 
-def test_nobody_but_the_rule_and_the_alarms_publishes_failures(made: Blueprint) -> None:
+def test_nobody_but_eventbridge_and_the_alarms_publishes_failures(made: Blueprint, strict: Blueprint) -> None:
     policy = told(made, "aws_sns_topic_policy.failures")["policy"]["Statement"]
-    allowed = {one["Sid"]: one["Condition"]["ArnEquals"]["aws:SourceArn"] for one in policy if one["Effect"] == "Allow"}
+    allowed = {one["Principal"]["Service"]: one.get("Condition") for one in policy if one["Effect"] == "Allow"}
+    alarms = ["<aws_cloudwatch_metric_alarm.thumb.arn>", "<aws_cloudwatch_metric_alarm.schedule.arn>"]
     assert allowed == {
-        "Rule": ["<aws_cloudwatch_event_rule.failures.arn>"],
-        "Alarms": ["<aws_cloudwatch_metric_alarm.thumb.arn>", "<aws_cloudwatch_metric_alarm.schedule.arn>"],
+        "events.amazonaws.com": None,  # it says for no rule that it publishes, so a condition would refuse all
+        "cloudwatch.amazonaws.com": {"ArnEquals": {"aws:SourceArn": alarms}},
     }
+    (uses,) = [one for one in told(strict, "aws_kms_key.this")["policy"]["Statement"] if one["Sid"] == "Alerts"]
+    assert "Condition" not in uses
 
 
 def test_without_an_address_nobody_is_told(rich: Deployment) -> None:
@@ -737,7 +751,7 @@ def test_a_role_is_taken_up_by_its_service_alone_on_behalf_of_this_account(made:
     task = ("ecs-tasks.amazonaws.com", f"arn:aws:ecs:eu-north-1:{account}:*")
     group = "<aws_scheduler_schedule_group.this.name>"
     assert found == {
-        "agent": task,
+        "agent": ("ecs-tasks.amazonaws.com", None),
         "stage_main": task,
         "stage_geo": task,
         "stage_train": task,
@@ -837,7 +851,8 @@ def test_rights_too_long_for_a_role_are_told(small: Deployment) -> None:
 def test_people_are_told_each_right_with_who_needs_it(made: Blueprint) -> None:
     found = {(one.holder, one.actions, one.scope): one.because for one in made.permissions}
     because = found["stage train", ("s3:PutObject", "s3:AbortMultipartUpload"), "s3://acme-model-prod/m.parquet"]
-    assert [str(one) for one in because] == ["train writes model/m.parquet (shop.py:69)"]
+    line = next(number for number, text in enumerate(SOURCE.splitlines(), start=1) if "trained = train(" in text)
+    assert [str(one) for one in because] == [f"train writes model/m.parquet (shop.py:{line})"]
     assert ("stage main", ("s3:ListBucket",), "s3://raw/2024/* (in listings)") in found
     assert ("stage main-2", ("lambda:InvokeFunction",), "function acme-thumb-prod") in found
 
@@ -897,7 +912,7 @@ def test_arns_begin_as_those_of_their_region(small: Deployment, region: str, par
     stage = replace(small.stages[0], grants=tuple(replace(one, target=records) for one in small.stages[0].grants))
     moved = replace(small, provider=provider, buckets=buckets, records=records, stages=(stage,))
     blueprint = aws.blueprint(with_options(moved, hardening="strict"))
-    trusted = plain(declared(blueprint, "aws_iam_role.agent").arguments["assume_role_policy"])["Statement"][0]
+    trusted = plain(declared(blueprint, "aws_iam_role.stage_main").arguments["assume_role_policy"])["Statement"][0]
     assert trusted["Condition"]["ArnLike"]["aws:SourceArn"].startswith(f"arn:{partition}:ecs:{region}:")
     key = statements(blueprint, "stage_main")["Encrypts"]
     assert key["Condition"]["StringEquals"]["kms:ViaService"] == [f"s3.{region}.{suffix}"]
@@ -929,3 +944,21 @@ def test_terraform_applies_all_of_it_and_then_finds_nothing_to_do(
     loaded.run(mode="generate", output_dir=tmp_path / "terraform")
     assert formatted(tmp_path / "terraform") == ""
     assert applied(tmp_path / "terraform", tmp_path / "state.json")
+
+
+@needs_offline
+def test_terraform_applies_each_of_two_environments(project: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "terraform"
+    command = [sys.executable, "-m", "glacier", "generate", "shop.py:rich", "--output", str(folder)]
+    subprocess.run([*command, "--env", "dev", "--env", "prod"], check=True, cwd=project, capture_output=True)
+    found: dict[str, object] = {}
+    for environment in ("dev", "prod"):
+        values = (folder / f"{environment}.tfvars").read_text()
+        (folder / "terraform.tfvars").write_text(values)
+        state: Any = applied(folder, tmp_path / "state.json")
+        found[environment] = [
+            one["values"]["bucket"]
+            for one in state["values"]["root_module"]["resources"]
+            if one["address"] == "aws_s3_bucket.report"
+        ]
+    assert found == {"dev": ["acme-report-dev"], "prod": ["acme-report-prod"]}

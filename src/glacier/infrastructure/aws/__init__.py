@@ -151,7 +151,10 @@ def _notes(account: Account, flow: Sequence[Declaration]) -> Iterator[str]:
         "the image before the next run."
     )
     if options.alert:
-        yield f"AWS asks {options.alert} by e-mail whether failures may be told there; none are before that."
+        yield (
+            f"AWS asks {options.alert} by e-mail whether failures may be told there; none are before that. EventBridge "
+            "does not tell a topic by which rule it publishes, so one of somebody who knows the topic's name could too."
+        )
     if options.subnets:
         yield (
             "The given subnets need a way to ECR, CloudWatch Logs and S3: a NAT gateway, or endpoints of the network. "

@@ -237,10 +237,12 @@ def _literal(path: str) -> str:
 
 
 def _trusted(account: Account, kind: Holder) -> tuple[str, Value]:
-    """Gives who acts as a role, and on behalf of what; Lambda does not say the latter when it takes a role up."""
+    """Gives who acts as a role, and on behalf of what, where its documentation says that it tells."""
     match kind:
-        case "stage" | "agent":
+        case "stage":
             return "ecs-tasks", account.arn("ecs", "*")
+        case "agent":
+            return "ecs-tasks", None
         case "function":
             return "lambda", None
         case "scheduler":

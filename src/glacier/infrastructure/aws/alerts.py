@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from glacier.blueprint import Block, Declaration, Json, Ref, Value, Waiver
+from glacier.blueprint import Block, Declaration, Json, Value, Waiver
 from glacier.infrastructure.aws.account import Account
 from glacier.infrastructure.aws.keys import KmsKeys
 from glacier.infrastructure.aws.policies import policy
@@ -47,7 +47,7 @@ def alert_declarations(
     subscribed: dict[str, Value] = {"topic_arn": topic.ref("arn"), "protocol": "email", "endpoint": address}
     rule = _rule(account, target, here)
     alarms = [_alarm(account, queue, topic) for queue in queues]
-    allowed = policy(_statements(topic, rule, alarms))
+    allowed = policy(_statements(topic, alarms))
     permitted: dict[str, Value] = {"arn": topic.ref("arn"), "policy": allowed}
     sent: dict[str, Value] = {
         "rule": rule.ref("name"),
@@ -135,11 +135,24 @@ def _alarm(account: Account, queue: Declaration, topic: Declaration) -> Declarat
     )
 
 
-def _statements(topic: Declaration, rule: Declaration, alarms: Sequence[Declaration]) -> list[Value]:
-    """Gives who may publish: the rule and the alarms, over TLS, and nobody else."""
-    found: list[Value] = [_allowed("Rule", "events", topic, (rule.ref("arn"),))]
+def _statements(topic: Declaration, alarms: Sequence[Declaration]) -> list[Value]:
+    """Gives who may publish: EventBridge and the alarms, over TLS, and nobody else.
+
+    EventBridge does not say for which rule it publishes, so no condition would ever hold. (Amazon EventBridge User
+    Guide: using resource-based policies)
+    """
+    publishes: dict[str, Value] = {"Effect": "Allow", "Action": "sns:Publish", "Resource": topic.ref("arn")}
+    found: list[Value] = [{"Sid": "Rule", "Principal": {"Service": "events.amazonaws.com"}, **publishes}]
     if alarms:
-        found.append(_allowed("Alarms", "cloudwatch", topic, tuple(one.ref("arn") for one in alarms)))
+        sources = tuple(one.ref("arn") for one in alarms)
+        found.append(
+            {
+                "Sid": "Alarms",
+                "Principal": {"Service": "cloudwatch.amazonaws.com"},
+                **publishes,
+                "Condition": {"ArnEquals": {"aws:SourceArn": sources}},
+            }
+        )
     refused: dict[str, Value] = {
         "Sid": "OnlyTls",
         "Effect": "Deny",
@@ -149,14 +162,3 @@ def _statements(topic: Declaration, rule: Declaration, alarms: Sequence[Declarat
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     }
     return [*found, refused]
-
-
-def _allowed(sid: str, service: str, topic: Declaration, sources: tuple[Ref, ...]) -> Value:
-    return {
-        "Sid": sid,
-        "Effect": "Allow",
-        "Principal": {"Service": f"{service}.amazonaws.com"},
-        "Action": "sns:Publish",
-        "Resource": topic.ref("arn"),
-        "Condition": {"ArnEquals": {"aws:SourceArn": sources}},
-    }

@@ -103,8 +103,7 @@ def _make(account: Account, region: str) -> list[Declaration]:
         "Principal": {"Service": ("events.amazonaws.com", "cloudwatch.amazonaws.com")},
         "Action": ("kms:Decrypt", "kms:GenerateDataKey*"),
         "Resource": "*",
-        "Condition": {"StringEquals": {"aws:SourceAccount": ID}},
-    }
+    }  # EventBridge meets no condition on its account. (Amazon SNS Developer Guide: key management)
     told = [alerts] if account.deployment.options.alert and not place else []
     key = Declaration(
         "aws_kms_key",

@@ -202,7 +202,7 @@ def flow_rights(network: Network) -> list[Right]:
     group = next((one for one in network.declarations if one.kind == "aws_cloudwatch_log_group"), None)
     if group is None:
         return []
-    actions = ("logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
+    actions = ("logs:CreateLogStream", "logs:DescribeLogGroups", "logs:DescribeLogStreams", "logs:PutLogEvents")
     statement = Statement("WritesLogs", actions, (text(group.ref("arn"), ":*"),))
     return [Right(statement, (("the log of connections", ()),))]
 

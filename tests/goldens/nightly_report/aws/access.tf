@@ -14,11 +14,6 @@ resource "aws_iam_role" "agent" {
           Service = "ecs-tasks.amazonaws.com"
         }
         Action = "sts:AssumeRole"
-        Condition = {
-          ArnLike = {
-            "aws:SourceArn" = "arn:aws:ecs:eu-north-1:${data.aws_caller_identity.this.account_id}:*"
-          }
-        }
       },
     ]
   })

@@ -14,25 +14,20 @@ resource "aws_sns_topic_policy" "failures" {
     Version = "2012-10-17"
     Statement = [
       {
-        Sid    = "Rule"
-        Effect = "Allow"
+        Sid = "Rule"
         Principal = {
           Service = "events.amazonaws.com"
         }
+        Effect   = "Allow"
         Action   = "sns:Publish"
         Resource = aws_sns_topic.failures.arn
-        Condition = {
-          ArnEquals = {
-            "aws:SourceArn" = [aws_cloudwatch_event_rule.failures.arn]
-          }
-        }
       },
       {
-        Sid    = "Alarms"
-        Effect = "Allow"
+        Sid = "Alarms"
         Principal = {
           Service = "cloudwatch.amazonaws.com"
         }
+        Effect   = "Allow"
         Action   = "sns:Publish"
         Resource = aws_sns_topic.failures.arn
         Condition = {
