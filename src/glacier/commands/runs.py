@@ -1,14 +1,16 @@
-"""`glacier runs ls | show | diff | rm | gc`: the history of a project's runs."""
+"""`glacier runs ls | show | diff | rm | gc | export`: the history of a project's runs."""
 
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -146,6 +148,39 @@ def gc(
             history.remove(found)
             history.give_back()
     _tell_removed(found, as_json, "would be removed" if dry_run else "removed")
+
+
+@app.command()
+def export(
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Replace this file in one step, as node_exporter wants it."
+        ),
+    ] = None,
+) -> None:
+    """Print the history as Prometheus reads it: how many runs ended how, and each pipeline's last run and its tasks."""
+    from glacier.report.prometheus import exposition, last_ended
+
+    with closing(_history()) as history:
+        runs = history.runs()
+        text = exposition(runs, {name: history.tasks(run) for name, run in last_ended(runs).items()})
+    if output is None:
+        typer.echo(text, nl=False)
+    else:
+        _replace(output, text)
+
+
+def _replace(file: Path, text: str) -> None:
+    from glacier.errors import StorageError
+
+    beside = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        beside.write_text(text, "utf-8")
+        beside.replace(file)
+    except OSError as error:
+        beside.unlink(missing_ok=True)
+        raise StorageError(f"`{file}` cannot be written: {error.strerror}", fix="name another file with -o") from None
 
 
 def _tell_removed(found: list[RecordedRun], as_json: bool, done: str = "removed") -> None:
