@@ -62,6 +62,10 @@ def test_the_documents_config() -> None:
                                            S3LifecycleRule(days=30, transition="GLACIER", prefix="old/")]),
          f'S3Config moves objects to "GLACIER" after 30 days, and to "STANDARD_IA" after 60 ({S3_LIFECYCLE})',
          "move to colder classes as days pass, each once"),
+        (lambda: S3Config(lifecycle_rules=[{"days": 30, "transition": "STANDARD_IA"},
+                                           {"days": 45, "transition": "GLACIER", "prefix": "old/"}]),
+         'S3Config moves objects to "STANDARD_IA" after 30 days, and on to "GLACIER" after 45; they stay there for 30 '
+         f"({S3_LIFECYCLE})", "write days=60, or move them there at once"),
         (lambda: S3Config(storage_class="GLACIER", lifecycle_rules=[{"days": 60, "transition": "STANDARD_IA"}]),
          f'S3Config moves objects to "STANDARD_IA", which is no colder than "GLACIER" that they have ({S3_LIFECYCLE})',
          "drop that rule, or move to a colder class"),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Required, TypedDict, cast, get_args
 
 from glacier.config.checks import Checks
-from glacier.config.lifecycle import LifecycleRule, check_order, rules_of
+from glacier.config.lifecycle import LifecycleRule, check_order, overlap, rules_of
 from glacier.errors import Site
 
 S3StorageClass = Literal[
@@ -25,6 +25,9 @@ _WARM_TO_COLD: tuple[str, ...] = (
     "STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING", "ONEZONE_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE",
 )  # fmt: skip
 """The order of S3's lifecycle: an object moves to the right only."""
+
+
+_STAY_DAYS, _STAYED_IN = 30, ("STANDARD_IA", "ONEZONE_IA")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,11 +95,26 @@ class S3Config:
         rules = rules_of(S3LifecycleRule, cast("Sequence[S3LifecycleRule]", self.lifecycle_rules), checks)
         object.__setattr__(self, "lifecycle_rules", rules)
         check_order(rules, self.storage_class, _WARM_TO_COLD, checks, _LIFECYCLE)
+        _check_stay(rules, checks)
 
     @property
     def rules(self) -> tuple[S3LifecycleRule, ...]:
         """The lifecycle rules, all as objects."""
         return cast("tuple[S3LifecycleRule, ...]", self.lifecycle_rules)
+
+
+def _check_stay(rules: Sequence[S3LifecycleRule], checks: Checks) -> None:
+    """Refuses rules that move an object on from an infrequent-access class before it was there for 30 days."""
+    for first in rules:
+        for second in rules:
+            early = first.days < second.days < first.days + _STAY_DAYS
+            if first.transition in _STAYED_IN and second.transition is not None and early and overlap(first, second):
+                raise checks.conflict(
+                    f'moves objects to "{first.transition}" after {first.days} days, and on to "{second.transition}" '
+                    f"after {second.days}; they stay there for {_STAY_DAYS}",
+                    limit=_LIFECYCLE,
+                    fix=f"write days={first.days + _STAY_DAYS}, or move them there at once",
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -116,7 +116,7 @@ def check_order(rules: Sequence[LifecycleRule], start: str, classes: Sequence[st
                 fix="drop that rule, or move to a colder class",
             )
         for second in rules:
-            if second is first or not _overlap(first, second):
+            if second is first or not overlap(first, second):
                 continue
             later = _goal(second)
             if later is None and second.days <= first.days:
@@ -138,5 +138,6 @@ def _goal(rule: LifecycleRule) -> str | None:
     return goal
 
 
-def _overlap(first: LifecycleRule, second: LifecycleRule) -> bool:
+def overlap(first: LifecycleRule, second: LifecycleRule) -> bool:
+    """Whether there may be objects that both rules are for."""
     return first.prefix.startswith(second.prefix) or second.prefix.startswith(first.prefix)

@@ -172,7 +172,7 @@ def _notes(account: Account, flow: Sequence[Declaration]) -> Iterator[str]:
         names = ", ".join(f"`{one.name}`" for one in existing)
         yield (
             f"If objects of {names} are encrypted with a key of yours, name it, so that stages may use it: "
-            'config=S3Config(encryption="aws:kms", kms_key="...").'
+            '`config=S3Config(encryption="aws:kms", kms_key="...")`.'
         )
     url = deployment.provider.endpoint_url
     if url:

@@ -32,13 +32,9 @@ ACTIONS: Mapping[Verb, tuple[str, ...]] = {
 """What each verb takes. To replace an object is to put it. (Amazon S3: actions, resources and condition keys)"""
 
 _WORDS: Mapping[Verb, str] = {"read": "Reads", "list": "Lists", "write": "Writes", "delete": "Deletes"}
-
-
 _SCHEDULES = Ref("aws_scheduler_schedule_group", "this", ("name",))
 _DECRYPT = ("kms:Decrypt",)
 _ENCRYPT = ("kms:Decrypt", "kms:GenerateDataKey")
-
-
 _Use = tuple[DeclaredBucket, tuple[Because, ...]]
 """A bucket, and who needs it."""
 
@@ -246,9 +242,7 @@ def _trusted(account: Account, kind: Holder) -> tuple[str, Value]:
         case "function":
             return "lambda", None
         case "scheduler":
-            return "scheduler", account.arn(
-                "scheduler", "schedule-group/", Ref("aws_scheduler_schedule_group", "this", ("name",))
-            )
+            return "scheduler", account.arn("scheduler", "schedule-group/", _SCHEDULES)
         case "workflow":
             return "states", account.arn("states", "stateMachine:*")
         case "flow":

@@ -141,6 +141,7 @@ class _States:
 
     def __init__(self, account: Account, tasks: Mapping[str, Declaration], here: Declaration, network: Network) -> None:
         self.options = account.deployment.options
+        self.partition = account.partition
         self.tasks = tasks
         self.here = here
         self.network = network
@@ -162,7 +163,7 @@ class _States:
         run_id: dict[str, Value] = {"Name": RUN_ID, "Value.$": "$$.Execution.Name"}
         return {
             "Type": "Task",
-            "Resource": "arn:aws:states:::ecs:runTask.sync",
+            "Resource": f"arn:{self.partition}:states:::ecs:runTask.sync",
             "Parameters": {
                 "Cluster": self.here.ref("arn"),
                 "TaskDefinition": self.tasks[step].ref("arn"),
