@@ -110,6 +110,12 @@ def test_a_refusal_says_what_to_do(server: Jobs) -> None:
     assert "a-token" not in said
 
 
+def test_it_loads_no_frames_and_no_sdk() -> None:
+    program = "import sys; import glacier.runtime.coordinator; print([*{'polars', 'obstore', 'rich'} & {*sys.modules}])"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "[]\n"
+
+
 def test_outside_of_azure_it_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "--stages", '{"load": {"job": "/x"}}'], {}) == 1
     assert "there is no managed identity here" in capsys.readouterr().err

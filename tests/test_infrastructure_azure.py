@@ -603,6 +603,12 @@ def test_environments_have_the_same_addresses(make: Make, monkeypatch: pytest.Mo
     assert found[0] == found[1]
 
 
+def test_a_vault_begins_with_a_letter_where_its_account_does_not(make: Make) -> None:
+    body = SIMPLE.replace("@pipeline", '@pipeline(deploy=DeployConfig(hardening="strict"))')
+    made = make('azure = AzureProvider(storage_account="3acme")\n' + body)
+    assert str(of(made, "azurerm_key_vault").arguments["name"]).startswith("a3acme")
+
+
 def test_a_task_more_changes_no_address(make: Make) -> None:
     before = {one.address for one in make(SIMPLE).blueprint.declarations}
     more = SIMPLE + '    save(load(azure.bucket("more", path="a.parquet")), azure.bucket("also", path="b.parquet"))\n'

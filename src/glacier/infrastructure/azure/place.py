@@ -101,14 +101,15 @@ class Place:
         return shortened(self.called(part, longest=200, what=what), longest)
 
     def unique(self, part: str, longest: int) -> str:
-        """Gives a name of lower-case letters and digits that nobody else in Azure has.
+        """Gives a name of lower-case letters and digits, a letter first, that nobody else in Azure has.
 
         It begins with the storage account's, which nobody else has either.
         """
         whole = f"{self.provider.storage_account}-{self.called(part, longest=200, what='a name')}"
         plain = re.sub("[^a-z0-9]", "", f"{self.provider.storage_account}{part}")
         digest = blake2s(whole.encode(), digest_size=_DIGEST // 2).hexdigest()
-        return f"{plain[: longest - _DIGEST]}{digest}"
+        named = plain if plain[0].isalpha() else f"a{plain}"
+        return f"{named[: longest - _DIGEST]}{digest}"
 
 
 def place_of(deployment: Deployment) -> Place:
