@@ -6,6 +6,7 @@ import threading
 from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
+from time import monotonic
 from typing import Protocol
 
 
@@ -99,11 +100,24 @@ class Lease:
             self._ended = True
             return self._changed.wait_for(lambda: not self._publishing, patience)
 
-    def discard(self) -> None:
-        """Removes what was staged under the lease, once it has ended."""
-        for staged in list(self._staged.values()):
-            staged.discard()
+    def discard(self, patience: float | None = None) -> None:
+        """Removes what was staged under the lease, once it has ended.
+
+        Args:
+            patience: most seconds that takes, as far as one waits for it; None for no bound.
+        """
+        staged = list(self._staged.values())
         self._staged.clear()
+        if patience is None:
+            for one in staged:
+                one.discard()
+            return
+        end = monotonic() + patience
+        threads = [threading.Thread(target=one.discard, name="glacier-discard", daemon=True) for one in staged]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(max(0.0, end - monotonic()))
 
     def _begin(self) -> None:
         with self._changed:

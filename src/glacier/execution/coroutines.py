@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Coroutine
+from concurrent.futures import wait
 
+from glacier.execution.abandoned import abandon
 from glacier.execution.failures import out_of_time
 from glacier.execution.forking import Forks, leave_fork
+from glacier.execution.signals import GLANCE
 
 _PATIENCE = 0.2  # seconds for cancelled coroutines to end; with the scheduler's GRACE, under a second in all
 
@@ -26,7 +29,10 @@ class Coroutines:
         Raises:
             TaskTimeout: it took longer than `timeout` seconds, and was cancelled.
         """
-        return asyncio.run_coroutine_threadsafe(_within(coroutine, timeout), self._running()).result()
+        awaited = asyncio.run_coroutine_threadsafe(_within(coroutine, timeout), self._running())
+        while threading.current_thread() is threading.main_thread() and not wait([awaited], GLANCE).done:
+            pass
+        return awaited.result()
 
     def close(self) -> None:
         """Cancels what is still awaited and ends the loop's thread; leaves a loop that a task blocks to the exit."""
@@ -35,6 +41,7 @@ class Coroutines:
         try:
             asyncio.run_coroutine_threadsafe(_cancel_others(), self._loop).result(timeout=_PATIENCE)
         except TimeoutError:
+            abandon([self._thread])
             return
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()

@@ -17,6 +17,7 @@ from typing import Any, Literal, cast
 
 from glacier.doing import enter
 from glacier.errors import ConfigError, GateClosed, InputError, RunErrors, TaskError, did_you_mean, listed
+from glacier.execution.abandoned import abandon
 from glacier.execution.agenda import Agenda, Block
 from glacier.execution.checkpoints import Checkpoint
 from glacier.execution.clock import Clock, Patience
@@ -34,6 +35,7 @@ from glacier.execution.performer import Done, Here, Left, Performer, Turn, Workp
 from glacier.execution.record import NodeRecord, Observer, RunRecord, RunStart, RunState, run_id_at
 from glacier.execution.retries import Retries
 from glacier.execution.scopes import Scope, scopes_of
+from glacier.execution.signals import GLANCE, interruptible
 from glacier.execution.sinks import shared_sinks
 from glacier.execution.tallies import Tallies
 from glacier.execution.tracing import Guarded, Tracer
@@ -48,6 +50,7 @@ Executor = Literal["threads", "processes", "sync"]
 OnFailure = Literal["stop", "continue"]
 
 _SOON = 0.01  # seconds after which it is looked again whether a write has been published
+_MOMENT = 0.3  # seconds that an interrupted run waits for a write to be published, and for the others to be discarded
 GRACE = 0.7  # seconds an interrupted run waits for its running tasks before it leaves them to the interpreter's exit
 
 
@@ -97,12 +100,13 @@ def execute(graph: Graph, options: RunOptions) -> object:
         RunErrors: tasks failed (with `on_failure="continue"`).
         GateClosed: the body's own result was skipped because a check returned False.
         KeyboardInterrupt: the run was interrupted; running tasks had `GRACE` seconds to end.
+        SystemExit: it was interrupted by SIGTERM.
     """
     replace = {task.origin: function for task, function in options.replace.items()}
     _check_replaced(graph, replace)
     started = datetime.now(UTC)
     start = RunStart(options.run_id or run_id_at(started), started, graph)
-    with ExitStack() as stack:
+    with interruptible(), ExitStack() as stack:
         coroutines = Coroutines()
         stack.callback(coroutines.close)
         workplace: Workplace = Here(coroutines)
@@ -273,15 +277,10 @@ class _Run:
         with self.lock:
             self._employ()
         try:
-            self.over.wait()
+            while not self.over.wait(GLANCE):
+                pass
         except BaseException:
-            with self.lock:
-                told = _Told()
-                self._stop(told)
-                self._finish_if_over()
-            told.failed.clear()  # they would have been tried again: no hook hears of them
-            self._tell(told)
-            self.over.wait(GRACE)
+            self._interrupt()
             raise
         finally:
             self.clock.close()
@@ -290,6 +289,21 @@ class _Run:
             thread.join()
         if self.crash is not None:
             raise self.crash
+
+    def _interrupt(self) -> None:
+        """Stops the run, waits a little for what is running, and gives up the rest: it publishes nothing more."""
+        try:
+            with self.lock:
+                told = _Told()
+                self._stop(told)
+                self._finish_if_over()
+            told.failed.clear()  # they would have been tried again: no hook hears of them
+            self._tell(told)
+            self.over.wait(GRACE)
+        finally:  # a second interrupt cuts the wait short
+            self.lease.end(_MOMENT)
+            self.lease.discard(_MOMENT)
+            abandon(thread for thread in self.threads if thread.is_alive())
 
     def _employ(self) -> None:
         """Wakes an idle worker for what is queued, or starts one more. Called with the lock held."""
@@ -432,6 +446,7 @@ class _Run:
                 return
             trial.given_up = True
             self.threads.remove(trial.thread)
+            abandon([trial.thread])
             self._start_thread(trial)
 
     def _give_up(self, trial: Trial) -> Unit | None:

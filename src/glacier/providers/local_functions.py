@@ -24,6 +24,7 @@ from typing import IO, Any, NamedTuple, cast
 from glacier.config import LambdaConfig
 from glacier.config.translation import FunctionConfig
 from glacier.errors import FunctionError, Site
+from glacier.lease import check_lease
 from glacier.permits import act
 from glacier.resources.host import Invocation, Limit
 from glacier.resources.serverless import Serverless
@@ -184,6 +185,7 @@ def _watch(process: subprocess.Popen[bytes], timeout: float, memory: int | None)
         try:
             return _Ended(process.wait(_LOOK_SECONDS))
         except subprocess.TimeoutExpired:
+            check_lease()
             used = _resident_mib(process.pid)
         if memory is not None and used > memory:
             stopped = f"was stopped: it used {used:,} MiB of memory, and has {memory:,}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glacier.errors import StorageError
-from glacier.lease import current_lease, keeping, publishing
+from glacier.lease import check_lease, current_lease, keeping, publishing
 from glacier.permits import require
 from glacier.resources import formats, objects, paths
 from glacier.resources.store import Entry, Staged
@@ -36,7 +37,9 @@ def copy(target: Bucket, source: Bucket) -> None:
         staged = target.store.stage(target.name, target.path, for_copy=True)
         with keeping(staged):
             with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
-                copies = [pool.submit(_one, staged, source, entry, name) for entry, name in names.items()]
+                copies = [
+                    pool.submit(copy_context().run, _one, staged, source, entry, name) for entry, name in names.items()
+                ]
                 for copied in copies:
                     copied.result()
             with publishing(staged, current_lease()):
@@ -74,6 +77,7 @@ def _one(staged: Staged, source: Bucket, entry: Entry, name: str) -> None:
         write = stack.enter_context(Path(place).open("wb")).write if isinstance(place, str) else place.write
         with source.sited():
             for block in source.store.blocks(source.name, entry):
+                check_lease()  # the interpreter's exit waits for this thread
                 digest.update(block)
                 size += len(block)
                 write(block)
