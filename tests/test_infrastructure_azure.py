@@ -245,12 +245,24 @@ def sales():
     modified = "after_days_since_modification_greater_than"
     assert told == {
         "acme-sales-runs-delete-90": (("acme-sales-runs/",), {"base_blob": {f"delete_{modified}": 90}}),
-        "acme-sales-runs-versions": (("acme-sales-runs/",), {"version": {"delete_after_days_since_creation": 30}}),
         "acme-out-cool-30": (("acme-out/",), {"base_blob": {f"tier_to_cool_{modified}": 30}}),
         "acme-out-cold-60-daily": (("acme-out/daily/",), {"base_blob": {f"tier_to_cold_{modified}": 60}}),
         "acme-out-delete-365": (("acme-out/",), {"base_blob": {f"delete_{modified}": 365}}),
-        "acme-raw-versions": (("acme-raw/",), {"version": {"delete_after_days_since_creation": 30}}),
+        "versions-1": (("acme-sales-runs/", "acme-raw/"), {"version": {"delete_after_days_since_creation": 30}}),
     }
+    (_, rule) = cast("tuple[Block, ...]", of(make(SIMPLE), "azurerm_storage_management_policy").arguments["rule"])
+    assert (inside(rule, "name"), inside(rule, "filters", "prefix_match")) == ("versions", None)
+
+
+def test_more_rules_than_an_account_takes_are_refused(make: Make) -> None:
+    body = """
+@pipeline
+def sales():
+    rules = [{"days": days, "expiration": True, "prefix": f"{days}/"} for days in range(1, 100)]
+    out = azure.bucket("out", path="b.parquet", config=AzureBlobConfig(lifecycle_rules=rules))
+    save(load(azure.bucket("raw", path="a.parquet")), out)
+"""
+    assert "takes 100 lifecycle rules for storage account `acmedata`, and its buckets have 101" in refused(make, body)
 
 
 def test_an_existing_container_and_its_account_are_looked_up_and_nothing_of_the_account_is_set(make: Make) -> None:

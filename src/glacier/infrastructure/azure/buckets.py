@@ -19,8 +19,8 @@ VERSION_DAYS = 30
 RECORDS_DAYS = 90
 """After which records of runs, and what stages handed on, go."""
 
-_RULES = 100
-"""Rules of one account. (Azure Blob Storage: lifecycle management)"""
+_RULES, _PREFIXES = 100, 10
+"""Rules of one account, and prefixes of one rule. (Azure Blob Storage: lifecycle management)"""
 _REQUESTS = ("StorageDelete", "StorageRead", "StorageWrite")
 LOGS = Waiver(
     "CKV2_AZURE_21", 'it knows none but the retired storage insights; reads are logged with hardening="strict"'
@@ -56,6 +56,7 @@ def lifecycle_declarations(place: Place, accounts: list[Account]) -> list[Declar
         if account.existing:
             continue
         rules = [rule for bucket in account.made for rule in _rules(place, bucket)]
+        rules += _of_versions(account)
         if len(rules) > _RULES:
             raise UnsupportedError(
                 f"Azure takes {_RULES} lifecycle rules for storage account `{account.name}`, and its buckets have "
@@ -91,15 +92,24 @@ def _container(account: Account, bucket: DeclaredBucket) -> Declaration:
 
 
 def _rules(place: Place, bucket: DeclaredBucket) -> Iterator[Block]:
-    """Gives a container's rules: its own, then when versions go; records go too if nothing else is said."""
+    """Gives a container's own rules; records go after some days if nothing else is said."""
     config: AzureBlobConfig = bucket.config or AzureBlobConfig()
     for rule in config.rules:
         yield _rule(bucket, rule)
     if bucket == place.deployment.records and not config.rules:
         yield _rule(bucket, AzureLifecycleRule(days=RECORDS_DAYS, expiration=True))
-    if not config.versioning:
-        gone = Block({"delete_after_days_since_creation": VERSION_DAYS})
-        yield _block(f"{bucket.physical}-versions", f"{bucket.physical}/", {"version": gone})
+
+
+def _of_versions(account: Account) -> Iterator[Block]:
+    """Gives when versions go, of all containers but those that keep them."""
+    actions: dict[str, Value] = {"version": Block({"delete_after_days_since_creation": VERSION_DAYS})}
+    going = [bucket for bucket in account.made if not (bucket.config or AzureBlobConfig()).versioning]
+    if len(going) == len(account.made):
+        yield _block("versions", None, actions)
+        return
+    for start in range(0, len(going), _PREFIXES):
+        several = tuple(f"{bucket.physical}/" for bucket in going[start : start + _PREFIXES])
+        yield _block(f"versions-{start // _PREFIXES + 1}", several, actions)
 
 
 def _rule(bucket: DeclaredBucket, rule: AzureLifecycleRule) -> Block:
@@ -107,7 +117,7 @@ def _rule(bucket: DeclaredBucket, rule: AzureLifecycleRule) -> Block:
     argument = "delete" if rule.transition is None else f"tier_to_{what}"
     actions = Block({f"{argument}_after_days_since_modification_greater_than": rule.days})
     name = "-".join(part for part in (bucket.physical, what, str(rule.days), _worded(rule.prefix)) if part)
-    return _block(name, f"{bucket.physical}/{rule.prefix}", {"base_blob": actions})
+    return _block(name, (f"{bucket.physical}/{rule.prefix}",), {"base_blob": actions})
 
 
 def _worded(prefix: str) -> str:
@@ -118,6 +128,6 @@ def _worded(prefix: str) -> str:
     return words if prefix in (words, f"{words}/") else f"{words}-{blake2s(prefix.encode(), digest_size=3).hexdigest()}"
 
 
-def _block(name: str, prefix: str, actions: dict[str, Value]) -> Block:
-    filters = Block({"blob_types": ("blockBlob",), "prefix_match": (prefix,)})
+def _block(name: str, prefixes: tuple[str, ...] | None, actions: dict[str, Value]) -> Block:
+    filters = Block({"blob_types": ("blockBlob",), "prefix_match": prefixes})
     return Block({"name": name, "enabled": True, "filters": filters, "actions": Block(actions)})

@@ -125,60 +125,11 @@ resource "azurerm_storage_management_policy" "acmedata" {
   }
 
   rule {
-    name    = "acme-data-lake-pipeline-runs-versions"
+    name    = "versions"
     enabled = true
 
     filters {
-      blob_types   = ["blockBlob"]
-      prefix_match = ["acme-data-lake-pipeline-runs/"]
-    }
-
-    actions {
-      version {
-        delete_after_days_since_creation = 30
-      }
-    }
-  }
-
-  rule {
-    name    = "acme-sales-analytics-versions"
-    enabled = true
-
-    filters {
-      blob_types   = ["blockBlob"]
-      prefix_match = ["acme-sales-analytics/"]
-    }
-
-    actions {
-      version {
-        delete_after_days_since_creation = 30
-      }
-    }
-  }
-
-  rule {
-    name    = "acme-sales-processed-versions"
-    enabled = true
-
-    filters {
-      blob_types   = ["blockBlob"]
-      prefix_match = ["acme-sales-processed/"]
-    }
-
-    actions {
-      version {
-        delete_after_days_since_creation = 30
-      }
-    }
-  }
-
-  rule {
-    name    = "acme-sales-raw-versions"
-    enabled = true
-
-    filters {
-      blob_types   = ["blockBlob"]
-      prefix_match = ["acme-sales-raw/"]
+      blob_types = ["blockBlob"]
     }
 
     actions {

@@ -125,60 +125,11 @@ resource "azurerm_storage_management_policy" "acmedata" {
   }
 
   rule {
-    name    = "acme-sales-analytics-runs-versions"
+    name    = "versions"
     enabled = true
 
     filters {
-      blob_types   = ["blockBlob"]
-      prefix_match = ["acme-sales-analytics-runs/"]
-    }
-
-    actions {
-      version {
-        delete_after_days_since_creation = 30
-      }
-    }
-  }
-
-  rule {
-    name    = "acme-customers-versions"
-    enabled = true
-
-    filters {
-      blob_types   = ["blockBlob"]
-      prefix_match = ["acme-customers/"]
-    }
-
-    actions {
-      version {
-        delete_after_days_since_creation = 30
-      }
-    }
-  }
-
-  rule {
-    name    = "acme-inventory-versions"
-    enabled = true
-
-    filters {
-      blob_types   = ["blockBlob"]
-      prefix_match = ["acme-inventory/"]
-    }
-
-    actions {
-      version {
-        delete_after_days_since_creation = 30
-      }
-    }
-  }
-
-  rule {
-    name    = "acme-sales-versions"
-    enabled = true
-
-    filters {
-      blob_types   = ["blockBlob"]
-      prefix_match = ["acme-sales/"]
+      blob_types = ["blockBlob"]
     }
 
     actions {

@@ -125,60 +125,11 @@ resource "azurerm_storage_management_policy" "acmedata" {
   }
 
   rule {
-    name    = "acme-serverless-pipeline-runs-versions"
+    name    = "versions"
     enabled = true
 
     filters {
-      blob_types   = ["blockBlob"]
-      prefix_match = ["acme-serverless-pipeline-runs/"]
-    }
-
-    actions {
-      version {
-        delete_after_days_since_creation = 30
-      }
-    }
-  }
-
-  rule {
-    name    = "acme-raw-versions"
-    enabled = true
-
-    filters {
-      blob_types   = ["blockBlob"]
-      prefix_match = ["acme-raw/"]
-    }
-
-    actions {
-      version {
-        delete_after_days_since_creation = 30
-      }
-    }
-  }
-
-  rule {
-    name    = "acme-results-versions"
-    enabled = true
-
-    filters {
-      blob_types   = ["blockBlob"]
-      prefix_match = ["acme-results/"]
-    }
-
-    actions {
-      version {
-        delete_after_days_since_creation = 30
-      }
-    }
-  }
-
-  rule {
-    name    = "acme-staging-versions"
-    enabled = true
-
-    filters {
-      blob_types   = ["blockBlob"]
-      prefix_match = ["acme-staging/"]
+      blob_types = ["blockBlob"]
     }
 
     actions {

@@ -112,44 +112,11 @@ resource "azurerm_storage_management_policy" "acmedata" {
   }
 
   rule {
-    name    = "acme-simple-etl-runs-versions"
+    name    = "versions"
     enabled = true
 
     filters {
-      blob_types   = ["blockBlob"]
-      prefix_match = ["acme-simple-etl-runs/"]
-    }
-
-    actions {
-      version {
-        delete_after_days_since_creation = 30
-      }
-    }
-  }
-
-  rule {
-    name    = "acme-processed-versions"
-    enabled = true
-
-    filters {
-      blob_types   = ["blockBlob"]
-      prefix_match = ["acme-processed/"]
-    }
-
-    actions {
-      version {
-        delete_after_days_since_creation = 30
-      }
-    }
-  }
-
-  rule {
-    name    = "acme-raw-versions"
-    enabled = true
-
-    filters {
-      blob_types   = ["blockBlob"]
-      prefix_match = ["acme-raw/"]
+      blob_types = ["blockBlob"]
     }
 
     actions {

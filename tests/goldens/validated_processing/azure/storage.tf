@@ -99,28 +99,11 @@ resource "azurerm_storage_management_policy" "acmedata" {
   }
 
   rule {
-    name    = "acme-validated-processing-runs-versions"
+    name    = "versions"
     enabled = true
 
     filters {
-      blob_types   = ["blockBlob"]
-      prefix_match = ["acme-validated-processing-runs/"]
-    }
-
-    actions {
-      version {
-        delete_after_days_since_creation = 30
-      }
-    }
-  }
-
-  rule {
-    name    = "acme-raw-data-versions"
-    enabled = true
-
-    filters {
-      blob_types   = ["blockBlob"]
-      prefix_match = ["acme-raw-data/"]
+      blob_types = ["blockBlob"]
     }
 
     actions {
