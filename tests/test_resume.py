@@ -6,6 +6,7 @@ import importlib
 import logging
 import sys
 import textwrap
+import threading
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -439,3 +440,32 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: py
     with pytest.raises(StorageError, match="what pipeline `sales` finishes cannot be kept in"):
         sales.run()
     assert was_done() == []
+
+
+free = ContextVar[threading.Event]("free")
+
+
+@task(timeout=0.2)
+def late() -> int:
+    note("late")
+    free.get().wait(30)
+    return len(done)
+
+
+@pipeline(checkpoint=True)
+def out_of_time() -> int:
+    return late()
+
+
+def test_what_a_task_gives_after_its_time_is_not_kept() -> None:
+    event = threading.Event()
+    free.set(event)
+    before = set(threading.enumerate())
+    with pytest.raises(TaskError, match="longer than its timeout"):
+        out_of_time.run()
+    event.set()
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)
+    assert was_done() == ["late"]
+    assert out_of_time.run(resume="last") == 1
+    assert was_done() == ["late"]

@@ -403,3 +403,24 @@ def test_hooks_of_pipelines_are_checked_too(line: Callable[[str], str]) -> None:
         "     @pipeline(on_failure=hook)\n"
         "  Fix: write on_failure=the_function"
     )
+
+
+def test_observers_hear_once_that_a_task_starts() -> None:
+    started: list[int] = []
+
+    class Listening(Recorder):
+        def node_started(self, index: int) -> None:
+            started.append(index)
+
+    flaky = Flaky(2)
+
+    @task(retries=2, retry_delay=0)
+    def fetch() -> int:
+        return flaky()
+
+    @pipeline
+    def body() -> int:
+        return fetch()
+
+    assert body.run(progress=Listening()) == 1
+    assert started == [0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from contextvars import ContextVar
 from time import monotonic
 from typing import Protocol
@@ -148,6 +148,18 @@ def check_lease() -> None:
     lease = _current.get()
     if lease is not None:
         lease.check()
+
+
+@contextmanager
+def counting() -> Generator[None]:
+    """Holds the lease of this context, if there is one, while something is done that counts from then on.
+
+    Raises:
+        GivenUp: the lease has ended.
+    """
+    lease = _current.get()
+    with nullcontext() if lease is None else lease.publishing():
+        yield
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from glacier.errors import InputError, listed
 from glacier.execution.codec import Json, NotPlain, NotReadable, decoded, encoded
 from glacier.execution.frames import holds_lazy_frame
 from glacier.execution.home import make_home
+from glacier.lease import counting
 from glacier.providers import durable
 
 if TYPE_CHECKING:
@@ -121,12 +122,14 @@ class Checkpoint:
         Raises:
             NotPlain: the value has no form as data.
             OSError: the disk does not take it.
+            GivenUp: the run has given the task up.
             Exception: whatever computing a LazyFrame raises.
         """
         values = _Values(self._folder)
         document = encoded(value, values)
         values.confirm()
-        self._write({"task": task, "name": name, "rows": rows, "value": document, "files": values.sizes})
+        with counting():
+            self._write({"task": task, "name": name, "rows": rows, "value": document, "files": values.sizes})
         return _scanned(value, values) if values.scans else value
 
     def close(self, result: object = None, *, succeeded: bool) -> None:

@@ -369,10 +369,10 @@ class _Run:
         _, job, numbers = unit
         if job.inner(numbers[0]) is not None:
             return self._open(job, numbers[0])
-        if self.observer and not job.path:
+        tried = self.retries.tried(job, numbers[0]) if self.retries.open else 0
+        if self.observer and not job.path and not tried:
             for number in numbers:
                 self.observer.node_started(job.key(number))
-        tried = self.retries.tried(job, numbers[0]) if self.retries.open else 0
         nodes = [job.key(number) for number in numbers]
         values, turn = job.values_of(numbers[0]), job.turn(numbers[0])
         context = self.context.copy()
