@@ -21,6 +21,7 @@ RECORDS_DAYS = 90
 
 _RULES, _PREFIXES = 100, 10
 """Rules of one account, and prefixes of one rule. (Azure Blob Storage: lifecycle management)"""
+_PLAIN = AzureBlobConfig()
 _REQUESTS = ("StorageDelete", "StorageRead", "StorageWrite")
 LOGS = Waiver(
     "CKV2_AZURE_21", 'it knows none but the retired storage insights; reads are logged with hardening="strict"'
@@ -93,7 +94,7 @@ def _container(account: Account, bucket: DeclaredBucket) -> Declaration:
 
 def _rules(place: Place, bucket: DeclaredBucket) -> Iterator[Block]:
     """Gives a container's own rules; records go after some days if nothing else is said."""
-    config: AzureBlobConfig = bucket.config or AzureBlobConfig()
+    config: AzureBlobConfig = bucket.config or _PLAIN
     for rule in config.rules:
         yield _rule(bucket, rule)
     if bucket == place.deployment.records and not config.rules:
@@ -103,7 +104,7 @@ def _rules(place: Place, bucket: DeclaredBucket) -> Iterator[Block]:
 def _of_versions(account: Account) -> Iterator[Block]:
     """Gives when versions go, of all containers but those that keep them."""
     actions: dict[str, Value] = {"version": Block({"delete_after_days_since_creation": VERSION_DAYS})}
-    going = [bucket for bucket in account.made if not (bucket.config or AzureBlobConfig()).versioning]
+    going = [bucket for bucket in account.made if not (bucket.config or _PLAIN).versioning]
     if len(going) == len(account.made):
         yield _block("versions", None, actions)
         return
