@@ -1,6 +1,9 @@
 """What generated statements allow is just what a pipeline needs: no less, no more, none of them for nothing."""
 
+from pathlib import Path
+
 import pytest
+from benchmarks.permissions import table
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -71,3 +74,7 @@ def test_objects_are_permitted_only_as_they_are_needed(every: dict[str, Made], c
         data.draw(st.sampled_from([one.key, one.key + other, other, one.key[: len(other)] + other])),
     )
     assert allowed(made.statements, asked) == (asked in made.needs)
+
+
+def test_the_table_of_the_docs_is_what_is_measured() -> None:
+    assert table() in (Path(__file__).parent.parent / "docs" / "deploying.md").read_text()
