@@ -9,10 +9,11 @@ from threading import Lock
 from typing import Literal, NamedTuple
 
 from glacier.observe import MOVED, Metric, Way
+from glacier.origins import Origins, Published
 
 Combine = Literal["sum", "last", "max", "min"]
 Move = tuple[Way, int | None, int]
-Portable = tuple[str, str, str, int, tuple[Metric, ...]]
+Portable = tuple[str, str, str, int, tuple[Metric, ...], bool]
 
 
 _JOINED: Mapping[Combine, Callable[[float, float], float]] = {
@@ -48,10 +49,13 @@ class Doing:
         name: gives the node's name, which costs something where nobody has asked for it yet.
         attempt: 1 for the first try.
         observed: what is to be measured of it.
+        tells_origins: whether it is to tell what it publishes, and where that comes from.
         told: the metrics it told of itself.
         moves: what it read from buckets ("in") and wrote to them ("out"): rows where they are known, and bytes.
+        handed: for files that frames are handed on in, by path, where what they hold comes from.
+        published: what it wrote to buckets, where that is to be told.
         measured: what was measured.
-        lock: held while `told` and `moves` change: a task may start threads of its own.
+        lock: held while `told`, `moves` and `published` change: a task may start threads of its own.
     """
 
     run_id: str
@@ -59,8 +63,11 @@ class Doing:
     name: Callable[[], str]
     attempt: int = 1
     observed: tuple[Metric, ...] = ()
+    tells_origins: bool = False
     told: dict[str, Told] = field(default_factory=lambda: {})
     moves: list[Move] = field(default_factory=lambda: [])
+    handed: dict[str, Origins | None] = field(default_factory=lambda: {})
+    published: list[Published] = field(default_factory=lambda: [])
     measured: dict[Metric, float | None] = field(default_factory=lambda: {})
     lock: Lock = field(default_factory=Lock)
 
@@ -71,13 +78,13 @@ class Doing:
 
     def portable(self) -> Portable:
         """Gives it as plain data for another process."""
-        return self.run_id, self.pipeline, self.task, self.attempt, self.observed
+        return self.run_id, self.pipeline, self.task, self.attempt, self.observed, self.tells_origins
 
     @classmethod
     def of(cls, portable: Portable) -> Doing:
         """Gives it as another process sent it."""
-        run_id, pipeline, task, attempt, observed = portable
-        return cls(run_id, pipeline, lambda: task, attempt, observed)
+        run_id, pipeline, task, attempt, observed, tells_origins = portable
+        return cls(run_id, pipeline, lambda: task, attempt, observed, tells_origins)
 
     @property
     def fields(self) -> dict[str, str | int]:
@@ -100,6 +107,20 @@ def moved(way: Way, rows: int | None, size: int) -> None:
     if doing is not None and doing.observed:
         with doing.lock:
             doing.moves.append((way, rows, size))
+
+
+def tells_origins() -> Mapping[str, Origins | None] | None:
+    """Gives `handed` of the running task, if it is to tell where what it publishes comes from; else None."""
+    doing = _doing.get()
+    return doing.handed if doing is not None and doing.tells_origins else None
+
+
+def publish(published: Published) -> None:
+    """Tells what the running task has published, if it is to."""
+    doing = _doing.get()
+    if doing is not None and doing.tells_origins:
+        with doing.lock:
+            doing.published.append(published)
 
 
 enter = _doing.set

@@ -260,19 +260,22 @@ class Pipeline(Generic[P, R_co]):
                 return self._inlined(outer, frame, *self._split(checked(self, inputs or {}, site, partial=False)))
             case "local":
                 from glacier.execution.scheduler import RunOptions, execute
+                from glacier.lineage.environment import lineage
                 from glacier.telemetry.telemetry import telemetry
 
                 def prepared(given: Inputs, kept: Checkpoint | None) -> tuple[Graph, RunOptions]:
-                    recorded = self._observed(progress, given, executor, kept) if record else _observer(progress)
+                    told = lineage()
+                    recorded = self._recording(given, executor, kept) if record else None
                     options = RunOptions(
                         max_workers,
                         executor,
                         on_failure,
                         replace or {},
-                        recorded,
+                        _together(_observer(progress), recorded, told),
                         run_id=kept.run_id if kept else None,
                         checkpoint=kept,
                         tracer=telemetry(),
+                        tells_origins=told is not None,
                         measured=self._keep,
                     )
                     return self.plan(given), options
@@ -452,24 +455,23 @@ class Pipeline(Generic[P, R_co]):
                 fix="what depends on data belongs in a task; the body runs before there is any",
             ) from error
 
-    def _observed(
-        self,
-        progress: bool | Observer,  # noqa: FBT001  # the public argument's two forms
-        inputs: Inputs,
-        executor: Executor,
-        kept: Checkpoint | None,
-    ) -> Observer | None:
-        """Gives who is told of a run: whom the caller names, and the history unless it is turned off."""
-        from glacier.execution.record import Observers
+    def _recording(self, inputs: Inputs, executor: Executor, kept: Checkpoint | None) -> Observer | None:
+        """Gives what records a run in the history, unless that is turned off."""
         from glacier.history.recording import recording
 
         resumes = {"resumes": kept.resumes} if kept and kept.resumes else {}
-        shown = _observer(progress)
-        recorded = recording(self.site.file, inputs, {"executor": executor, **resumes})
-        return Observers(shown, recorded) if shown and recorded else shown or recorded
+        return recording(self.site.file, inputs, {"executor": executor, **resumes})
 
     def __repr__(self) -> str:
         return f"<pipeline {self.name}>"
+
+
+def _together(*observers: Observer | None) -> Observer | None:
+    """Gives one observer in place of those there are."""
+    from glacier.execution.record import Observers
+
+    told = [observer for observer in observers if observer is not None]
+    return Observers(*told) if len(told) > 1 else next(iter(told), None)
 
 
 def _observer(progress: bool | Observer) -> Observer | None:  # noqa: FBT001  # the public argument's two forms

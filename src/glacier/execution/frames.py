@@ -15,8 +15,10 @@ from uuid import uuid4
 from glacier.annotations import FrameKind, frame_kind
 from glacier.containers import rebuilt
 from glacier.errors import GraphError
+from glacier.frameplans import origins_of
 from glacier.graph import Graph, Node
 from glacier.options import Materialize
+from glacier.origins import Origins
 from glacier.task import Task
 from glacier.work import Select, StorageCall
 
@@ -51,10 +53,16 @@ _NOTHING = _Rule(None, "auto", "none")
 
 
 class Frames:
-    """The rules for frames of one graph: what each task must return, which LazyFrames are computed once and shared."""
+    """The rules for frames of one graph: what each task must return, which LazyFrames are computed once and shared.
 
-    def __init__(self, graph: Graph, sinks: Sequence[Sequence[int]] = ()) -> None:
-        """Takes the graph, and the groups of its writes that run as one query."""
+    Attributes:
+        handed: for each file of `materialize="disk"`, by path, where its columns come from, if that is asked and known.
+    """
+
+    def __init__(self, graph: Graph, sinks: Sequence[Sequence[int]] = (), *, tells_origins: bool = False) -> None:
+        """Takes the graph, the groups of its writes that run as one query, and whether to keep origins."""
+        self._tells_origins = tells_origins
+        self.handed: dict[str, Origins | None] = {}
         self.graph = graph
         self.rules: dict[int, _Rule] = {}
         self._scratch: Path | None = None
@@ -128,6 +136,9 @@ class Frames:
         if self._scratch is None:
             self._scratch = Path(tempfile.mkdtemp(prefix="glacier-"))
         path = self._scratch / f"{uuid4().hex}.arrow"
+        if self._tells_origins:
+            origins = origins_of(frame)
+            self.handed[str(path)] = origins and origins.through(self.handed)
         frame.sink_ipc(path, engine="streaming")
         return pl.scan_ipc(path)
 

@@ -28,6 +28,7 @@ from glacier.execution.sinks import is_write, write_together
 from glacier.graph import Node
 from glacier.lease import GivenUp
 from glacier.nesting import Loop
+from glacier.origins import Published
 from glacier.reaching import helpers, outer_names, python_function
 from glacier.secret import Mask, is_secret
 from glacier.task import Task
@@ -117,6 +118,7 @@ class Done:
         skipped: why it gives no value after all: the branch it selects from has none.
         recalled: whether its value is that of an earlier run, and nothing was done.
         measures: what was measured of it, if anything.
+        published: what it wrote to buckets, where that is told.
     """
 
     index: int
@@ -129,6 +131,7 @@ class Done:
     error: TaskError | None = None
     measures: Measures | None = None
     recalled: bool = False
+    published: Sequence[Published] = ()
 
     @property
     def ended(self) -> Ended:
@@ -163,6 +166,8 @@ class Performer:
         replace: Mapping[Task[..., Any], Callable[..., object]],
         frames: Frames,
         keeping: Keeping | None = None,
+        *,
+        tells_origins: bool = False,
     ) -> None:
         self.keeping = keeping
         self.run_id = start.run_id
@@ -175,6 +180,7 @@ class Performer:
         self._masks: dict[object, Mask] = {}
         waits = (*graph.ordering.values(), *graph.across.values())
         self._observed = observed_nodes(graph)
+        self._tells_origins = tells_origins
         self._memory = Memory() if any("memory" in wanted for wanted in self._observed.values()) else None
         self._gates = {edge.source for edges in waits for edge in edges if edge.gate}
 
@@ -208,12 +214,15 @@ class Performer:
             if (measuring := measurings.get(node.index)) is not None:
                 measuring.lazy_in = "leave"  # the plans are computed together
                 measuring.begun(args, kwargs)
+        unit_doing = self._doing(nodes[0], tried)
+        enter(unit_doing)
         written = write_together([(args[0], args[1:], kwargs) for args, kwargs in writes])
         if written is None:
             return [self._one(index, values, turn) for index in unit]
         seconds = perf_counter() - began
         done = [Done(index, began, seconds, one.rows) for index, one in zip(unit, written, strict=True)]
-        for one, published in zip(done, written, strict=True):
+        for number, (one, published) in enumerate(zip(done, written, strict=True)):
+            one.published = unit_doing.published[number : number + 1]
             if (measuring := measurings.get(one.index)) is not None:
                 measuring.ended(None)
                 one.measures = Measures(measuring.measured([("out", published.rows, published.bytes)]))
@@ -282,12 +291,12 @@ class Performer:
             raise
         except BaseException as error:  # noqa: BLE001  # a task may raise anything, SystemExit too; the run tells it
             failed = self.failed(index, error, values, turn, began, tried)
-            failed.measures = _measures(measuring)
+            failed.measures, failed.published = _measures(measuring), _published()
             return failed
         closed = value is False and index in self._gates
         seconds = perf_counter() - began
         rows = _rows_of(value) if rows is None else rows
-        done = Done(index, began, seconds, rows, closed, truth, measures=_measures(measuring))
+        done = Done(index, began, seconds, rows, closed, truth, measures=_measures(measuring), published=_published())
         done.recalled = recalled is not None
         return done
 
@@ -355,8 +364,9 @@ class Performer:
         if turn is not None and turn.before is not None and node.index in turn.loop.carried:
             return self._filled(turn.loop.carried[node.index], turn.before, loaded=False), None
         args, kwargs = self._arguments(node, values, loaded=True)
-        if measuring is not None:
+        if measuring is not None or self._tells_origins:
             enter(self._doing(node, tried))
+        if measuring is not None:
             args, kwargs = measuring.begun(args, kwargs)
         if is_write(node):
             bucket = cast("Any", args[0])
@@ -365,7 +375,10 @@ class Performer:
 
     def _doing(self, node: Node, tried: int) -> Doing:
         observed = self._observed.get(node.index, ()) if self._observed else ()
-        return Doing(self.run_id, self.graph.name, partial(self._name, node.index), tried + 1, observed)
+        doing = Doing(self.run_id, self.graph.name, partial(self._name, node.index), tried + 1, observed)
+        if self._tells_origins:
+            doing.tells_origins, doing.handed = True, self.frames.handed
+        return doing
 
     def _name(self, index: int) -> str:
         return self.graph.names[index]
@@ -422,6 +435,11 @@ def _measures(measuring: Measuring | None) -> Measures | None:
 def _path(turn: Turn | None) -> tuple[int, ...]:
     """Gives for each loop around a turn the number of the item."""
     return tuple(number for _, number in turn.path) if turn is not None else ()
+
+
+def _published() -> Sequence[Published]:
+    doing = current()
+    return doing.published if doing is not None else ()
 
 
 def _rows_of(value: Any) -> int | None:

@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from glacier.annotations import FrameKind
 from glacier.containers import rebuilt
-from glacier.doing import Doing, Told, current, enter
+from glacier.doing import Doing, Told, current, enter, tells_origins
 from glacier.errors import GraphError, text_of
 from glacier.execution.failures import out_of_time
 from glacier.execution.measuring import Measuring
@@ -26,7 +26,9 @@ from glacier.execution.memory import Memory
 from glacier.execution.retries import names_of
 from glacier.execution.tracing import carried, carry_on
 from glacier.execution.workers import OutOfTime, Workers
+from glacier.frameplans import origins_of
 from glacier.observe import Metric
+from glacier.origins import Origins, Published
 from glacier.permits import act, current_permit
 from glacier.task import Task
 
@@ -40,10 +42,12 @@ class FrameFile:
 
     Attributes:
         lazy: whether the task returned a LazyFrame; what it takes is of the same kind.
+        origins: where its columns come from, if that is asked for and known.
     """
 
     path: Path
     lazy: bool
+    origins: Origins | None = None
 
     @property
     def frame_kind(self) -> FrameKind:
@@ -112,10 +116,10 @@ class Processes:
             answered: _Answer = pickle.loads(self._workers.answer(payload, timeout))  # noqa: S301  # our own worker's
         except OutOfTime:
             raise out_of_time(timeout or 0.0) from None
-        pickled, told, measured = answered
+        pickled, told, measured, published = answered
         answer: object = pickle.loads(pickled)  # noqa: S301  # pickled by our own worker
         if doing is not None:
-            doing.told, doing.measured = told, measured
+            doing.told, doing.measured, doing.published = told, measured, published
         if isinstance(answer, _Raised):
             raise answer.error()
         return answer
@@ -172,7 +176,7 @@ class RemoteError(Exception):
     kinds: tuple[str, ...] = ()
 
 
-_Answer = tuple[bytes, dict[str, Told], dict[Metric, float | None]]
+_Answer = tuple[bytes, dict[str, Told], dict[Metric, float | None], list[Published]]
 
 
 def _call(scratch: Path, payload: bytes, begun: Callable[[], None]) -> bytes:
@@ -183,7 +187,9 @@ def _call(scratch: Path, payload: bytes, begun: Callable[[], None]) -> bytes:
     except BaseException as error:  # noqa: BLE001  # whatever a task raises is told by the parent
         pickled = pickle.dumps(_Raised.of(error))
     doing = current()
-    answer: _Answer = (pickled, doing.told, doing.measured) if doing is not None else (pickled, {}, {})
+    answer: _Answer = (pickled, {}, {}, [])
+    if doing is not None:
+        answer = pickled, doing.told, doing.measured, doing.published
     return pickle.dumps(answer)
 
 
@@ -206,6 +212,8 @@ def _result(payload: bytes, scratch: Path, begun: Callable[[], None]) -> bytes:
     doing = Doing.of(portable) if portable is not None else None
     enter(doing)
     function: Callable[..., object] = called.function if isinstance(called, Task) else called
+    if doing is not None and doing.tells_origins:
+        doing.handed = {str(file.path): file.origins for file in _files((args, kwargs))}
     args, kwargs = [_opened(value) for value in args], {key: _opened(value) for key, value in kwargs.items()}
     if doing is not None and doing.observed:
         left = _measured(function, args, kwargs, doing, scratch)
@@ -268,11 +276,13 @@ def _left(value: object, scratch: Path) -> object:
         return rebuilt(value, lambda member: _left(member, scratch))
     path = scratch / f"{uuid4().hex}.arrow"
     frame: Any = value
+    handed = tells_origins()
+    origins = origins_of(frame.lazy()) if handed is not None else None
     if kind == "LazyFrame":
         frame.sink_ipc(path, engine="streaming")
     else:
         frame.write_ipc(path)
-    return FrameFile(path, kind == "LazyFrame")
+    return FrameFile(path, kind == "LazyFrame", origins and origins.through(handed or {}))
 
 
 def _frame(value: object) -> FrameKind | None:

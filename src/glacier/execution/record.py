@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from glacier.execution.measures import Measures
 from glacier.graph import Graph
+from glacier.origins import Published
 
 NodeState = Literal["waiting", "running", "succeeded", "failed", "skipped", "cancelled"]
 RunState = Literal["succeeded", "failed", "cancelled"]
@@ -79,6 +80,7 @@ class NodeRecord:
         groups: the names of the groups it is in (pipelines called in the body), outermost first.
         attempts: every try of it, if there was more than one; its seconds are then the sum, without the waits between.
             In a loop over a result those of the turns that were tried more than once.
+        published: what it wrote to buckets, where the run is asked to tell that.
         measures: what `@observe` asked for, and what the task told by `context().metric(...)`; None without either.
         recalled: whether nothing was done, since the run that was resumed had finished it; in a loop over a result,
             whether that is so of every turn.
@@ -96,6 +98,7 @@ class NodeRecord:
     attempts: tuple[Attempt, ...] = ()
     measures: Measures | None = None
     recalled: bool = False
+    published: tuple[Published, ...] = ()
 
     def to_dict(self) -> dict[str, object]:
         """Gives it as JSON can hold it: times in seconds, `metrics` as `get_metrics()` has them."""

@@ -67,6 +67,7 @@ class RunOptions:
         part: which nodes to run, where that is not all.
         run_id: names the run; made from its start where there is none.
         checkpoint: what keeps finished tasks, and gives those of the run that is resumed; the caller closes it.
+        tells_origins: whether the records of nodes tell what they wrote to buckets, and where that comes from.
         tracer: who is told of each try, in the context of its code.
         measured: is given what was measured, by node, when the run is over.
     """
@@ -80,6 +81,7 @@ class RunOptions:
     run_id: str | None = None
     checkpoint: Checkpoint | None = None
     tracer: Tracer | None = None
+    tells_origins: bool = False
     measured: Callable[[dict[str, Measures]], None] | None = None
 
     def __post_init__(self) -> None:
@@ -116,10 +118,10 @@ def execute(graph: Graph, options: RunOptions) -> object:
             workplace = stack.enter_context(Processes(options.max_workers))
         part = options.part
         sinks = shared_sinks(graph) if part is None else part.groups(shared_sinks(graph))
-        frames = Frames(graph, sinks)
+        frames = Frames(graph, sinks, tells_origins=options.tells_origins)
         stack.callback(frames.close)
         keeping = None if options.checkpoint is None else Keeping(graph, replace, options.checkpoint)
-        performer = Performer(start, workplace, replace, frames, keeping)
+        performer = Performer(start, workplace, replace, frames, keeping, tells_origins=options.tells_origins)
         stack.callback(performer.close)
         for resource in graph.prepared:
             resource.prepare()

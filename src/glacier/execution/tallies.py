@@ -12,6 +12,7 @@ from glacier.execution.measures import Measures
 from glacier.execution.performer import Done
 from glacier.execution.record import Attempt, NodeRecord, NodeState
 from glacier.graph import Graph
+from glacier.origins import Published
 
 _FRAMES_KEPT = 10
 """Of so many failures the frames keep their variables, for a debugger; those of more would fill the memory."""
@@ -47,6 +48,7 @@ class Tallies:
     Attributes:
         failures: what failed, with the node it stands for, in the order of time.
         measures: what was measured of nodes, where anything was.
+        published: what nodes wrote to buckets, where that is told.
     """
 
     def __init__(self, graph: Graph) -> None:
@@ -56,6 +58,7 @@ class Tallies:
         self._attempts: dict[int, list[Attempt]] = {}
         self.failures: list[tuple[int, TaskError]] = []
         self.measures: dict[int, Measures] = {}
+        self.published: dict[int, list[Published]] = {}
 
     def tried(self, index: int, attempts: Sequence[Attempt]) -> None:
         """Takes the tries of a call of a node, if there was more than one."""
@@ -69,6 +72,8 @@ class Tallies:
             self.failures.append((done.index, done.error))
             if len(self.failures) > _FRAMES_KEPT and done.error.__cause__ is not None:
                 clear_frames(done.error.__cause__.__traceback__)
+        if done.published:
+            self.published.setdefault(done.index, []).extend(done.published)
         if done.measures is not None:
             before = self.measures.get(done.index)
             self.measures[done.index] = before.joined(done.measures) if before else done.measures
@@ -130,8 +135,21 @@ class Tallies:
         ended = started + seconds
         if attempts:
             started, seconds = attempts[0].started, sum(attempt.seconds for attempt in attempts)
-        measures = self.measures.get(index)
-        record = NodeRecord(name, state, started, seconds, done.rows, reason, ended, None, groups, attempts, measures)
+        measures, published = self.measures.get(index), tuple(self.published.get(index, ()))
+        record = NodeRecord(
+            name,
+            state,
+            started,
+            seconds,
+            done.rows,
+            reason,
+            ended,
+            None,
+            groups,
+            attempts,
+            measures,
+            published=published,
+        )
         return replace(record, recalled=True) if done.recalled else record
 
     def of_turns(self, index: int, begun: float) -> NodeRecord:
@@ -146,8 +164,22 @@ class Tallies:
         name, groups = self._graph.names[index], self._graph.path(index)
         over = None if turns.over is None else turns.over - begun
         attempts = tuple(self._attempts.get(index, ()))
-        measures, rows = self.measures.get(index), turns.rows
-        record = NodeRecord(name, turns.state, started, seconds, rows, reason, over, ran, groups, attempts, measures)
+        measures, published = self.measures.get(index), tuple(self.published.get(index, ()))
+        rows = turns.rows
+        record = NodeRecord(
+            name,
+            turns.state,
+            started,
+            seconds,
+            rows,
+            reason,
+            over,
+            ran,
+            groups,
+            attempts,
+            measures,
+            published=published,
+        )
         return replace(record, recalled=True) if ran and turns.recalled == ran else record
 
     def _of(self, index: int) -> _Turns:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from glacier.doing import moved
+from glacier.doing import moved, publish, tells_origins
+from glacier.frameplans import origins_of
 from glacier.lease import Lease, current_lease, discard, publishing
+from glacier.origins import Origins, Published
 from glacier.resources import formats
 
 if TYPE_CHECKING:
@@ -66,6 +68,7 @@ class PendingWrite:
     _lease: Lease | None = field(default_factory=current_lease)
     _sinked: list[Any] = field(default_factory=list[Any])
     _tails: list[_Tail] = field(default_factory=list["_Tail"])
+    _published: Published | None = None
 
     @classmethod
     def of(
@@ -84,6 +87,9 @@ class PendingWrite:
 
         rows = frame.height if isinstance(frame, pl.DataFrame) else None
         pending = cls(None, bucket, staged, frame.lazy(), rows, keys, options)
+        handed = tells_origins()
+        if handed is not None:  # now, while the plan's files are as it found them
+            pending._published = _about(bucket, frame.lazy(), handed)
         if formats.streams(bucket.format):
             pending.plan = pending._sink(frame.lazy(), keys)
         else:
@@ -124,6 +130,8 @@ class PendingWrite:
             self._staged.publish()
         written = Written(rows, sum(file.size for file in files), tuple(sorted(file.path for file in files)))
         moved("out", written.rows, written.bytes)
+        if self._published is not None:
+            publish(replace(self._published, rows=written.rows, bytes=written.bytes, files=len(files)))
         return written
 
     def discard(self) -> None:
@@ -156,6 +164,13 @@ class PendingWrite:
         counts = [formats.rows_told(self._bucket.format, b"".join(tail.pieces)) for tail in self._tails]
         known = [count for count in counts if count is not None]
         return sum(known) if known and len(known) == len(counts) else None
+
+
+def _about(bucket: Bucket, frame: pl.LazyFrame, handed: Mapping[str, Origins | None]) -> Published:
+    """Gives what is known of a write before it is made."""
+    schema = {name: str(dtype) for name, dtype in frame.collect_schema().items()}
+    origins = origins_of(frame)
+    return Published(bucket.uri, bucket.format, schema, None, 0, 0, origins and origins.through(handed))
 
 
 @dataclass(slots=True)

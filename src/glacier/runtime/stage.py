@@ -17,9 +17,10 @@ from glacier.deployment.stages import stages_of
 from glacier.errors import GlacierError, GraphError, InputError, did_you_mean, listed
 from glacier.execution.failures import summary
 from glacier.execution.part import Earlier, Part
-from glacier.execution.record import NodeRecord
+from glacier.execution.record import NodeRecord, Observers
 from glacier.execution.scheduler import RunOptions, execute, no_result
 from glacier.graph import Graph
+from glacier.lineage.environment import lineage
 from glacier.loading import load_pipeline, parse_inputs
 from glacier.rebinding import rebinding
 from glacier.report.outcome import exit_code
@@ -204,15 +205,24 @@ class _Attempt:
     def _work(self, before: Mapping[str, Mapping[str, Any]]) -> None:
         plan = self.plan
         if len(plan.stages) == 1:
-            options = RunOptions(observer=self.observer, run_id=self.told.run_id, tracer=telemetry())
-            execute(plan.graph, options)
+            execute(plan.graph, self._options())
             return
         stage_of = {index: stage.name for stage in plan.stages for index in stage.nodes}
         left = {name: Left(one["ends"], self._shelf(name)) for name, one in before.items()}
         ended = taken(plan.graph, plan.stage, stage_of, left)
         part = Part(frozenset(plan.stage.nodes), ended, self._hand_on)
-        options = RunOptions(observer=self.observer, part=part, run_id=self.told.run_id, tracer=telemetry())
-        execute(plan.graph, options)
+        execute(plan.graph, self._options(part))
+
+    def _options(self, part: Part | None = None) -> RunOptions:
+        told = lineage(whole=part is None)
+        observer = Observers(self.observer, told) if told is not None else self.observer
+        return RunOptions(
+            observer=observer,
+            part=part,
+            run_id=self.told.run_id,
+            tracer=telemetry(),
+            tells_origins=told is not None,
+        )
 
     def _hand_on(self, left: dict[int, Earlier]) -> None:
         graph, plan = self.plan.graph, self.plan

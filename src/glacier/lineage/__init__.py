@@ -1,0 +1,1 @@
+"""Runs as receivers of OpenLineage see them: jobs, the datasets that they read and write, columns of columns."""
