@@ -18,6 +18,7 @@ import typer
 if TYPE_CHECKING:
     from glacier.history.runs import RecordedRun
     from glacier.history.store import History
+    from glacier.runtime.reading import CloudHistory
 
 app = typer.Typer(
     name="runs",
@@ -27,6 +28,12 @@ app = typer.Typer(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
+Records = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URI", help="Read what a deployed pipeline recorded instead: s3://, gs:// or abfss://, or a folder."
+    ),
+]
 RunName = Annotated[
     str,
     typer.Argument(metavar="RUN", help="An id or its beginning, `last`, or a pipeline's name; ~N for the Nth before."),
@@ -49,13 +56,14 @@ def list_runs(
     most: Annotated[int, typer.Option("--number", "-n", min=1, help="How many, the newest first.")] = 20,
     every: Annotated[bool, typer.Option("--all", "-a", help="All of them.")] = False,
     state: Annotated[StateChoice | None, typer.Option(help="Only those that ended so, or run.")] = None,
+    records: Records = None,
     as_json: AsJson = False,
 ) -> None:
     """List runs, newest first."""
     from glacier.history.store import Wanted
     from glacier.report.runs import shown_runs
 
-    with closing(_history()) as history:
+    with closing(_read(records)) as history:
         found = history.runs(Wanted(pipeline, state.value if state else None, None if every else most))
         if as_json:
             lines = ",\n".join(json.dumps(run.to_dict(), ensure_ascii=False) for run in found)
@@ -67,11 +75,11 @@ def list_runs(
 
 
 @app.command()
-def show(run: RunName = "last", as_json: AsJson = False) -> None:
+def show(run: RunName = "last", records: Records = None, as_json: AsJson = False) -> None:
     """Show one run and its tasks."""
     from glacier.report.runs import shown_run
 
-    with closing(_history()) as history:
+    with closing(_read(records)) as history:
         found = history.run(run)
         nodes = history.tasks(found)
     if as_json:
@@ -87,6 +95,7 @@ def diff(
         str | None,
         typer.Argument(metavar="RUN", help="The later one; by default RUN is, and the one before it the earlier."),
     ] = None,
+    records: Records = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what differs between two runs: inputs, versions, the states, durations and rows of tasks."""
@@ -94,7 +103,7 @@ def diff(
     from glacier.history.difference import difference
     from glacier.report.runs import shown_difference
 
-    with closing(_history()) as history:
+    with closing(_read(records)) as history:
         after = history.run(run if other is None else other)
         before = history.before(after) if other is None else history.run(run)
         if before is None:
@@ -192,6 +201,14 @@ def _tell_removed(found: list[RecordedRun], as_json: bool, done: str = "removed"
     else:
         which = f": {named(found)}" if 0 < len(found) <= 20 else ""
         typer.echo(f"{counted(len(found), 'run')} {done}{which}")
+
+
+def _read(records: str | None) -> History | CloudHistory:
+    if records is None:
+        return _history()
+    from glacier.runtime.reading import cloud_history
+
+    return cloud_history(records)
 
 
 def _history() -> History:

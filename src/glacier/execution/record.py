@@ -114,6 +114,7 @@ class NodeRecord:
             "groups": list(self.groups),
             "attempts": [attempt.to_dict() for attempt in self.attempts],
             "metrics": self.measures.shown() if self.measures else {},
+            "recalled": self.recalled,
         }
 
 

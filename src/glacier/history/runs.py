@@ -13,6 +13,7 @@ from typing import Any, Literal, cast
 from glacier.doing import Told
 from glacier.execution.measures import Measures
 from glacier.execution.record import Attempt, NodeRecord, NodeState, RunState
+from glacier.history.naming import short_id
 from glacier.history.processes import Process
 
 RecordedState = RunState | Literal["running", "killed"]
@@ -55,7 +56,7 @@ class RecordedRun:
     @property
     def short_id(self) -> str:
         """The random end of its id, which is enough to name it."""
-        return self.run_id.rpartition("-")[2]
+        return short_id(self.run_id)
 
     def to_dict(self) -> dict[str, object]:
         """Gives it as JSON can hold it."""
@@ -138,6 +139,7 @@ def task_of(row: tuple[Any, ...]) -> RecordedTask:
         if "attempts" in told
         else (),
         _measures(told["measures"]) if "measures" in told else None,
+        told.get("recalled", False),
         node,
     )
 

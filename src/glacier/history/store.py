@@ -14,9 +14,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Self
 
-from glacier.errors import InputError, did_you_mean, listed
+from glacier.errors import InputError
 from glacier.history.database import FILE_NAME, connected, is_unwritable, trouble
 from glacier.history.graphs import GraphInfo, unpacked
+from glacier.history.naming import Known, no_run, run_named
 from glacier.history.retention import give_back, remove
 from glacier.history.runs import RUN_COLUMNS, TASK_COLUMNS, RecordedRun, RecordedTask, run_of, task_of
 from glacier.history.schema import NewerHistoryError
@@ -93,29 +94,14 @@ class History:
         """Gives one run.
 
         Args:
-            name: its id, or the beginning of that or of its random end; `last`, or the name of a pipeline for its last;
-                with `~N` the Nth before that.
+            name: what `run_named` takes.
 
         Raises:
             InputError: it names no run, or several.
             StorageError: the file cannot be read.
         """
-        matching = "id = ?1 OR substr(id, 1, length(?1)) = ?1 OR substr(id, 24, length(?1)) = ?1"
-        found = self._some(f"WHERE {matching} ORDER BY seq DESC LIMIT 9", (name,))
-        if len(found) > 1:
-            raise InputError(
-                f"`{name}` names several runs: {listed(run.short_id for run in found)}", fix="write more of the id"
-            )
-        if found:
-            return found[0]
-        first, _, back = name.partition("~")
-        if back.isdecimal() or not back:
-            which = "" if first == "last" else "WHERE pipeline = ?1"
-            values = () if first == "last" else (first,)
-            found = self._some(f"{which} ORDER BY seq DESC LIMIT 1 OFFSET {int(back or 0)}", values)
-        if found:
-            return found[0]
-        raise self._no_run(name)
+        known = [Known(*row) for row in self._rows("SELECT id, pipeline FROM runs ORDER BY seq DESC", ())]
+        return self._some("WHERE id = ?", (run_named(name, known, str(self.home)),))[0]
 
     def tasks(self, run: RecordedRun) -> tuple[RecordedTask, ...]:
         """Gives the tasks of a run that have started or ended, in body order.
@@ -190,18 +176,6 @@ class History:
             with self._failures():
                 yield from self._connection.execute(query, values)
 
-    def _no_run(self, name: str) -> InputError:
-        pipelines = [pipeline for (pipeline,) in self._rows("SELECT DISTINCT pipeline FROM runs", ())]
-        if not pipelines:
-            return InputError(
-                f"no runs are recorded in `{self.home}`",
-                fix="go to the folder of the project, or let GLACIER_HOME name the folder they are in",
-            )
-        near = did_you_mean(name.partition("~")[0], ["last", *pipelines])
-        return InputError(
-            f"there is no run `{name}`", fix=f"did you mean {listed(near)}?" if near else "see `glacier runs ls --all`"
-        )
-
     def _connected(self) -> sqlite3.Connection:
         """Opens the store; where nothing can be written, on a read-only disk say, a copy of it."""
         try:
@@ -224,7 +198,7 @@ class History:
         if self._unwritable is not None:
             raise trouble(self._unwritable, self.home)
         if self._connection is None:
-            raise self._no_run("last")
+            raise no_run("last", (), str(self.home))
         return self._connection
 
     @contextmanager

@@ -227,15 +227,15 @@ def _ended_row(index: int, record: NodeRecord) -> _Row:
 
 
 def _more(record: NodeRecord) -> str | None:
-    """Gives what few nodes have: several tries, numbers."""
-    if not record.attempts and record.measures is None:
-        return None
+    """Gives what few nodes have: several tries, numbers, nothing to do."""
     more: dict[str, object] = {}
     if record.attempts:
         more["attempts"] = [asdict(attempt) for attempt in record.attempts]
     if record.measures is not None:
         more["measures"] = {"measured": dict(record.measures.measured), "told": dict(record.measures.told)}
-    return _json(more)
+    if record.recalled:
+        more["recalled"] = True
+    return _json(more) if more else None
 
 
 def _clean(text: str | None) -> str | None:

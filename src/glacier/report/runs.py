@@ -104,7 +104,12 @@ def _nodes(run: RecordedRun, nodes: Sequence[NodeRecord], width: int) -> str:
         for node in nodes
         if node.measures is not None and (shown := node.measures.shown())
     ]
-    parts = [[line.rstrip() for line in printed.getvalue().splitlines()], *filter(None, (reasons, tried, metrics))]
+    recalled = [node.name for node in nodes if node.recalled]
+    resumed = [f"not done again, since the run that was resumed had: {', '.join(recalled)}"] if recalled else []
+    parts = [
+        [line.rstrip() for line in printed.getvalue().splitlines()],
+        *filter(None, (resumed, reasons, tried, metrics)),
+    ]
     return "\n\n".join("\n".join(cut(line, width) for line in part[:_MOST_TASKS]) for part in parts)
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from glacier import __version__
 from glacier.config import DeployConfig
@@ -15,7 +15,7 @@ from glacier.deployment.needs import slug
 from glacier.deployment.stages import Part as Stage
 from glacier.deployment.stages import stages_of
 from glacier.errors import GlacierError, GraphError, InputError, did_you_mean, listed
-from glacier.execution.failures import summary
+from glacier.execution.failures import run_reason
 from glacier.execution.part import Earlier, Part
 from glacier.execution.record import NodeRecord, Observers
 from glacier.execution.scheduler import RunOptions, execute, no_result
@@ -32,6 +32,7 @@ from glacier.runtime.invocation import Invocation
 from glacier.runtime.logs import Told, log, redacted
 from glacier.runtime.records import Records, Shelf, records_at
 from glacier.runtime.shape import difference, shape_of
+from glacier.secret import SHOWN, is_secret
 from glacier.telemetry.telemetry import telemetry
 from glacier.trace import handles_in
 
@@ -64,12 +65,14 @@ class _Plan:
         stages: all of its stages.
         stage: that is to run.
         retries: how often its cloud starts one again that failed.
+        inputs: of the run, as they may be written down.
     """
 
     graph: Graph
     stages: Sequence[Stage]
     stage: Stage
     retries: int
+    inputs: tuple[str, ...]
 
     @property
     def is_last(self) -> bool:
@@ -92,7 +95,10 @@ def _loaded(told: Invocation) -> tuple[_Plan, Records]:
             f"stage `{stage.name}` goes on with what {listed(stage.upstream)} left, and GLACIER_RUN_ID is not set",
             fix="set it to the id of their run",
         )
-    return _Plan(graph, stages, stage, options.retries), records_at(told.records, told.provider).below(
+    secret = {p.name for p in pipeline.signature.parameters if any(map(is_secret, (p.type, *get_args(p.type))))}
+    shown = [(text.partition("=")[0], text) for text in told.inputs]
+    inputs = tuple(f"{name}={SHOWN}" if name in secret else text for name, text in shown)
+    return _Plan(graph, stages, stage, options.retries, inputs), records_at(told.records, told.provider).below(
         slug(pipeline.name)
     )
 
@@ -105,7 +111,7 @@ class _Attempt:
         self.plan = plan
         self.pipeline = records
         self.own = records.below(plan.stage.name, told.run_id)
-        self.shape = shape_of(plan.graph, plan.stages, told.inputs)
+        self.shape = shape_of(plan.graph, plan.stages, plan.inputs)
         self.observer = Told(plan.graph)
         self.clock = time.perf_counter()
         self.started = datetime.now(UTC)
@@ -142,7 +148,7 @@ class _Attempt:
             raise
         except Exception as error:  # noqa: BLE001  # what a task or a store raises is the stage's failure
             log.error("%s", told_error(error))
-            self._close_badly("failed", summary(error))
+            self._close_badly("failed", run_reason(error))
             return 1 if self.began else exit_code(error)
         finally:
             if self.holds_lease:
@@ -268,7 +274,8 @@ class _Attempt:
             "started": self.started.isoformat(),
             "ended": None if state == "running" else datetime.now(UTC).isoformat(),
             "seconds": None if state == "running" else round(time.perf_counter() - self.clock, 6),
-            "inputs": list(self.told.inputs),
+            "inputs": list(self.plan.inputs),
+            "stages": [stage.name for stage in self.plan.stages],
             "tasks": [self._task(node) for node in run.nodes] if run else [],
             "earlier": self.earlier,
         }
