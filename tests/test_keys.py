@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from importlib import util
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from glacier.execution.code import code_parts
+from glacier.execution.code import code_digest, code_parts
 from glacier.execution.keys import node_keys
 
 HELPERS = """
@@ -233,3 +234,12 @@ def test_what_a_function_reaches_is_named(keys: Callable[..., dict[str, str | No
         "etl.first", "etl.RATE", "etl.NAMES", "etl.RATES", "etl.Rates", "etl.Rates.low", "helpers.scaled",
         "helpers.FACTOR", "helpers.noted",
     ]  # fmt: skip
+
+
+def now() -> float:
+    return time.time()
+
+
+def test_a_module_without_a_file_is_no_trouble() -> None:
+    assert not hasattr(time, "__file__")
+    assert code_digest(now) == code_digest(now)

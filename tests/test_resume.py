@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from glacier import Pipeline, Secret, pipeline, task
-from glacier.errors import GateClosed, InputError, StorageError, TaskError
+from glacier.errors import GateClosed, InputError, RunErrors, StorageError, TaskError
 from glacier.execution.record import Recorder, RunRecord
 from glacier.loading import load_pipeline
 from glacier.testing import MemoryProvider
@@ -442,30 +442,68 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: py
     assert was_done() == []
 
 
-free = ContextVar[threading.Event]("free")
+class Late:
+    """What the tasks of a run tell each other: the time of the one is up, it may end, and its thread."""
+
+    def __init__(self) -> None:
+        self.up, self.free = threading.Event(), threading.Event()
+        self.thread: threading.Thread | None = None
 
 
-@task(timeout=0.2)
+_late: ContextVar[Late] = ContextVar("late")
+
+
+@task(timeout=0.2, on_failure=lambda _: _late.get().up.set())
 def late() -> int:
     note("late")
-    free.get().wait(30)
-    return len(done)
+    _late.get().thread = threading.current_thread()
+    _late.get().free.wait(30)
+    return 1
+
+
+@task
+def sees_it_end() -> None:
+    note("sees_it_end")
+    told = _late.get()
+    told.up.wait(30)
+    told.free.set()
+    assert told.thread is not None
+    told.thread.join(30)
 
 
 @pipeline(checkpoint=True)
 def out_of_time() -> int:
+    sees_it_end()
     return late()
 
 
+def waiting(frame: pl.DataFrame) -> pl.DataFrame:
+    _late.get().free.wait(30)
+    return frame
+
+
+@task(timeout=0.2)
+def late_plan() -> pl.LazyFrame:
+    note("late_plan")
+    return pl.LazyFrame({"n": [1]}).map_batches(waiting)
+
+
+@pipeline(checkpoint=True)
+def plan_out_of_time() -> pl.LazyFrame:
+    return late_plan()
+
+
+def test_a_plan_that_is_computed_to_be_kept_is_on_its_tasks_time() -> None:
+    _late.set(Late())
+    with pytest.raises(TaskError, match="`late_plan` of pipeline `plan_out_of_time` failed: TaskTimeout"):
+        plan_out_of_time.run()
+    _late.get().free.set()
+
+
 def test_what_a_task_gives_after_its_time_is_not_kept() -> None:
-    event = threading.Event()
-    free.set(event)
-    before = set(threading.enumerate())
-    with pytest.raises(TaskError, match="longer than its timeout"):
-        out_of_time.run()
-    event.set()
-    for thread in set(threading.enumerate()) - before:
-        thread.join(30)
-    assert was_done() == ["late"]
+    _late.set(Late())
+    with pytest.raises(RunErrors, match="1 of 2 tasks"):
+        out_of_time.run(on_failure="continue")
+    assert was_done() == ["late", "sees_it_end"]
     assert out_of_time.run(resume="last") == 1
     assert was_done() == ["late"]

@@ -141,7 +141,9 @@ class _Reading:
         """Notes what a name holds, and gives what that reaches."""
         kind = cast("type[object]", type(value))
         if isinstance(value, ModuleType):
-            reached = sorted(used & vars(value).keys()) if is_users(value.__file__ or "<built in>") else []
+            reached = (
+                sorted(used & vars(value).keys()) if is_users(getattr(value, "__file__", None) or "<built in>") else []
+            )
             for member in reached if depth < _DEEPEST else ():
                 yield from self._holds(f"{value.__name__}.{member}", vars(value)[member], used, depth + 1)
             return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
 from typing import Any
 
 from glacier.errors import text_of
@@ -13,7 +12,6 @@ from glacier.execution.checkpoints import Checkpoint, Recalled
 from glacier.execution.codec import NotPlain
 from glacier.execution.keys import Replaced, node_keys
 from glacier.graph import Graph, Node
-from glacier.lease import current_lease
 from glacier.task import Task
 from glacier.trace import handles_in
 from glacier.work import Outcome, StorageCall
@@ -65,10 +63,8 @@ class Keeping:
         """
         if not self.applies(index) or (type(value).__name__ == "LazyFrame" and self._stays_a_plan(index)):
             return value
-        lease = current_lease()
         try:
-            with nullcontext() if lease is None else lease.publishing():
-                return self.checkpoint.keep(self._id(index, path), self.graph.names[index], value, rows)
+            return self.checkpoint.keep(self._id(index, path), self.graph.names[index], value, rows)
         except NotPlain as error:
             self._leave_out(index, str(error))
         except OSError as error:
