@@ -1,5 +1,6 @@
 """Write Python code, get cloud infrastructure: tasks and pipelines over Polars frames."""
 
+from glacier.caching import CachePolicy
 from glacier.context import context
 from glacier.observe import observe
 from glacier.pipeline import ExecutionMode, Pipeline, pipeline
@@ -12,6 +13,7 @@ from glacier.task import Task, task
 __version__ = "0.1.0"
 __all__ = [
     "Bucket",
+    "CachePolicy",
     "ExecutionMode",
     "Pipeline",
     "Secret",

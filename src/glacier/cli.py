@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from glacier.commands import runs
+from glacier.commands import cache, runs
 
 if TYPE_CHECKING:
     from glacier.pipeline import Pipeline
@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 
 app.add_typer(runs.app)
+app.add_typer(cache.app)
 
 Target = Annotated[
     str, typer.Argument(metavar="PIPELINE", help="etl.py, etl.py:name or package.module:name", show_default=False)
@@ -76,6 +77,14 @@ class BackendChoice(StrEnum):
     REMOTE = "remote"
 
 
+class CacheChoice(StrEnum):
+    """What is done with results of tasks that are kept."""
+
+    USE = "use"
+    REFRESH = "refresh"
+    OFF = "off"
+
+
 class GraphFormat(StrEnum):
     """How a graph is drawn."""
 
@@ -98,6 +107,9 @@ def run(
     record: Annotated[
         bool, typer.Option("--record/--no-record", help="Keep the run in the history; see `glacier runs`.")
     ] = True,
+    kept: Annotated[
+        CacheChoice, typer.Option("--cache", help="Use results that are kept, compute all anew, or do without.")
+    ] = CacheChoice.USE,
 ) -> None:
     """Run a pipeline here and print what it returns."""
     from glacier.execution.record import Recorder
@@ -117,6 +129,7 @@ def run(
                 on_failure=on_failure.value,
                 progress=recorder,
                 record=record,
+                cache="refresh" if kept is CacheChoice.REFRESH else kept is CacheChoice.USE,
             )
     except KeyboardInterrupt:
         typer.echo("interrupted", err=True)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from glacier.checking.examination import Examination, Given
     from glacier.config import DeployConfig
     from glacier.deployment.reading import Provider, Source
+    from glacier.execution.cache.run import CacheOption
     from glacier.execution.checkpoints import Checkpoint
     from glacier.execution.measures import Measures
     from glacier.execution.record import Observer
@@ -137,6 +138,7 @@ class Pipeline(Generic[P, R_co]):
         record: bool = True,
         checkpoint: bool | None = None,
         resume: str | None = None,
+        cache: CacheOption = True,
     ) -> V: ...
     @overload
     def run(
@@ -152,6 +154,7 @@ class Pipeline(Generic[P, R_co]):
         record: bool = True,
         checkpoint: bool | None = None,
         resume: str | None = None,
+        cache: CacheOption = True,
     ) -> R_co: ...
     @overload
     def run(self, mode: Literal["analyze", ExecutionMode.ANALYZE], *, inputs: Inputs | None = None) -> Analysis: ...
@@ -179,6 +182,7 @@ class Pipeline(Generic[P, R_co]):
         record: bool = True,
         checkpoint: bool | None = None,
         resume: str | None = None,
+        cache: CacheOption = True,
         output_dir: str | os.PathLike[str] = "./terraform",
         provider: Provider | None = None,
         backend: Backend | None = None,
@@ -204,6 +208,8 @@ class Pipeline(Generic[P, R_co]):
                 is interrupted or fails can be resumed; by default what `@pipeline(checkpoint=...)` says.
             resume: the run to go on with, "last" or its id: of its tasks those are done that were not finished, and
                 those that would now do something else, and all after them. Inputs left out are what they were.
+            cache: whether results of tasks with `@task(cache=...)` are taken from earlier runs and kept for later ones;
+                `"refresh"` computes all of them, and keeps what comes out. `GLACIER_CACHE=0` is for all runs.
             output_dir: the folder that is generated into; what a person added to it stays.
             provider: what takes the place of `LocalProvider` in what is generated.
             backend: where Terraform is to keep its state, "s3" say; its settings are given to `terraform init`.
@@ -255,10 +261,12 @@ class Pipeline(Generic[P, R_co]):
                     "record": not record,
                     "checkpoint": checkpoint is not None,
                     "resume": resume is not None,
+                    "cache": cache is not True,
                 }
                 refuse_options(self, outer, [name for name, given in own.items() if given], site)
                 return self._inlined(outer, frame, *self._split(checked(self, inputs or {}, site, partial=False)))
             case "local":
+                from glacier.execution.cache.run import cache_of
                 from glacier.execution.scheduler import RunOptions, execute
                 from glacier.lineage.environment import lineage
                 from glacier.telemetry.telemetry import telemetry
@@ -274,6 +282,7 @@ class Pipeline(Generic[P, R_co]):
                         _together(_observer(progress), recorded, told),
                         run_id=kept.run_id if kept else None,
                         checkpoint=kept,
+                        cache=cache_of(self.site.file, cache, self.site),
                         tracer=telemetry(),
                         tells_origins=told is not None,
                         measured=self._keep,

@@ -12,6 +12,7 @@ from types import FrameType, MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
 
 from glacier.annotations import UNKNOWN, Parameter, Signature, can_be, frame_kind, shown, signature_of
+from glacier.caching import CachePolicy, checked_cache
 from glacier.config.deploy import Compute
 from glacier.errors import ConfigError, GraphError, Site
 from glacier.filling import Filling
@@ -31,6 +32,8 @@ from glacier.trace import Handle, Plan, calling, current_plan
 from glacier.tries import Hook, Hooks, Tries, checked_hooks, checked_tries
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     import polars as pl
 
 P = ParamSpec("P")
@@ -57,6 +60,7 @@ class TaskOptions:
         compute: the machine it runs on in a cloud; None leaves it to the pipeline.
         tries: how often it is tried and how long a try may take; None for once, and as long as it takes.
         hooks: who is told of its failed tries.
+        cache: how its results are kept from run to run; None where they are not.
     """
 
     depends_on: tuple[Task[..., Any], ...] = ()
@@ -71,6 +75,7 @@ class TaskOptions:
     compute: Compute | None = None
     tries: Tries | None = None
     hooks: Hooks | None = None
+    cache: CachePolicy | None = None
 
     @property
     def states_access(self) -> bool:
@@ -325,6 +330,7 @@ def task(
     timeout: float | None = None,
     on_retry: Hook | None = None,
     on_failure: Hook | None = None,
+    cache: bool | timedelta | CachePolicy = False,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 def task(
     function: Callable[..., Any] | None = None,
@@ -346,6 +352,7 @@ def task(
     timeout: float | None = None,
     on_retry: Hook | None = None,
     on_failure: Hook | None = None,
+    cache: bool | timedelta | CachePolicy = False,
 ) -> Any:
     """Makes a function a task.
 
@@ -380,6 +387,9 @@ def task(
             its deadline, its thread goes on unheeded, and what that would still write through a bucket is refused.
         on_retry: called with a `glacier.tries.FailedTry` before each wait for another try.
         on_failure: called with one when the task has failed for good.
+        cache: whether its results are kept from run to run, and given again instead of calling it: as long as its code
+            with all that this reaches, its arguments and what these come from, and the objects that are read on the
+            way are as they were; for a timedelta at most so long; see `CachePolicy`.
 
     Raises:
         ConfigError: an option is not of the kind above, or what is decorated is no function.
@@ -402,6 +412,7 @@ def task(
         compute=checked_compute(compute, site),
         tries=checked_tries(retries, retry_delay, retry_on, timeout, site),
         hooks=checked_hooks(on_retry, on_failure, site),
+        cache=checked_cache(cache, site),
     )
 
     def decorate(function: object) -> Task[..., Any]:

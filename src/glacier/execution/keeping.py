@@ -110,7 +110,7 @@ def _after(graph: Graph, index: int) -> set[int]:
     """Gives a node and all that waits for it, whatever turn of a loop that is in."""
     following: dict[int, list[int]] = {}
     for node in graph.nodes:
-        for source in _before(graph, node):
+        for source in waited_for(graph, node):
             following.setdefault(source, []).append(node.index)
     pending, found = [index], set[int]()
     while pending:
@@ -121,7 +121,8 @@ def _after(graph: Graph, index: int) -> set[int]:
     return found
 
 
-def _before(graph: Graph, node: Node) -> Iterator[int]:
+def waited_for(graph: Graph, node: Node) -> Iterator[int]:
+    """Gives what a node waits for directly, in the same turn of a loop or in the one before."""
     yield from graph.upstream(node.index)
     yield from (edge.source for edge in graph.across.get(node.index, ()))
     loop = graph.loop_of.get(node.index)

@@ -13,7 +13,7 @@ from types import BuiltinFunctionType, FunctionType
 from typing import Any, cast
 
 from glacier.containers import rebuilt
-from glacier.execution.code import canonical, code_digest, digest_of
+from glacier.execution.code import canonical, code_digest, code_parts, digest_of
 from glacier.execution.codec import NotPlain
 from glacier.graph import Graph, Node, Resource
 from glacier.nesting import Loop
@@ -41,6 +41,26 @@ def node_keys(graph: Graph, replace: Replaced | None = None, salt: str = "") -> 
     import polars as pl
 
     return _Keys(graph, replace or {}, digest_of(FORMAT, pl.__version__, salt)).of_all()
+
+
+def key_parts(graph: Graph, indices: Iterable[int], replace: Replaced | None = None) -> dict[str, str]:
+    """Gives what goes into the keys of nodes, by names that a person knows, with a digest of each.
+
+    Args:
+        graph: the graph.
+        indices: the nodes.
+        replace: functions that are called in place of tasks.
+    """
+    reading = _Keys(graph, replace or {}, "")
+    parts: dict[str, str] = {}
+    for index in indices:
+        node = graph.nodes[index]
+        if isinstance(node.work, Task):
+            work = cast("Task[..., Any]", node.work)
+            function = reading.replace.get(work.origin, work.function)
+            parts |= {f"code of {name}": digest for name, digest in code_parts(function).items()}
+        parts |= reading.argument_parts(node)
+    return parts
 
 
 @dataclass(frozen=True)
@@ -134,6 +154,19 @@ class _Keys:
             self.code[function] = code_digest(function)
         return self.code[function]
 
+    def argument_parts(self, node: Node) -> dict[str, str]:
+        """Gives a digest of each argument of a node that is no result of another."""
+        given = self._arguments(node, lambda handle: "")
+        if given is None or node.hidden:
+            return {}
+        names: list[str] = []
+        if isinstance(node.work, Task):
+            names = [parameter.name for parameter in node.work.signature.parameters]
+        args, kwargs = given
+        by_name = {names[at] if at < len(names) else str(at + 1): value for at, value in enumerate(args)} | dict(kwargs)
+        plain = {name: value for name, value in by_name.items() if not _is_upstream(value)}
+        return {f"argument {name} of {self.graph.names[node.index]}": digest_of(value) for name, value in plain.items()}
+
     def _arguments(self, node: Node, key_of: Callable[[Handle], str | None]) -> list[Any] | None:
         """Gives a node's arguments as JSON; None if one of them cannot be known."""
         unknown: list[object] = []
@@ -169,3 +202,9 @@ class _Keys:
         except NotPlain:
             return None
         return None if unknown else document
+
+
+def _is_upstream(document: Any) -> bool:
+    """Whether an argument, as JSON, is the result of another node and nothing else."""
+    kind: object = cast("dict[str, object]", document).get("$dataclass") if isinstance(document, dict) else None
+    return str(kind).endswith(f":{_Upstream.__qualname__}")

@@ -15,6 +15,7 @@ from glacier.containers import rebuilt
 from glacier.doing import Doing, current, enter
 from glacier.errors import TaskError
 from glacier.execution.agenda import WELL, Ended
+from glacier.execution.cache.run import Caching
 from glacier.execution.checkpoints import Recalled
 from glacier.execution.coroutines import Coroutines
 from glacier.execution.failures import task_error
@@ -166,10 +167,15 @@ class Performer:
         replace: Mapping[Task[..., Any], Callable[..., object]],
         frames: Frames,
         keeping: Keeping | None = None,
+<<<<<<< HEAD
         *,
         tells_origins: bool = False,
+=======
+        caching: Caching | None = None,
+>>>>>>> 0d1e082 (Results of tasks are kept from run to run: @task(cache=...), known by code, arguments and data; glacier cache ls, rm, why)
     ) -> None:
         self.keeping = keeping
+        self.caching = caching
         self.run_id = start.run_id
         self.graph = graph = start.graph
         self.workplace = workplace
@@ -281,7 +287,7 @@ class Performer:
                 if measuring is not None:
                     value = measuring.ended(value)
                 if self._keeps(index):
-                    value = self._kept(index, turn, value, rows)
+                    value = self._kept(index, turn, value, rows, perf_counter() - began)
             values[index] = value
             if is_secret(type(value)):
                 self._secrets.append(value)
@@ -301,18 +307,24 @@ class Performer:
         return done
 
     def _recalled(self, index: int, turn: Turn | None) -> Recalled | None:
-        """Gives what a node gave in the run that is resumed."""
-        return self.keeping.recalled(index, _path(turn)) if self.keeping is not None else None
+        """Gives what a node gave in the run that is resumed, or what the cache has of it."""
+        found = self.keeping.recalled(index, _path(turn)) if self.keeping is not None else None
+        if self.caching is None:
+            return found
+        self.caching.begun(index, _path(turn))
+        return self.caching.recalled(index, _path(turn)) if found is None else found
 
     def _keeps(self, index: int) -> bool:
-        return self.keeping is not None and self.keeping.applies(index)
+        in_checkpoint = self.keeping is not None and self.keeping.applies(index)
+        return in_checkpoint or (self.caching is not None and self.caching.applies(index))
 
-    def _kept(self, index: int, turn: Turn | None, value: object, rows: int | None) -> object:
-        """Keeps what a node gave, unless it is a check that closed: resumed, it is asked again."""
-        if self.keeping is None or (value is False and index in self._gates):
-            return value
-        opened = self.workplace.opened(value)
-        kept = self.keeping.kept(index, _path(turn), opened, rows)
+    def _kept(self, index: int, turn: Turn | None, value: object, rows: int | None, seconds: float) -> object:
+        """Keeps what a node gave; in the checkpoint no check that closed: resumed, it is asked again."""
+        kept, path = self.workplace.opened(value), _path(turn)
+        if self.keeping is not None and not (value is False and index in self._gates):
+            kept = self.keeping.kept(index, path, kept, rows)
+        if self.caching is not None:
+            kept = self.caching.kept(index, path, kept, rows, seconds)
         return value if self.workplace.elsewhere else kept
 
     def _measuring(self, node: Node) -> Measuring | None:

@@ -19,6 +19,7 @@ from glacier.doing import enter
 from glacier.errors import ConfigError, GateClosed, InputError, RunErrors, TaskError, did_you_mean, listed
 from glacier.execution.abandoned import abandon
 from glacier.execution.agenda import Agenda, Block
+from glacier.execution.cache.run import Cache, Caching, caches
 from glacier.execution.checkpoints import Checkpoint
 from glacier.execution.clock import Clock, Patience
 from glacier.execution.coroutines import Coroutines
@@ -67,7 +68,11 @@ class RunOptions:
         part: which nodes to run, where that is not all.
         run_id: names the run; made from its start where there is none.
         checkpoint: what keeps finished tasks, and gives those of the run that is resumed; the caller closes it.
+<<<<<<< HEAD
         tells_origins: whether the records of nodes tell what they wrote to buckets, and where that comes from.
+=======
+        cache: where results of tasks that ask for it are kept, and how they are used; None for no cache.
+>>>>>>> 0d1e082 (Results of tasks are kept from run to run: @task(cache=...), known by code, arguments and data; glacier cache ls, rm, why)
         tracer: who is told of each try, in the context of its code.
         measured: is given what was measured, by node, when the run is over.
     """
@@ -80,6 +85,7 @@ class RunOptions:
     part: Part | None = None
     run_id: str | None = None
     checkpoint: Checkpoint | None = None
+    cache: Cache | None = None
     tracer: Tracer | None = None
     tells_origins: bool = False
     measured: Callable[[dict[str, Measures]], None] | None = None
@@ -121,7 +127,15 @@ def execute(graph: Graph, options: RunOptions) -> object:
         frames = Frames(graph, sinks, tells_origins=options.tells_origins)
         stack.callback(frames.close)
         keeping = None if options.checkpoint is None else Keeping(graph, replace, options.checkpoint)
+<<<<<<< HEAD
         performer = Performer(start, workplace, replace, frames, keeping, tells_origins=options.tells_origins)
+=======
+        caching = None
+        if options.cache is not None and caches(graph):
+            caching = Caching(graph, replace, options.cache.home, options.cache.use)
+            stack.callback(caching.close)
+        performer = Performer(start, workplace, replace, frames, keeping, caching)
+>>>>>>> 0d1e082 (Results of tasks are kept from run to run: @task(cache=...), known by code, arguments and data; glacier cache ls, rm, why)
         stack.callback(performer.close)
         for resource in graph.prepared:
             resource.prepare()

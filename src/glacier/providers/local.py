@@ -229,7 +229,7 @@ class LocalStore:
             shown = self._place(bucket, path)
             yield from self._below(place, shown.relative_to(top).as_posix(), (place,))
         elif place.exists():
-            yield Entry(path.rstrip("/"), place.stat().st_size)
+            yield _entry(path.rstrip("/"), place.stat())
 
     def neighbours(self, bucket: str, path: str) -> tuple[str, str, list[str]]:
         """Gives the first missing component, the folder before it, and the names in that folder."""
@@ -332,7 +332,12 @@ class LocalStore:
                 if place not in seen:  # a link to a folder above would never end
                     yield from self._below(place, path, (*seen, place))
             elif item.is_file():
-                yield Entry(path, item.stat().st_size)
+                yield _entry(path, item.stat())
+
+
+def _entry(path: str, found: os.stat_result) -> Entry:
+    """Gives a file; nobody can set when it was last changed, so that tells contents apart."""
+    return Entry(path, found.st_size, f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_ctime_ns:x}")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from glacier.providers.uploads import Upload
 from glacier.resources.store import Before, Entry, Small
 
 if TYPE_CHECKING:
+    from obstore import ObjectMeta
     from obstore.store import ObjectStore as Client
 
 _BLOCK_BYTES = 8 * 1024 * 1024
@@ -136,9 +137,9 @@ class ObjectStore:
         """Gives the object, else all below it as the last published writes left them."""
         container = self._container(bucket)
         if not path.endswith("/"):
-            size = container.size(path)
-            if size is not None:
-                yield Entry(path, size)
+            found = container.found(path)
+            if found is not None:
+                yield found
                 return
         yield from container.visible("" if path == "./" else path.rstrip("/") + "/")
 
@@ -246,16 +247,15 @@ class Container:
         )
         return told(asked)
 
-    def size(self, key: str) -> int | None:
-        """Gives an object's bytes, None if it is not there."""
+    def found(self, key: str) -> Entry | None:
+        """Gives an object, None if it is not there."""
         import obstore
 
         try:
             with self.guard("read", key):
-                size = obstore.head(self.client, key)["size"]
+                return _entry(obstore.head(self.client, key))
         except ObjectNotFound:
             return None
-        return size
 
     def raw(self, prefix: str) -> Iterator[tuple[Entry, float]]:
         """Gives all objects below a prefix, staged ones too, with when each was written (seconds since 1970)."""
@@ -264,7 +264,7 @@ class Container:
         with self.guard("list", prefix):
             for page in obstore.list(self.client, prefix or None, chunk_size=_PAGE):
                 for found in page:
-                    yield Entry(found["path"], found["size"]), found["last_modified"].timestamp()
+                    yield _entry(found), found["last_modified"].timestamp()
 
     def visible(self, prefix: str) -> list[Entry]:
         """Gives the data below a prefix, as the notes of writers say."""
@@ -395,11 +395,11 @@ class Container:
         """Copies within the bucket: by the store, or through this machine where the store would lose or refuse it."""
         import obstore
 
-        size = self.size(source)
-        if size is not None and (size >= _COPIED_AT_ONCE_BYTES or self.service.attributes(self.config)):
+        found = self.found(source)
+        if found is not None and (found.size >= _COPIED_AT_ONCE_BYTES or self.service.attributes(self.config)):
             upload = self.upload(target)
             try:
-                for block in self.blocks(Entry(source, size)):
+                for block in self.blocks(found):
                     upload.write(block)
                 upload.finish()
             finally:
@@ -411,7 +411,7 @@ class Container:
     def keys_of(self, path: str) -> list[str]:
         """Gives the object of a path and all below it, staged ones too: what is there of them."""
         below = "" if path == "./" else path.rstrip("/") + "/"
-        own = [path] if not path.endswith("/") and self.size(path) is not None else []
+        own = [path] if not path.endswith("/") and self.found(path) is not None else []
         return own + [entry.path for entry, _ in self.raw(below)]
 
     def delete_objects(self, keys: list[str]) -> None:
@@ -439,6 +439,11 @@ class Container:
             self.delete_objects(list(Journal.loads(self.content(path)).hidden))
         self.delete_objects([path for path in staged if path not in journals_in(staged)])
         self.delete_objects(journals_in(staged))
+
+
+def _entry(meta: ObjectMeta) -> Entry:
+    """Gives an object with what its store tells its content by."""
+    return Entry(meta["path"], meta["size"], meta["version"] or meta["e_tag"] or meta["last_modified"].isoformat())
 
 
 @lru_cache(maxsize=128)

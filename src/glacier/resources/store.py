@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import IO, Any, Literal, NamedTuple, Protocol
 
 from glacier.errors import GlacierError
@@ -16,6 +16,7 @@ class Entry:
     Attributes:
         path: in the bucket, with "/".
         size: in bytes.
+        version: what its store tells this content from any other by that was or will be there; empty where not asked.
 
     >>> sorted([Entry("b.csv", 3), Entry("a.csv", 9)])[0].path
     'a.csv'
@@ -23,6 +24,7 @@ class Entry:
 
     path: str
     size: int
+    version: str = field(default="", compare=False)
 
 
 class Small(NamedTuple):
