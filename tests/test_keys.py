@@ -35,6 +35,7 @@ HELPERS = """
 """
 ETL = """
     import helpers
+    import time
     import polars as pl
     from dataclasses import dataclass
     from functools import lru_cache, partial
@@ -65,7 +66,7 @@ ETL = """
     @task
     def first(x: int) -> int:
         # a comment
-        calls.append(x)
+        calls.append(time.time())
         helpers.STATE.append(x)
         helpers.noted(x)
         return helpers.scaled(x) + int(RATE) + len(NAMES) + int(RATES.low)

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import threading
+import time
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -36,6 +37,8 @@ FORMAT = 1
 MOST = 3
 """So many runs of a pipeline can be resumed: the newest of those that did not succeed."""
 
+_YOUNG = 3600
+"""Seconds for which a folder without a log may belong to a run that just begins, or to a result that is still read."""
 _LOG, _LOCK, _VALUES = "log", "lock", "values"
 
 
@@ -136,9 +139,9 @@ class Checkpoint:
         """Lets others have it. If the run succeeded, removes it: when the interpreter exits, if `result` scans it."""
         self._log.close()
         if succeeded:
+            (self._folder / _LOG).unlink()  # from now on there is nothing to resume, whatever ends this process
             if holds_lazy_frame(result):
                 atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
-                (self._folder / _LOG).unlink()  # nobody is to resume it
             else:
                 shutil.rmtree(self._folder, ignore_errors=True)
         self._held.close()
@@ -189,10 +192,10 @@ def begun(origin: Origin, run_id: str, inputs: Mapping[str, object]) -> Checkpoi
     """
     make_home(origin.home)
     origin.folder.mkdir(exist_ok=True)
-    for old in list(_of(origin))[MOST - 1 :]:
-        lock = _locked(old.folder)
+    for old in (*_left_over(origin), *(known.folder for known in list(_of(origin))[MOST - 1 :])):
+        lock = _locked(old)
         if lock is not None:  # else it still runs
-            shutil.rmtree(old.folder, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
             lock.close()
     folder = origin.folder / run_id
     folder.mkdir()
@@ -228,7 +231,7 @@ def resumed(origin: Origin, name: str, run_id: str) -> Checkpoint:
         )
     _cut(found[0].folder / _LOG)
     checkpoint = Checkpoint(found[0].folder, lock, run_id, found[0].runs[-1])
-    checkpoint.take(_lines(found[0].folder / _LOG))
+    checkpoint.take(lines_of(found[0].folder))
     checkpoint.go_on()
     return checkpoint
 
@@ -250,11 +253,19 @@ def _of(origin: Origin) -> Iterator[_Known]:
     if not origin.folder.is_dir():
         return
     for folder in sorted(origin.folder.iterdir(), key=lambda folder: folder.name, reverse=True):
-        lines = list(_lines(folder / _LOG))
+        lines = list(lines_of(folder))
         heading = lines[0] if lines else {}
         written = heading.get("format"), heading.get("pipeline"), Path(heading.get("file", "")).name
         if written == (FORMAT, origin.pipeline, Path(origin.file).name):
             yield _Known(folder, tuple(line["run"] for line in lines if "run" in line))
+
+
+def _left_over(origin: Origin) -> list[Path]:
+    """Gives the folders without a log: of runs that were killed while they began, or after they had succeeded."""
+    old = time.time() - _YOUNG
+    return [
+        folder for folder in origin.folder.iterdir() if not (folder / _LOG).exists() and folder.stat().st_mtime < old
+    ]
 
 
 def _names(run: str, name: str) -> bool:
@@ -276,9 +287,9 @@ def _no_run(origin: Origin, name: str, known: list[_Known], *, several: bool) ->
     )
 
 
-def _lines(log: Path) -> Iterator[dict[str, Any]]:
-    """Gives the lines of a log up to the first that is not whole."""
-    for _, line in _whole(log):
+def lines_of(folder: Path) -> Iterator[dict[str, Any]]:
+    """Gives the lines of a checkpoint's log up to the first that is not whole."""
+    for _, line in _whole(folder / _LOG):
         yield line
 
 

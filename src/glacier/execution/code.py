@@ -141,9 +141,8 @@ class _Reading:
         """Notes what a name holds, and gives what that reaches."""
         kind = cast("type[object]", type(value))
         if isinstance(value, ModuleType):
-            reached = (
-                sorted(used & vars(value).keys()) if is_users(getattr(value, "__file__", None) or "<built in>") else []
-            )
+            file = getattr(value, "__file__", None) or "<frozen"  # one that is built in has none
+            reached = sorted(used & vars(value).keys()) if is_users(file) else []
             for member in reached if depth < _DEEPEST else ():
                 yield from self._holds(f"{value.__name__}.{member}", vars(value)[member], used, depth + 1)
             return
