@@ -167,12 +167,9 @@ class Performer:
         replace: Mapping[Task[..., Any], Callable[..., object]],
         frames: Frames,
         keeping: Keeping | None = None,
-<<<<<<< HEAD
+        caching: Caching | None = None,
         *,
         tells_origins: bool = False,
-=======
-        caching: Caching | None = None,
->>>>>>> 0d1e082 (Results of tasks are kept from run to run: @task(cache=...), known by code, arguments and data; glacier cache ls, rm, why)
     ) -> None:
         self.keeping = keeping
         self.caching = caching

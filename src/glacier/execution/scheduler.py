@@ -68,11 +68,8 @@ class RunOptions:
         part: which nodes to run, where that is not all.
         run_id: names the run; made from its start where there is none.
         checkpoint: what keeps finished tasks, and gives those of the run that is resumed; the caller closes it.
-<<<<<<< HEAD
-        tells_origins: whether the records of nodes tell what they wrote to buckets, and where that comes from.
-=======
         cache: where results of tasks that ask for it are kept, and how they are used; None for no cache.
->>>>>>> 0d1e082 (Results of tasks are kept from run to run: @task(cache=...), known by code, arguments and data; glacier cache ls, rm, why)
+        tells_origins: whether the records of nodes tell what they wrote to buckets, and where that comes from.
         tracer: who is told of each try, in the context of its code.
         measured: is given what was measured, by node, when the run is over.
     """
@@ -127,15 +124,11 @@ def execute(graph: Graph, options: RunOptions) -> object:
         frames = Frames(graph, sinks, tells_origins=options.tells_origins)
         stack.callback(frames.close)
         keeping = None if options.checkpoint is None else Keeping(graph, replace, options.checkpoint)
-<<<<<<< HEAD
-        performer = Performer(start, workplace, replace, frames, keeping, tells_origins=options.tells_origins)
-=======
         caching = None
         if options.cache is not None and caches(graph):
             caching = Caching(graph, replace, options.cache.home, options.cache.use)
             stack.callback(caching.close)
-        performer = Performer(start, workplace, replace, frames, keeping, caching)
->>>>>>> 0d1e082 (Results of tasks are kept from run to run: @task(cache=...), known by code, arguments and data; glacier cache ls, rm, why)
+        performer = Performer(start, workplace, replace, frames, keeping, caching, tells_origins=options.tells_origins)
         stack.callback(performer.close)
         for resource in graph.prepared:
             resource.prepare()
