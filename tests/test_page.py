@@ -278,19 +278,22 @@ import sys
 import time
 from pathlib import Path
 
-from glacier import pipeline, task
+import polars as pl
+
+from glacier import context, pipeline, task
+
+
+@task(cache=True)
+def first() -> pl.DataFrame:
+    return pl.DataFrame({"n": [1]})
 
 
 @task
-def first() -> int:
-    return 1
-
-
-@task
-def waits(number: int) -> int:
+def waits(number: pl.DataFrame) -> int:
+    context().logger.warning("waiting for <b>go</b>")
     while not Path("go").exists():
         time.sleep(0.02)
-    return number
+    return number.height
 
 
 @task
@@ -358,7 +361,13 @@ def test_a_report_of_a_recorded_run_is_a_file(project: Path, browser: Any) -> No
     tab = browser.new_page()
     tab.goto(file.as_uri())
     assert re.match(r"\d{8}-\d{6}.*, failed: ", tab.locator("#compared-hint").inner_text())
-    assert [tab.locator(f"#graph .node.{state}").count() for state in ("succeeded", "failed")] == [2, 1]
+    states = ("succeeded", "cached", "failed")
+    assert [tab.locator(f"#graph .node.{state}").count() for state in states] == [1, 1, 1]
+    tab.locator("#graph .node.cached").click()
+    assert re.search(r"Columns\s+n: Int64", tab.locator("#detail").inner_text())
+    tab.keyboard.press("Escape")
+    tab.locator("#graph .node.succeeded").click()
+    assert "WARNING glacier.task: waiting for <b>go</b>" in tab.locator("#detail").inner_text()
     tab.close()
     assert told("report", "other", code=2).startswith("InputError: there is no run `other`")
     missing = told("report", "-o", "no/x.html", code=2)

@@ -36,6 +36,8 @@ from glacier.task import Task
 from glacier.trace import Handle, handles_in
 from glacier.work import Absent, Carried, Outcome, Select
 
+_MOST_COLUMNS = 200
+"""Of a frame, told in a record."""
 MISSING = object()
 """The value of a node that has not run."""
 
@@ -120,6 +122,7 @@ class Done:
         recalled: whether its value is that of an earlier run, and nothing was done.
         measures: what was measured of it, if anything.
         published: what it wrote to buckets, where that is told.
+        columns: of the DataFrame that it gave, with their dtypes.
     """
 
     index: int
@@ -133,6 +136,7 @@ class Done:
     measures: Measures | None = None
     recalled: bool = False
     published: Sequence[Published] = ()
+    columns: tuple[tuple[str, str], ...] | None = None
 
     @property
     def ended(self) -> Ended:
@@ -301,6 +305,7 @@ class Performer:
         rows = _rows_of(value) if rows is None else rows
         done = Done(index, began, seconds, rows, closed, truth, measures=_measures(measuring), published=_published())
         done.recalled = recalled is not None
+        done.columns = _columns_of(value)
         return done
 
     def _recalled(self, index: int, turn: Turn | None) -> Recalled | None:
@@ -449,6 +454,15 @@ def _path(turn: Turn | None) -> tuple[int, ...]:
 def _published() -> Sequence[Published]:
     doing = current()
     return doing.published if doing is not None else ()
+
+
+def _columns_of(value: Any) -> tuple[tuple[str, str], ...] | None:
+    """Gives the columns of a DataFrame; those of a LazyFrame would have to be worked out."""
+    frame = getattr(sys.modules.get("polars"), "DataFrame", None)
+    if frame is None or not isinstance(value, frame):
+        return None
+    columns: list[tuple[str, Any]] = list(value.schema.items())[:_MOST_COLUMNS]
+    return tuple((name, str(dtype)) for name, dtype in columns)
 
 
 def _rows_of(value: Any) -> int | None:

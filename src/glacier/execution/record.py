@@ -82,6 +82,7 @@ class NodeRecord:
             In a loop over a result those of the turns that were tried more than once.
         published: what it wrote to buckets, where the run is asked to tell that.
         measures: what `@observe` asked for, and what the task told by `context().metric(...)`; None without either.
+        columns: of the DataFrame that it returned, each with its dtype; None for anything else, and in a loop.
         recalled: whether nothing was done, since the run that was resumed had finished it; in a loop over a result,
             whether that is so of every turn.
     """
@@ -99,6 +100,7 @@ class NodeRecord:
     measures: Measures | None = None
     recalled: bool = False
     published: tuple[Published, ...] = ()
+    columns: tuple[tuple[str, str], ...] | None = None
 
     def to_dict(self) -> dict[str, object]:
         """Gives it as JSON can hold it: times in seconds, `metrics` as `get_metrics()` has them."""
@@ -115,6 +117,7 @@ class NodeRecord:
             "attempts": [attempt.to_dict() for attempt in self.attempts],
             "metrics": self.measures.shown() if self.measures else {},
             "recalled": self.recalled,
+            "columns": None if self.columns is None else dict(self.columns),
         }
 
 

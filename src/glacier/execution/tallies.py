@@ -149,6 +149,7 @@ class Tallies:
             attempts,
             measures,
             published=published,
+            columns=done.columns,
         )
         return replace(record, recalled=True) if done.recalled else record
 

@@ -18,6 +18,7 @@ from glacier.execution.memory import resident_reader
 from glacier.execution.record import NodeRecord, RunRecord, RunStart
 from glacier.history.database import is_busy, trouble
 from glacier.history.inputs import shown_inputs
+from glacier.history.logs import TaskLogs
 from glacier.history.writer import Details, News, Writer
 
 VARIABLE = "GLACIER_HISTORY"
@@ -84,6 +85,8 @@ class Recording:
     def run_started(self, run: RunStart) -> None:
         """Starts the thread that writes."""
         self._start = run
+        self._logs = TaskLogs(run)
+        logging.getLogger().addHandler(self._logs)
         self._begun = perf_counter()
         self._thread = threading.Thread(target=self._work, name="glacier-history", daemon=True)
         try:
@@ -108,6 +111,7 @@ class Recording:
 
     def run_ended(self, record: RunRecord) -> None:
         """Waits until all is written, or cannot be."""
+        logging.getLogger().removeHandler(self._logs)
         self._record = record
         self._over.set()
         if self._thread.ident is not None:
@@ -121,7 +125,7 @@ class Recording:
         home = None
         try:
             home = home_of(self._details.file)
-            with closing(Writer(home, self._start, self._details, self._kept)) as writer:
+            with closing(Writer(home, self._start, self._details, self._kept, self._logs.of_task)) as writer:
                 self._write(writer)
         except Exception as error:  # noqa: BLE001  # whatever it is, the run goes on, and its end tells it
             self._failure = str(trouble(error, home))

@@ -82,9 +82,16 @@ class RecordedTask(NodeRecord):
 
     Attributes:
         node: its index in the graph.
+        log: the last lines that it logged.
     """
 
     node: int = -1
+    log: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, object]:
+        """Gives it as JSON can hold it."""
+        told = NodeRecord.to_dict(self)  # a dataclass with slots has no `super()`
+        return {**told, "log": list(self.log)} if self.log else told
 
 
 RUN_COLUMNS = "id, pipeline, file, state, started, seconds, tasks, counts, reason, inputs, about, process, seen"
@@ -140,7 +147,9 @@ def task_of(row: tuple[Any, ...]) -> RecordedTask:
         else (),
         _measures(told["measures"]) if "measures" in told else None,
         told.get("recalled", False),
-        node,
+        columns=tuple((name, kind) for name, kind in told.get("columns", ())) or None,
+        node=node,
+        log=tuple(told.get("log", ())),
     )
 
 

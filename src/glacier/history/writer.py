@@ -6,7 +6,7 @@ import json
 import platform
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -67,13 +67,17 @@ class Writer:
         start: the run.
         details: what else is recorded of it.
         kept: how many runs the history keeps.
+        log_of: gives what a task has logged.
     """
 
-    def __init__(self, home: Path, start: RunStart, details: Details, kept: int) -> None:
+    def __init__(
+        self, home: Path, start: RunStart, details: Details, kept: int, log_of: Callable[[str], tuple[str, ...]]
+    ) -> None:
         self._home = home
         self._start = start
         self._details = details
         self._kept = kept
+        self._log_of = log_of
         self._connection: sqlite3.Connection | None = None
         self._seq: int | None = None
         self._ended: dict[int, NodeRecord] = {}
@@ -154,9 +158,12 @@ class Writer:
 
     def _rows(self) -> list[_Row]:
         graph = self._start.graph
-        ended = [_ended_row(i, record) for i, record in self._ended.items() if not graph.nodes[i].hidden]
+        ended = [self._ended_row(i, record) for i, record in self._ended.items() if not graph.nodes[i].hidden]
         running = (i for i in self._unwritten if i in self._running and not graph.nodes[i].hidden)
         return ended + [_running_row(i, graph.names[i], self._running[i], self._turned.get(i)) for i in running]
+
+    def _ended_row(self, index: int, record: NodeRecord) -> _Row:
+        return _ended_row(index, record, self._log_of(record.name))
 
     def _begin(self, connection: sqlite3.Connection) -> int:
         start, graph = self._start, self._start.graph
@@ -193,7 +200,8 @@ class Writer:
     def _end(self, connection: sqlite3.Connection, seq: int, record: RunRecord) -> None:
         if self._running:  # what an interrupt left running is told by the record alone
             places = {self._start.graph.names[index]: index for index in self._running}
-            _put(connection, seq, [_ended_row(places[node.name], node) for node in record.nodes if node.name in places])
+            left = [self._ended_row(places[node.name], node) for node in record.nodes if node.name in places]
+            _put(connection, seq, left)
         counts, reason = _json(record.counts()), _clean(record.reason)
         memory = _json(self._samples) if self._samples else None
         connection.execute(_END_RUN, (record.state, record.seconds, counts, reason, _microseconds(), memory, seq))
@@ -210,7 +218,7 @@ def _running_row(index: int, name: str, started: float, turns: int | None) -> _R
     return index, _clean(name), "running", started, None, None, None, turns, None, None, None
 
 
-def _ended_row(index: int, record: NodeRecord) -> _Row:
+def _ended_row(index: int, record: NodeRecord, log: tuple[str, ...]) -> _Row:
     return (
         index,
         _clean(record.name),
@@ -222,12 +230,12 @@ def _ended_row(index: int, record: NodeRecord) -> _Row:
         record.turns,
         _clean(record.reason),
         _json(record.groups) if record.groups else None,
-        _more(record),
+        _more(record, log),
     )
 
 
-def _more(record: NodeRecord) -> str | None:
-    """Gives what few nodes have: several tries, numbers, nothing to do."""
+def _more(record: NodeRecord, log: tuple[str, ...]) -> str | None:
+    """Gives what few nodes have: several tries, numbers, columns, nothing to do, something to say."""
     more: dict[str, object] = {}
     if record.attempts:
         more["attempts"] = [asdict(attempt) for attempt in record.attempts]
@@ -235,6 +243,10 @@ def _more(record: NodeRecord) -> str | None:
         more["measures"] = {"measured": dict(record.measures.measured), "told": dict(record.measures.told)}
     if record.recalled:
         more["recalled"] = True
+    if record.columns:
+        more["columns"] = record.columns
+    if log:
+        more["log"] = log
     return _json(more) if more else None
 
 

@@ -35,6 +35,8 @@ class NodeData(NodeInfo):
     turns: int | None
     attempts: list[AttemptInfo]
     metrics: dict[str, float | None]
+    columns: list[tuple[str, str]] | None
+    log: list[str]
 
 
 class RunInfo(TypedDict):
@@ -161,10 +163,12 @@ def _node_data(info: NodeInfo, went: Went | None) -> NodeData:
             "turns": None,
             "attempts": [],
             "metrics": {},
+            "columns": None,
+            "log": [],
         }
     return {
         **info,
-        "state": went.state,
+        "state": "cached" if went.recalled else went.state,
         "started": went.started,
         "ended": went.ended,
         "seconds": went.seconds,
@@ -173,6 +177,8 @@ def _node_data(info: NodeInfo, went: Went | None) -> NodeData:
         "turns": went.turns,
         "attempts": [{"started": one.started, "seconds": one.seconds, "error": one.error} for one in went.attempts],
         "metrics": _metrics(went.measures),
+        "columns": None if went.columns is None else list(went.columns),
+        "log": list(went.log) if isinstance(went, RecordedTask) else [],
     }
 
 

@@ -390,6 +390,7 @@ function open(index, from = null) {
   say("Called at", node.site);
   say("Task", node.task);
   say("Gives", node.returns);
+  say("Columns", node.columns?.map(([name, type]) => `${name}: ${type}`).join(", "));
   say("Group", node.group);
   say("Duration", seconds(node.seconds));
   say("Started after", node.started === null ? "" : seconds(node.started));
@@ -404,6 +405,7 @@ function open(index, from = null) {
     body.append(make("h3", {}, "Tries"), make("pre", {}, node.attempts.map((one, at) =>
       `${at + 1}. after ${seconds(one.started)}, ${seconds(one.seconds)}: ${one.error ?? "succeeded"}`).join("\n")));
   }
+  if (node.log.length) body.append(make("h3", {}, "Log"), make("pre", {}, node.log.join("\n")));
   if (data.codes[node.task]) body.append(make("h3", {}, "Code"), make("pre", {}, data.codes[node.task]));
   byId("detail").hidden = false;
   byId("detail").focus();
