@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable
 
 from glacier import Pipeline, pipeline, task
-from glacier.execution.scheduler import RunOptions, execute
+from glacier.execution.options import RunOptions
+from glacier.execution.scheduler import execute
 
 SIZES = (10, 100, 1_000, 10_000)
 ROUNDS = 5

@@ -10,8 +10,8 @@ import pytest
 
 from glacier import context, pipeline, task
 from glacier.errors import GraphError, InputError, TaskError
+from glacier.execution.options import Executor
 from glacier.execution.record import Recorder
-from glacier.execution.scheduler import Executor
 from glacier.logs import RunFields
 
 Seen = tuple[str | None, str | None, str | None, int]

@@ -26,7 +26,7 @@ from pathlib import Path
 
 import polars as pl
 from glacier import Bucket, pipeline, task
-from glacier.execution import scheduler
+from glacier.execution import run
 from glacier.execution.record import Recorder
 from glacier.providers import LocalProvider
 
@@ -203,7 +203,7 @@ def test_a_signal_ends_writes_of_the_body_and_python_in_polars(
 
 
 def test_a_second_signal_ends_it_at_once(child: Callable[..., Child]) -> None:
-    patient = SCRIPT.replace("    recorder = Recorder()", "    scheduler.GRACE = 60\n    recorder = Recorder()")
+    patient = SCRIPT.replace("    recorder = Recorder()", "    run.GRACE = 60\n    recorder = Recorder()")
     waiting = child("sleep", "threads", script=patient)
     waiting.pids()
     waiting.send(signal.SIGINT)

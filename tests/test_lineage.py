@@ -17,8 +17,8 @@ import pytest
 
 from glacier import Bucket, Secret, pipeline, task
 from glacier.errors import TaskError
+from glacier.execution.options import Executor
 from glacier.execution.record import Recorder
-from glacier.execution.scheduler import Executor
 from glacier.lineage import sending
 from glacier.lineage.datasets import dataset_at
 from glacier.lineage.events import run_uuid

@@ -12,7 +12,7 @@ import pytest
 from glacier import observe, pipeline, task
 from glacier.execution import memory
 from glacier.execution.memory import Memory
-from glacier.execution.scheduler import Executor
+from glacier.execution.options import Executor
 
 MIB = 2**20
 

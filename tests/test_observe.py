@@ -12,8 +12,8 @@ import pytest
 
 from glacier import Bucket, Pipeline, context, observe, pipeline, task
 from glacier.errors import ConfigError, TaskError
+from glacier.execution.options import Executor
 from glacier.execution.record import Recorder
-from glacier.execution.scheduler import Executor
 from glacier.observe import METRICS
 from glacier.providers import LocalProvider
 

@@ -11,9 +11,10 @@ import pytest
 
 from glacier import Pipeline, pipeline, task
 from glacier.errors import GateClosed, TaskError
+from glacier.execution.options import Executor, RunOptions
 from glacier.execution.part import Earlier, Part
 from glacier.execution.record import Recorder
-from glacier.execution.scheduler import Executor, RunOptions, execute
+from glacier.execution.scheduler import execute
 from glacier.testing import MemoryProvider
 
 calls: list[str] = []

@@ -15,8 +15,8 @@ import pytest
 
 from glacier import Bucket, Pipeline, pipeline, task
 from glacier.errors import RunErrors, TaskError, WorkerDied
+from glacier.execution.options import Executor
 from glacier.execution.record import Recorder
-from glacier.execution.scheduler import Executor
 from glacier.providers import LocalProvider
 
 EXECUTORS: list[Executor] = ["threads", "processes", "sync"]

@@ -11,9 +11,9 @@ import pytest
 
 from glacier import Pipeline, pipeline, task
 from glacier.errors import ConfigError, RunErrors, TaskError
+from glacier.execution.options import Executor
 from glacier.execution.record import NodeRecord, Recorder
 from glacier.execution.retries import wait_before
-from glacier.execution.scheduler import Executor
 from glacier.tries import FailedTry
 
 HOOK = "takes a function that is called with a FailedTry, but got"

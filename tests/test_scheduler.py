@@ -20,8 +20,8 @@ import pytest
 
 from glacier import pipeline, task
 from glacier.errors import ConfigError, GateClosed, InputError, RunErrors, TaskError
+from glacier.execution.options import Executor
 from glacier.execution.record import NodeRecord, Recorder, RunRecord, RunStart
-from glacier.execution.scheduler import Executor
 from glacier.graph import Graph
 from glacier.options import Materialize
 

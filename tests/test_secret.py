@@ -15,8 +15,8 @@ import pytest
 from glacier import Pipeline, Secret, pipeline, task
 from glacier.deployment.inputs import inputs_as_text
 from glacier.errors import GraphError, InputError, TaskError
+from glacier.execution.options import Executor
 from glacier.execution.record import Recorder
-from glacier.execution.scheduler import Executor
 from glacier.loading import parse_inputs
 from glacier.report.outcome import as_json_text, told
 from glacier.report.progress import progress_observer

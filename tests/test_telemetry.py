@@ -21,8 +21,8 @@ from opentelemetry.trace import StatusCode
 
 from glacier import Bucket, Secret, context, observe, pipeline, task
 from glacier.errors import TaskError
+from glacier.execution.options import Executor
 from glacier.execution.record import Recorder
-from glacier.execution.scheduler import Executor
 from glacier.providers import LocalProvider
 
 SPANS = InMemorySpanExporter()

@@ -8,7 +8,8 @@ from benchmarks.peers import query
 from benchmarks.peers.measure import Build, Run, Runner, Work, main
 from glacier import Bucket, Pipeline, pipeline, task
 from glacier.config import Compute
-from glacier.execution.scheduler import RunOptions, execute
+from glacier.execution.options import RunOptions
+from glacier.execution.scheduler import execute
 from glacier.generation.generate import Draft, draft, generate
 from glacier.providers import AWSProvider, LocalProvider
 

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from glacier.execution.cache.run import CacheOption
     from glacier.execution.checkpoints import Checkpoint
     from glacier.execution.measures import Measures
+    from glacier.execution.options import Executor, OnFailure
     from glacier.execution.record import Observer
-    from glacier.execution.scheduler import Executor, OnFailure
     from glacier.generation.generate import Backend, Generated
     from glacier.report.analysis import Analysis
     from glacier.report.diagram import Diagram
@@ -267,7 +267,8 @@ class Pipeline(Generic[P, R_co]):
                 return self._inlined(outer, frame, *self._split(checked(self, inputs or {}, site, partial=False)))
             case "local":
                 from glacier.execution.cache.run import cache_of
-                from glacier.execution.scheduler import RunOptions, execute
+                from glacier.execution.options import RunOptions
+                from glacier.execution.scheduler import execute
                 from glacier.lineage.environment import lineage
                 from glacier.telemetry.telemetry import telemetry
 

@@ -8,11 +8,11 @@ from collections.abc import Coroutine
 from concurrent.futures import wait
 
 from glacier.execution.abandoned import abandon
-from glacier.execution.failures import out_of_time
+from glacier.execution.failures import too_late
 from glacier.execution.forking import Forks, leave_fork
 from glacier.execution.signals import GLANCE
 
-_PATIENCE = 0.2  # seconds for cancelled coroutines to end; with the scheduler's GRACE, under a second in all
+_PATIENCE = 0.2  # seconds for cancelled coroutines to end; with a run's GRACE, under a second in all
 
 
 class Coroutines:
@@ -69,7 +69,7 @@ async def _within(coroutine: Coroutine[object, object, object], seconds: float |
     except TimeoutError:
         if seconds is None or not limit.expired():
             raise  # the task's own
-        raise out_of_time(seconds) from None
+        raise too_late(seconds) from None
     finally:
         if Forks.depth != forks:
             leave_fork()

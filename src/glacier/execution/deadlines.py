@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextvars import Context
 from inspect import iscoroutinefunction
 from time import perf_counter
 from typing import Any, cast
 
+from glacier.execution.clock import Clock
+from glacier.execution.failures import too_late
 from glacier.execution.limits import Unit
-from glacier.execution.performer import Performer, Values
+from glacier.execution.performer import Done, Performer, Values
 from glacier.graph import Graph
-from glacier.lease import Lease
+from glacier.lease import GivenUp, Lease, take_lease
 from glacier.task import Task
 
+_SOON = 0.01  # seconds after which it is looked again whether a write has been published
 _LATER = 0.5  # seconds more for an async task, which is cancelled when its time is up, unless it does not let itself be
 
 
@@ -80,3 +84,58 @@ def deadlines(graph: Graph, performer: Performer) -> dict[int, tuple[float, floa
         if tries is not None and tries.timeout is not None:
             found[node.index] = tries.timeout, _LATER if iscoroutinefunction(performer.function(work)) else 0.0
     return found
+
+
+class Watch:
+    """Does tries that have a deadline, and gives up those that are not over by then."""
+
+    def __init__(
+        self, performer: Performer, clock: Clock, lock: threading.Condition, take_over: Callable[[Trial], None]
+    ) -> None:
+        """Takes what does the work, the clock and the lock of a run, and what has another thread go on with a try."""
+        self._performer = performer
+        self._clock = clock
+        self._lock = lock
+        self._take_over = take_over
+
+    def perform(self, trial: Trial, context: Context) -> Done:
+        """Does the work of a try in its context.
+
+        Raises:
+            Abandoned: the deadline came first; another thread goes on with the unit.
+        """
+        context.run(take_lease, trial.lease)
+        alarm = self._clock.after(trial.seconds + trial.patience, lambda: self._expire(trial))
+        done: Done | None = None
+        try:
+            (done,) = context.run(self._performer.perform, [trial.index], trial.values, trial.turn, trial.tried)
+        except GivenUp:
+            if not trial.lease.has_ended:
+                raise
+        finally:
+            self._clock.cancel(alarm)
+            with self._lock:
+                trial.over = True
+                if trial.given_up:
+                    raise Abandoned
+        if done is None or trial.lease.has_ended:  # its last write was being published when its time was up
+            return out_of_time(self._performer, trial)
+        trial.values.settle()
+        return done
+
+    def _expire(self, trial: Trial) -> None:
+        """Gives up a try that is not over at its deadline; called on the clock's thread."""
+        with self._lock:
+            if trial.over:
+                return
+            if not trial.lease.end():
+                self._clock.after(_SOON, lambda: self._expire(trial))
+                return
+            trial.given_up = True
+            self._take_over(trial)
+
+
+def out_of_time(performer: Performer, trial: Trial) -> Done:
+    """Gives how a try ended that took too long."""
+    error = too_late(trial.seconds, goes_on=trial.given_up)
+    return performer.failed(trial.index, error, trial.values, trial.turn, trial.began, trial.tried)

@@ -83,7 +83,7 @@ def no_items(graph: Graph, loop: Loop, error: BaseException, path: Sequence[tupl
     return failure
 
 
-def out_of_time(seconds: float, *, goes_on: bool = False) -> TaskTimeout:
+def too_late(seconds: float, *, goes_on: bool = False) -> TaskTimeout:
     """Gives the error for a try that took longer than its timeout.
 
     Args:

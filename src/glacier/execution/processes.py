@@ -20,7 +20,7 @@ from glacier.annotations import FrameKind
 from glacier.containers import rebuilt
 from glacier.doing import Doing, Told, current, enter, tells_origins
 from glacier.errors import GraphError, text_of
-from glacier.execution.failures import out_of_time
+from glacier.execution.failures import too_late
 from glacier.execution.measuring import Measuring
 from glacier.execution.memory import Memory
 from glacier.execution.retries import names_of
@@ -115,7 +115,7 @@ class Processes:
         try:
             answered: _Answer = pickle.loads(self._workers.answer(payload, timeout))  # noqa: S301  # our own worker's
         except OutOfTime:
-            raise out_of_time(timeout or 0.0) from None
+            raise too_late(timeout or 0.0) from None
         pickled, told, measured, published = answered
         answer: object = pickle.loads(pickled)  # noqa: S301  # pickled by our own worker
         if doing is not None:

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 from glacier.errors import StorageError
 from glacier.execution.checkpoints import Checkpoint, Origin, begun, resumed
 from glacier.execution.home import home_of
+from glacier.execution.options import RunOptions
 from glacier.execution.record import run_id_at
-from glacier.execution.scheduler import RunOptions, execute
+from glacier.execution.scheduler import execute
 from glacier.graph import Graph
 
 Inputs = Mapping[str, object]

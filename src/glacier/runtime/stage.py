@@ -16,9 +16,10 @@ from glacier.deployment.stages import Part as Stage
 from glacier.deployment.stages import stages_of
 from glacier.errors import GlacierError, GraphError, InputError, did_you_mean, listed
 from glacier.execution.failures import run_reason
+from glacier.execution.options import RunOptions
 from glacier.execution.part import Earlier, Part
 from glacier.execution.record import NodeRecord, Observers
-from glacier.execution.scheduler import RunOptions, execute, no_result
+from glacier.execution.scheduler import execute, no_result
 from glacier.graph import Graph
 from glacier.lineage.environment import lineage
 from glacier.loading import load_pipeline, parse_inputs
