@@ -11,6 +11,10 @@ from importlib import import_module
 from typing import Any
 
 _EVERY = 0.005  # seconds between two looks at the memory
+_IDLE = 20  # looks in vain after which the thread waits to be called
+
+
+_PAGE = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096  # bytes
 
 
 @dataclass(slots=True, eq=False)
@@ -46,6 +50,7 @@ class Memory:
         self._lock = threading.Condition()
         self._rises: set[Rise] = set()
         self._thread: threading.Thread | None = None
+        self._waits = False
         self._closed = False
         self._resident = resident_reader()
 
@@ -60,7 +65,7 @@ class Memory:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._watch, name="glacier-memory", daemon=True)
                 self._thread.start()
-            elif len(self._rises) == 1:
+            elif self._waits:
                 self._lock.notify()
         return rise
 
@@ -84,12 +89,15 @@ class Memory:
     def _watch(self) -> None:
         read = self._resident
         assert read is not None, "there is no thread where the system does not tell"
+        in_vain = 0
         with self._lock:
             while not self._closed:
-                resident = read()
+                in_vain = 0 if self._rises else in_vain + 1
+                resident = read() if self._rises else 0
                 for rise in self._rises:
                     rise.see(resident)
-                self._lock.wait(_EVERY if self._rises else None)
+                self._waits = in_vain > _IDLE
+                self._lock.wait(None if self._waits else _EVERY)
 
 
 def resident_reader() -> Callable[[], int] | None:
@@ -108,8 +116,11 @@ def resident_reader() -> Callable[[], int] | None:
 
 
 def _from_proc() -> int:
-    with open("/proc/self/statm", "rb", buffering=0) as file:  # noqa: PTH123  # a third of the time of Path.read_bytes
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    file = os.open("/proc/self/statm", os.O_RDONLY)  # a fifth of the time of Path.read_bytes
+    try:
+        return int(os.read(file, 100).split()[1]) * _PAGE
+    finally:
+        os.close(file)
 
 
 def _highest() -> int:
