@@ -499,3 +499,15 @@ def test_a_transport_that_is_not_installed_is_told_with_what_to_install(
 )
 def test_datasets_have_the_names_that_other_tools_give_them(uri: str, namespace: str, name: str) -> None:
     assert dataset_at(uri) == (namespace, name)
+
+
+def test_a_fault_in_telling_stops_no_run_and_is_told_once(
+    receiver: Receiver, data: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def faulty(graph: object) -> None:
+        raise LookupError("no flow")
+
+    monkeypatch.setattr("glacier.lineage.lineage.flow_of", faulty)
+    sales.run()
+    assert [record.getMessage() for record in caplog.records] == ["no more lineage is told: no flow"]
+    assert receiver.events == []

@@ -390,3 +390,21 @@ def test_of_a_task_that_is_retried_the_last_try_is_measured() -> None:
     trying.run()
     assert tries == [1, 2, 3]
     assert trying.get_metrics() == {"flaky": {"rows_out": 1, "tried": 1}}
+
+
+def test_a_plan_that_cannot_be_run_fails_where_it_is_collected_and_not_where_it_is_counted(in_tmp: Path) -> None:
+    @task
+    def scanned() -> pl.LazyFrame:
+        return pl.scan_parquet("gone.parquet")
+
+    @task
+    @observe(metrics=["rows_in"])
+    def passing(df: pl.LazyFrame) -> int:
+        return 1
+
+    @pipeline
+    def unread() -> int:
+        return passing(scanned())
+
+    assert unread.run() == 1
+    assert unread.get_metrics() == {"passing": {"rows_in": None}}

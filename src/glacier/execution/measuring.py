@@ -94,7 +94,7 @@ class Measuring:
         dear: list[pl.LazyFrame] = []
         if counts and self.lazy_in == "compute":
             _each_lazy((args, kwargs), dear.append)
-            dear = [plan for plan in dear if "bytes_in" in self.wanted or is_expensive(plan)]
+            dear = [plan for plan in dear if _is_dear(plan, always="bytes_in" in self.wanted)]
         if counts:
             _count((args, kwargs), self._in, but=dear, lazily=self.lazy_in != "leave")
         self._start()
@@ -183,6 +183,27 @@ def _count(value: Any, size: _Size, *, lazily: bool, but: Iterable[pl.LazyFrame]
         size.add(value.height, int(value.estimated_size()))
     elif isinstance(value, pl.LazyFrame):
         if lazily and not _is_in(value, but):
-            size.add(value.select(pl.len()).collect(engine="streaming").item(), None)
+            size.add(_counted(value), None)
     else:
         rebuilt(value, lambda member: _count(member, size, lazily=lazily, but=but))
+
+
+def _is_dear(plan: pl.LazyFrame, *, always: bool) -> bool:
+    """Whether a plan is computed and not only counted; never one that cannot be: who collects it is told."""
+    import polars as pl
+
+    try:
+        return is_expensive(plan) or always
+    except (pl.exceptions.PolarsError, OSError):
+        return False
+
+
+def _counted(plan: pl.LazyFrame) -> int | None:
+    """Gives the rows of a plan; None where it cannot be run, which whoever collects it is told."""
+    import polars as pl
+
+    try:
+        rows: int = plan.select(pl.len()).collect(engine="streaming").item()
+    except (pl.exceptions.PolarsError, OSError):
+        return None
+    return rows

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from inspect import cleandoc
 from uuid import UUID
 
+from glacier.errors import text_of
 from glacier.execution.record import NodeRecord, NodeState, RunRecord, RunStart, RunState
 from glacier.graph import Graph, Resource
 from glacier.lineage.datasets import Dataset, dataset_at, dataset_of
@@ -20,7 +22,7 @@ _ENDS: Mapping[NodeState | RunState, EventType] = {"succeeded": "COMPLETE", "fai
 
 
 class Lineage:
-    """Tells of one run; one of its observers."""
+    """Tells of one run; one of its observers. What goes wrong in that is logged once, and the run goes on."""
 
     def __init__(self, sender: Sender, settings: Mapping[str, str], *, whole: bool) -> None:
         self._sender = sender
@@ -29,9 +31,38 @@ class Lineage:
         self._whole = whole
         self._published: dict[Dataset, Published] = {}
         self._started: set[int] = set()
+        self._broken = False
 
     def run_started(self, run: RunStart) -> None:
         """Tells that the pipeline starts, and what it reads and writes."""
+        self._safely(lambda: self._begin(run))
+
+    def node_started(self, index: int) -> None:
+        """Tells that a task starts."""
+        self._safely(lambda: self._begin_node(index))
+
+    def turn_ended(self, index: int, ended: int, turns: int | None) -> None:
+        """Tells nothing: a task in a loop is one job, and all its turns are one run of it."""
+
+    def node_ended(self, index: int, record: NodeRecord) -> None:
+        """Tells how a task ended, and what it wrote; nothing of one that never started."""
+        self._safely(lambda: self._end_node(index, record))
+
+    def run_ended(self, record: RunRecord) -> None:
+        """Tells how the pipeline ended, with all that was written, and waits until that is sent."""
+        self._safely(lambda: self._tell_run(_ENDS[record.state], record.reason))
+        self._sender.close()
+
+    def _safely(self, call: Callable[[], None]) -> None:
+        if self._broken:
+            return
+        try:
+            call()
+        except Exception as error:  # a run is more than what is told of it
+            self._broken = True
+            logging.getLogger("glacier.lineage").warning("no more lineage is told: %s", text_of(error), exc_info=True)
+
+    def _begin(self, run: RunStart) -> None:
         self._run = run
         self._graph: Graph = run.graph
         self._flow: Flow = flow_of(run.graph)
@@ -42,27 +73,17 @@ class Lineage:
         self._parent = parent_of(self._namespace, run.graph.name, run_uuid(run.run_id), root)
         self._tell_run("START")
 
-    def node_started(self, index: int) -> None:
-        """Tells that a task starts."""
+    def _begin_node(self, index: int) -> None:
         if self._graph.nodes[index].work.kind in ("task", "storage"):
             self._started.add(index)
             self._tell_node("START", index)
 
-    def turn_ended(self, index: int, ended: int, turns: int | None) -> None:
-        """Tells nothing: a task in a loop is one job, and all its turns are one run of it."""
-
-    def node_ended(self, index: int, record: NodeRecord) -> None:
-        """Tells how a task ended, and what it wrote; nothing of one that never started."""
+    def _end_node(self, index: int, record: NodeRecord) -> None:
         if index not in self._started:
             return
         written = {dataset_at(published.uri): published for published in record.published}
         self._published.update(written)
         self._tell_node(_ENDS.get(record.state, "ABORT"), index, written, record.reason)
-
-    def run_ended(self, record: RunRecord) -> None:
-        """Tells how the pipeline ended, with all that was written, and waits until that is sent."""
-        self._tell_run(_ENDS[record.state], record.reason)
-        self._sender.close()
 
     def _tell_run(self, event: EventType, error: str | None = None) -> None:
         if not self._whole:
