@@ -17,6 +17,7 @@ from contextlib import ExitStack, closing
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -399,6 +400,49 @@ def test_several_threads_record_at_once(home: Path) -> None:
     assert threading.active_count() < 100
 
 
+def test_a_process_that_a_task_forks_leaves_the_history_alone(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "forks.py"
+    file.write_text(
+        textwrap.dedent("""
+            import os, sys
+            from glacier import pipeline, task
+
+            @task
+            def forks(n: int) -> int:
+                child = os.fork()
+                if child == 0:
+                    sys.exit(0)
+                os.waitpid(child, 0)
+                return n
+
+            @pipeline
+            def forking() -> int:
+                n = 0
+                for k in range(3):
+                    n = forks(k)
+                return n
+
+            for executor in ("sync", "threads"):
+                forking.run(executor=executor)
+                assert forking.run(executor=executor) == 2
+            child = os.fork()
+            if child == 0:
+                sys.exit(0)
+            os.waitpid(child, 0)
+            forking.run()
+        """)
+    )
+    done = subprocess.run([sys.executable, file], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "history" not in done.stderr  # which tells of the forks
+    found = runs(home)
+    assert [run.state for run in found] == ["succeeded"] * 5
+    with History(home) as history:
+        assert {len(history.tasks(run)) for run in found} == {3}
+    with closing(sqlite3.connect(home / "history.db")) as store:
+        assert store.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
 def test_no_thread_is_left(home: Path) -> None:
     before = threading.active_count()
     one.run()
@@ -441,9 +485,21 @@ def test_only_inputs_that_cannot_well_be_secret_are_shown(home: Path) -> None:
         def __str__(self) -> str:
             raise AssertionError("asked for its text")
 
+    class Shy:
+        def __getattribute__(self, name: str) -> Any:
+            raise RuntimeError("do not look at me")
+
     @pipeline
     def taking(
-        day: date, region: Region, rows: int, url: str, password: int, df: pl.DataFrame, odd: Loud, secret: Secret
+        day: date,
+        region: Region,
+        rows: int,
+        url: str,
+        password: int,
+        df: pl.DataFrame,
+        odd: Loud,
+        shy: Any,
+        secret: Secret,
     ) -> int:
         return number(rows)
 
@@ -455,6 +511,7 @@ def test_only_inputs_that_cannot_well_be_secret_are_shown(home: Path) -> None:
         "password": 1234,
         "df": pl.DataFrame({VALUE: [VALUE]}),
         "odd": Loud(3),
+        "shy": Shy(),
         "secret": Secret(VALUE),
     }
     taking.run(inputs=given)
@@ -467,6 +524,7 @@ def test_only_inputs_that_cannot_well_be_secret_are_shown(home: Path) -> None:
         "password": "int",
         "df": "DataFrame 1 × 1",
         "odd": "Loud",
+        "shy": "Shy",
         "secret": "Secret",
     }
     assert [file.name for file in home.iterdir() if VALUE.encode() in file.read_bytes()] == []

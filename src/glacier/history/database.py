@@ -68,7 +68,12 @@ def _opened(home: Path, file: int, process: int) -> _Opened:
 class _Opened:
     def __init__(self, connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA user_version").fetchone()  # only then it is really open
-        weakref.finalize(self, connection.close)
+        weakref.finalize(self, _close, connection, os.getpid())
+
+
+def _close(connection: sqlite3.Connection, process: int) -> None:
+    if os.getpid() == process:  # a forked process has got it, but not the locks that go with it
+        connection.close()
 
 
 def is_busy(error: Exception) -> bool:

@@ -24,7 +24,14 @@ def shown_inputs(inputs: Mapping[str, object]) -> dict[str, str]:
     >>> shown_inputs({"day": date(2024, 5, 17), "rows": 10, "url": "https://u:s3cr3t@host", "pin": 1234})
     {'day': '2024-05-17', 'rows': '10', 'url': 'str', 'pin': 'int'}
     """
-    return {name: _shown(name, value) for name, value in inputs.items()}
+    return {name: _safely(name, value) for name, value in inputs.items()}
+
+
+def _safely(name: str, value: object) -> str:
+    try:
+        return _shown(name, value)
+    except Exception:  # noqa: BLE001  # a value that does not let itself be looked at is no reason not to run
+        return type(value).__name__
 
 
 def _shown(name: str, value: object) -> str:

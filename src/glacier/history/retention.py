@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from itertools import accumulate
 
 from glacier.history.processes import Process
 
@@ -12,20 +13,24 @@ MOST_TASKS = 2_000_000
 """The newest runs that together have more tasks than these are all that is kept, however many runs were asked for."""
 
 _AT_ONCE = 100  # runs that one end of a run removes at most, so that none waits long for it
-_PAGES = 2_000  # of the file, given back at once
+_TASKS_AT_ONCE = 50_000
+_PAGES = 2_000
+"""Pages of the file that are given back at once; fewer are left for the next runs."""
 
 _TOO_MANY = """
-    SELECT seq, state, process, seen FROM runs
+    SELECT seq, tasks, state, process, seen FROM runs
     WHERE seq <= (SELECT seq FROM runs ORDER BY seq DESC LIMIT 1 OFFSET ?) ORDER BY seq LIMIT ?
 """
 _TOO_LARGE = """
-    SELECT seq, state, process, seen FROM (SELECT *, SUM(tasks) OVER (ORDER BY seq DESC) AS all_tasks FROM runs)
+    SELECT seq, tasks, state, process, seen FROM (SELECT *, SUM(tasks) OVER (ORDER BY seq DESC) AS all_tasks FROM runs)
     WHERE all_tasks > ? ORDER BY seq LIMIT ?
 """
 
 
 def prune(connection: sqlite3.Connection, kept: int) -> int:
-    """Removes the oldest runs beyond those that are kept, a hundred at most, and gives how many it removed.
+    """Removes the oldest runs beyond those that are kept, and gives how many it removed.
+
+    It takes a part of them where there are many; the end of the next run takes the rest.
 
     Args:
         connection: the store.
@@ -37,7 +42,9 @@ def prune(connection: sqlite3.Connection, kept: int) -> int:
     extra = connection.execute(_TOO_MANY, (kept, _AT_ONCE)).fetchall()
     if not extra and connection.execute("SELECT MAX(seq) % 64 FROM runs").fetchone() == (0,):  # it reads every run
         extra = connection.execute(_TOO_LARGE, (MOST_TASKS, _AT_ONCE)).fetchall()
-    over = [seq for seq, *rest in extra if _is_over(*rest)]
+    sums = accumulate(tasks for _, tasks, *_ in extra)
+    few = [row for row, before in zip(extra, sums, strict=True) if before - row[1] < _TASKS_AT_ONCE]
+    over = [seq for seq, _, *rest in few if _is_over(*rest)]
     if over:
         remove(connection, over)
     return len(over)
@@ -58,7 +65,9 @@ def remove(connection: sqlite3.Connection, runs: list[int]) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    give_back(connection, _PAGES)
+    (free,) = connection.execute("PRAGMA freelist_count").fetchone()
+    if free >= _PAGES:
+        give_back(connection, _PAGES)
 
 
 def give_back(connection: sqlite3.Connection, pages: int = 0) -> None:

@@ -141,16 +141,18 @@ def task_of(row: tuple[Any, ...]) -> RecordedTask:
         reason,
         ended,
         turns,
-        tuple(json.loads(groups)) if groups else (),
-        tuple(Attempt(one["started"], one["seconds"], one["error"], tuple(one["items"])) for one in told["attempts"])
-        if "attempts" in told
-        else (),
-        _measures(told["measures"]) if "measures" in told else None,
-        told.get("recalled", False),
+        groups=tuple(json.loads(groups)) if groups else (),
+        attempts=tuple(_attempt(one) for one in told.get("attempts", ())),
+        measures=_measures(told["measures"]) if "measures" in told else None,
+        recalled=told.get("recalled", False),
         columns=tuple((name, kind) for name, kind in told.get("columns", ())) or None,
         node=node,
         log=tuple(told.get("log", ())),
     )
+
+
+def _attempt(told: Mapping[str, Any]) -> Attempt:
+    return Attempt(told["started"], told["seconds"], told["error"], tuple(told["items"]))
 
 
 def _measures(told: dict[str, Any]) -> Measures:
