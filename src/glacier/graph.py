@@ -160,6 +160,7 @@ class Graph:
         loop_of: for each node in a loop the innermost one.
         across: the edges from a turn of a loop to the next one, by their target.
         body: the pipeline that it was read from.
+        touching: the nodes that may touch a resource; None where that was not looked at, so that any may.
     """
 
     name: str
@@ -175,6 +176,7 @@ class Graph:
     loop_of: dict[int, Loop] = field(default_factory=dict[int, Loop])
     across: dict[int, list[Edge]] = field(default_factory=dict[int, list[Edge]])
     body: object = None
+    touching: frozenset[int] | None = None
 
     @cached_property
     def names(self) -> list[str]:

@@ -196,9 +196,11 @@ class _Inferred:
             if isinstance(node.work, Task) and node.work not in reaching:
                 reaching[node.work] = reaches_out(cast("Task[..., Any]", node.work))
         touching = plan.touching | handed_on(nodes, plan.touching)
+        looked_at = {node.index for node in nodes if node.index in touching or reaching.get(node.work)}
+        self.graph.touching = frozenset(looked_at)
         for now, visit in enumerate(self.visits):
             node = nodes[visit.index]
-            direct = reached(node) if node.index in touching or reaching.get(node.work) else []
+            direct = reached(node) if node.index in looked_at else []
             for touch in direct:
                 self._visit(now, touch)
             self._carry(now, direct)

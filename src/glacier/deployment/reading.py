@@ -89,7 +89,8 @@ class _Reading:
         self.buckets: dict[str, DeclaredBucket] = {}
         self.functions: dict[str, DeclaredFunction] = {}
         self.warnings: list[str] = [*graph.warnings]
-        self.touches = [tuple(touches(node)) for node in graph.nodes]
+        may = range(len(graph.nodes)) if graph.touching is None else graph.touching
+        self.touches = [tuple(touches(node)) if node.index in may else () for node in graph.nodes]
         self.touched = [(node, touch) for node in graph.nodes for touch in self.touches[node.index]]
         self.provider = provider or self._provider()
 

@@ -16,7 +16,7 @@ from glacier.graph import EdgeKind, Graph, Node
 from glacier.task import Task, given_by
 
 MOST_NODES = 5_000
-"""Of a graph that is kept: to look at what a node touches costs some 60 microseconds."""
+"""Of a graph that is kept: larger ones are not looked at as a drawing."""
 
 _MOST_CODE = 20_000
 """Characters of one task's source."""
@@ -82,7 +82,7 @@ def graph_info(graph: Graph) -> GraphInfo:
             (place[edge.source], place[edge.target], edge.kind, "" if edge.kind == "data" else edge.reason)
             for edge in graph.visible_edges()
         ],
-        "resources": _touched(visible, place),
+        "resources": _touched(graph, visible, place),
         "codes": {name: code for name, code in codes.items() if code},
     }
 
@@ -136,10 +136,10 @@ def _code(work: Task[..., Any]) -> str:
         return ""
 
 
-def _touched(visible: Sequence[Node], place: Mapping[int, int]) -> list[TouchedInfo]:
+def _touched(graph: Graph, visible: Sequence[Node], place: Mapping[int, int]) -> list[TouchedInfo]:
     found: dict[str, TouchedInfo] = {}
     for node in visible:
-        for touch in touches(node):
+        for touch in touches(node) if graph.touching is None or node.index in graph.touching else ():
             resource, at = touch.resource, place[node.index]
             info = found.setdefault(
                 resource.uri,
