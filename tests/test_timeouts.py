@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 
 from glacier import Bucket, pipeline, task
 from glacier.errors import RunErrors, TaskError, TaskTimeout
+from glacier.execution.options import Executor
 from glacier.execution.record import Recorder
 from glacier.lease import GivenUp
 from glacier.providers import LocalProvider
@@ -366,3 +369,35 @@ def test_the_calling_thread_holds_no_timeout() -> None:
 
     assert body.run(executor="sync") == 1
     assert slow() == 1
+
+
+@pytest.mark.parametrize("executor", ["threads", "sync"])
+def test_a_run_is_gone_with_its_values_when_it_is_over(executor: Executor) -> None:
+    class Value:
+        pass
+
+    made: list[weakref.ref[Value]] = []
+
+    @task(timeout=LONG, retries=1, retry_delay=0)
+    def make() -> Value:
+        if not made:
+            made.append(weakref.ref(Value()))
+            raise OSError
+        value = Value()
+        made.append(weakref.ref(value))
+        return value
+
+    @task(timeout=LONG)
+    def look(value: Value) -> Value:
+        return value
+
+    @pipeline
+    def body() -> Value:
+        return look(make())
+
+    gc.disable()  # which would find a run that holds itself
+    try:
+        body.run(executor=executor)
+        assert [one() for one in made] == [None, None]
+    finally:
+        gc.enable()

@@ -89,23 +89,25 @@ def deadlines(graph: Graph, performer: Performer) -> dict[int, tuple[float, floa
 class Watch:
     """Does tries that have a deadline, and gives up those that are not over by then."""
 
-    def __init__(
-        self, performer: Performer, clock: Clock, lock: threading.Condition, take_over: Callable[[Trial], None]
-    ) -> None:
-        """Takes what does the work, the clock and the lock of a run, and what has another thread go on with a try."""
+    def __init__(self, performer: Performer, clock: Clock, lock: threading.Condition) -> None:
+        """Takes what does the work, and the clock and the lock of a run."""
         self._performer = performer
         self._clock = clock
         self._lock = lock
-        self._take_over = take_over
 
-    def perform(self, trial: Trial, context: Context) -> Done:
-        """Does the work of a try in its context.
+    def perform(self, trial: Trial, context: Context, take_over: Callable[[Trial], None]) -> Done:
+        """Does the work of a try.
+
+        Args:
+            trial: the try.
+            context: of its code.
+            take_over: has another thread go on with a try that is given up. Called with the lock held.
 
         Raises:
             Abandoned: the deadline came first; another thread goes on with the unit.
         """
         context.run(take_lease, trial.lease)
-        alarm = self._clock.after(trial.seconds + trial.patience, lambda: self._expire(trial))
+        alarm = self._clock.after(trial.seconds + trial.patience, lambda: self._expire(trial, take_over))
         done: Done | None = None
         try:
             (done,) = context.run(self._performer.perform, [trial.index], trial.values, trial.turn, trial.tried)
@@ -123,16 +125,16 @@ class Watch:
         trial.values.settle()
         return done
 
-    def _expire(self, trial: Trial) -> None:
+    def _expire(self, trial: Trial, take_over: Callable[[Trial], None]) -> None:
         """Gives up a try that is not over at its deadline; called on the clock's thread."""
         with self._lock:
             if trial.over:
                 return
             if not trial.lease.end():
-                self._clock.after(_SOON, lambda: self._expire(trial))
+                self._clock.after(_SOON, lambda: self._expire(trial, take_over))
                 return
             trial.given_up = True
-            self._take_over(trial)
+            take_over(trial)
 
 
 def out_of_time(performer: Performer, trial: Trial) -> Done:

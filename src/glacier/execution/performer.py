@@ -259,12 +259,19 @@ class Performer:
         return all(values[index] is not MISSING for index in handles_in(value))
 
     def failed(
-        self, index: int, error: BaseException, values: Values, turn: Turn | None, began: float, tried: int
+        self,
+        index: int,
+        error: BaseException,
+        values: Values,
+        turn: Turn | None,
+        began: float,
+        tried: int,
+        measures: Measures | None = None,
     ) -> Done:
         """Says of a node that it failed with `error` just now."""
         node, seconds, path = self.graph.nodes[index], perf_counter() - began, turn.path if turn else ()
         failure = task_error(self.graph, node, error, self._given(node, values), path, self._mask(node), tried)
-        return Done(index, began, seconds, error=failure)
+        return Done(index, began, seconds, error=failure, measures=measures)
 
     def function(self, task: Task[..., Any]) -> Callable[..., object]:
         """Gives what is called for a task: its own function, or what takes its place."""

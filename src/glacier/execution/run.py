@@ -77,7 +77,7 @@ class Run:
         self.later: dict[tuple[Job, int], tuple[Unit, Done]] = {}
         self.deadlines = deadlines(graph, performer) if options.executor == "threads" else {}
         self.clock: Clock = Patience() if options.executor == "sync" else Clock()
-        self.watch = Watch(performer, self.clock, self.lock, self._take_over)
+        self.watch = Watch(performer, self.clock, self.lock)
         self.start = start
         self.part = options.part
         self.told_first = _Told()
@@ -98,6 +98,7 @@ class Run:
                 if not self.later or not cast("Patience", self.clock).wait():
                     break
         finally:
+            self.clock.close()
             self._cancel_rest()
 
     def on_threads(self) -> None:
@@ -210,7 +211,7 @@ class Run:
         begun = context.run(self._trace, nodes, turn, tried) if self.tracer is not None else []
         if self.deadlines and nodes[0] in self.deadlines:
             trial = Trial(unit, self.deadlines[nodes[0]], tried, self.lease, begun)
-            return self._ended(unit, [self.watch.perform(trial, context)], begun)
+            return self._ended(unit, [self.watch.perform(trial, context, self._take_over)], begun)
         return self._ended(unit, context.run(self.performer.perform, nodes, values, turn, tried), begun)
 
     def _trace(self, nodes: Sequence[int], turn: Turn | None, tried: int) -> list[object]:
