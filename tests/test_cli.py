@@ -240,3 +240,43 @@ def test_interrupt_ends_with_130(folder: Path) -> None:
     _, stderr = process.communicate(timeout=10)
     assert time.perf_counter() - began < 1.5
     assert (process.returncode, stderr) == (130, b"interrupted\n")
+
+
+RESUMED = """
+import os
+from glacier import pipeline, task
+
+@task
+def one() -> int:
+    print("one is done")
+    return 1
+
+@task
+def two(x: int, y: int) -> int:
+    if "MENDED" not in os.environ:
+        raise ValueError
+    return x + y
+
+@pipeline(checkpoint=True)
+def adding(n: int) -> int:
+    return two(one(), n)
+"""
+
+
+def test_a_failed_run_is_resumed_with_its_inputs(folder: Path) -> None:
+    (folder / "resumed.py").write_text(RESUMED)
+    failed = glacier("run", "resumed.py", "-i", "n=4", "--quiet")
+    assert (failed.returncode, failed.stdout) == (1, "one is done\n")
+    assert failed.stderr.startswith("failed; to go on from what was finished: glacier run resumed.py --resume\n")
+    run = json.loads(glacier("runs", "ls", "--json").stdout)[0]["run_id"]
+    for words in (["--resume"], ["--resume", "last"], ["--resume", run[-8:]]):
+        again = glacier("run", "resumed.py", *words, "--quiet")
+        assert (again.returncode, again.stdout) == (1, "")
+    mended = glacier("run", "--resume", "resumed.py", "--quiet", env={**os.environ, "MENDED": "1"})
+    assert (mended.returncode, mended.stdout, mended.stderr) == (0, "5\n", "")
+    over = glacier("run", "resumed.py", "--resume", "--quiet")
+    assert over.returncode == 2
+    assert over.stderr.startswith("InputError: no run of pipeline `adding` can be resumed")
+    unused = glacier("run", "resumed.py", run, "-i", "n=4", "--no-checkpoint")
+    assert unused.returncode == 2
+    assert f"`{run}` is a second argument; to go on with a run, add --resume" in unused.stderr

@@ -96,6 +96,10 @@ class GraphFormat(StrEnum):
 @app.command()
 def run(
     target: Target,
+    which: Annotated[
+        str | None,
+        typer.Argument(metavar="RUN", help="With --resume: which run; the last if left out.", show_default=False),
+    ] = None,
     given: Given = None,
     max_workers: Annotated[int | None, typer.Option(min=1, help="Most tasks at once.")] = None,
     executor: Annotated[ExecutorChoice, typer.Option(help="Where tasks run.")] = ExecutorChoice.THREADS,
@@ -110,14 +114,24 @@ def run(
     kept: Annotated[
         CacheChoice, typer.Option("--cache", help="Use results that are kept, compute all anew, or do without.")
     ] = CacheChoice.USE,
+    checkpoint: Annotated[
+        bool | None,
+        typer.Option("--checkpoint/--no-checkpoint", help="Keep what tasks finish, so that the run can be resumed."),
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that did not succeed.")] = False,
 ) -> None:
     """Run a pipeline here and print what it returns."""
+    from glacier.errors import GateClosed, RunErrors, TaskError
     from glacier.execution.record import Recorder
     from glacier.report.outcome import as_json_text, shown_result
     from glacier.report.progress import progress_observer
 
-    pipeline, inputs = _loaded(target, given, complete=True)
+    if which is not None and not resume:
+        raise typer.BadParameter(f"`{which}` is a second argument; to go on with a run, add --resume")
+    pipeline, inputs = _loaded(target, given, complete=not resume)
     recorder = Recorder(None if quiet or as_json else progress_observer())
+    keeps = resume or (pipeline.checkpoint if checkpoint is None else checkpoint)
+    again = f"; to go on from what was finished: glacier run {target} --resume" if keeps else ""
     value: object = None
     out = redirect_stdout(sys.stderr) if as_json else nullcontext()  # what tasks print must not spoil the JSON
     try:
@@ -130,10 +144,16 @@ def run(
                 progress=recorder,
                 record=record,
                 cache="refresh" if kept is CacheChoice.REFRESH else kept is CacheChoice.USE,
+                checkpoint=checkpoint,
+                resume=(which or "last") if resume else None,
             )
     except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
+        typer.echo(f"interrupted{again}", err=True)
         raise typer.Exit(130) from None
+    except (TaskError, RunErrors, GateClosed):
+        if again:
+            typer.echo(f"failed{again}", err=True)
+        raise
     finally:
         if as_json and recorder.record is not None:
             typer.echo(as_json_text(recorder.record, value))
