@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -95,6 +96,7 @@ def _dependencies(name: str, extras: set[str]) -> Iterator[_Needed]:
         yield _Needed(_normal(found[1]), members, frozenset({rest} if rest else ()))
 
 
+@cache
 def _version(name: str) -> str | None:
     try:
         return metadata.version(name)

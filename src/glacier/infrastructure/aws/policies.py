@@ -128,11 +128,15 @@ def length(value: Value) -> int:
 def _parts(statements: Sequence[Statement]) -> Iterator[list[Statement]]:
     """Gives statements in groups that fit into policies of their own, long ones divided."""
     part: list[Statement] = []
+    around = length(policy([]))
+    total = around
     for statement in (piece for one in statements for piece in _pieces(one)):
-        if part and length(policy(one.document() for one in (*part, statement))) > MANAGED:
+        own = length(statement.document()) + 1  # the comma before it
+        if part and total + own > MANAGED:
             yield part
-            part = []
+            part, total = [], around
         part.append(statement)
+        total += own
     yield part
 
 
