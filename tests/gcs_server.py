@@ -31,6 +31,7 @@ class Blob:
     generation: int
     when: datetime
     etag: str
+    metadata: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass
@@ -39,6 +40,8 @@ class State:
 
     buckets: dict[str, dict[str, Blob]] = field(default_factory=dict[str, dict[str, Blob]])
     uploads: dict[str, dict[int, bytes]] = field(default_factory=dict[str, dict[int, bytes]])
+    metadata: dict[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
+    """Of objects that uploads are to become, by the upload."""
     lock: threading.RLock = field(default_factory=threading.RLock)
     numbers: count[int] = field(default_factory=lambda: count(1))
     refuse: Callable[[str, str], tuple[int, str] | None] = lambda _method, _key: None
@@ -57,9 +60,9 @@ class State:
     def create(self, bucket: str) -> None:
         self.buckets[bucket] = {}
 
-    def put(self, bucket: str, key: str, content: bytes) -> Blob:
+    def put(self, bucket: str, key: str, content: bytes, metadata: Mapping[str, str] | None = None) -> Blob:
         etag = f'"{hashlib.md5(content).hexdigest()}"'
-        blob = Blob(content, next(self.numbers), datetime.now(UTC), etag)
+        blob = Blob(content, next(self.numbers), datetime.now(UTC), etag, metadata or {})
         self.buckets[bucket][key] = blob
         return blob
 
@@ -187,8 +190,11 @@ class Requests(BaseHTTPRequestHandler):
     def multipart(self, bucket: str, key: str, query: Mapping[str, str], body: bytes) -> None:
         state = self.state
         if "uploads" in query:
-            upload = f"upload-{next(state.numbers)}"
+            upload = f"{bucket}-upload-{next(state.numbers)}"
             state.uploads[upload] = {}
+            state.metadata[upload] = {
+                name: value for name, value in self.headers.items() if name.lower().startswith("x-goog-meta-")
+            }
             self.xml(f"<InitiateMultipartUploadResult><UploadId>{upload}</UploadId></InitiateMultipartUploadResult>")
             return
         parts = state.uploads.get(query["uploadId"])
@@ -199,7 +205,8 @@ class Requests(BaseHTTPRequestHandler):
             self.answer(200, headers={"ETag": f'"{hashlib.md5(body).hexdigest()}"'})
         elif self.command == "POST":
             del state.uploads[query["uploadId"]]
-            blob = state.put(bucket, key, b"".join(parts[number] for number in sorted(parts)))
+            content = b"".join(parts[number] for number in sorted(parts))
+            blob = state.put(bucket, key, content, state.metadata[query["uploadId"]])
             self.xml(f"<CompleteMultipartUploadResult><ETag>{blob.etag}</ETag></CompleteMultipartUploadResult>", blob)
         else:
             del state.uploads[query["uploadId"]]
@@ -251,6 +258,7 @@ class Requests(BaseHTTPRequestHandler):
 
 def _headers(blob: Blob) -> dict[str, str]:
     return {
+        **blob.metadata,
         "ETag": blob.etag,
         "x-goog-generation": str(blob.generation),
         "Last-Modified": format_datetime(blob.when, usegmt=True),

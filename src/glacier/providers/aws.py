@@ -6,7 +6,8 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from glacier.config import LambdaConfig, S3Config
 from glacier.errors import Site
@@ -22,6 +23,7 @@ from glacier.schemas import SchemaLike
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
+    from obstore.store import S3Store
 
     from glacier.resources.formats import Format
 
@@ -168,6 +170,7 @@ class S3:
 
     aws: AWSProvider
     checks: ClassVar[bool] = True
+    lists_in_order: ClassVar[bool] = True
     title: ClassVar[str] = "S3"
     credentials: ClassVar[str] = "in AWS_ACCESS_KEY_ID, a web identity or container role, ~/.aws, the metadata service"
 
@@ -205,7 +208,7 @@ class S3:
             options["aws_endpoint_url"] = self.aws.endpoint_url
         return {"storage_options": options, "credential_provider": self._keys()}
 
-    def client(self, container: str, config: S3Config | None) -> Client:
+    def client(self, container: str, config: S3Config | None, *, retries: int) -> Client:
         """Makes a client that checks what it sends with SHA-256, and encrypts as the config says."""
         from obstore.store import S3Store
 
@@ -220,9 +223,16 @@ class S3:
             container,
             config=options,  # type: ignore[arg-type]  # a TypedDict made key by key
             client_options=client_options(self.timeout, plain=self._is_plain),
-            retry_config=retry_options(self.timeout),
+            retry_config=retry_options(self.timeout, retries),
             credential_provider=keys.for_client if keys else None,
         )
+
+    def probe(self, client: Client, container: str, key: str) -> str:
+        """Gives an address that is signed, which takes no request; it holds for a minute."""
+        import obstore
+
+        del container  # the client knows it
+        return obstore.sign(cast("S3Store", client), "HEAD", key or "-", timedelta(minutes=1))
 
     def attributes(self, config: S3Config | None) -> dict[str, str]:
         """Gives the storage class where it is not S3's default."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
+from urllib.parse import quote
 
 from glacier.config import AzureBlobConfig, AzureFunctionConfig
 from glacier.errors import Site
@@ -190,6 +191,7 @@ class AzureBlob:
 
     azure: AzureProvider
     checks: ClassVar[bool] = False
+    lists_in_order: ClassVar[bool] = False
     title: ClassVar[str] = "Azure Blob"
     credentials: ClassVar[str] = (
         "in AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN, AZURE_CLIENT_ID, `az login`, a managed identity"
@@ -234,7 +236,7 @@ class AzureBlob:
             options["azure_use_azure_cli"] = "true"
         return {"storage_options": options, "credential_provider": None}
 
-    def client(self, container: str, config: AzureBlobConfig | None) -> Client:
+    def client(self, container: str, config: AzureBlobConfig | None, *, retries: int) -> Client:
         """Makes a client; the account's own settings hold for what it writes."""
         from obstore.store import AzureStore
 
@@ -248,8 +250,14 @@ class AzureBlob:
             container,
             config=options,  # type: ignore[arg-type]  # a TypedDict made key by key
             client_options=client_options(self.timeout, plain=self._is_plain),
-            retry_config=retry_options(self.timeout),
+            retry_config=retry_options(self.timeout, retries),
         )
+
+    def probe(self, client: Client, container: str, key: str) -> str:
+        """Gives an address without a signature, since most credentials would have to ask for one."""
+        del client
+        service = self.azure.endpoint_url or f"https://{self.azure.storage_account}.blob.core.windows.net"
+        return f"{service}/{container}/{quote(key)}"
 
     def attributes(self, config: AzureBlobConfig | None) -> dict[str, str]:
         """Gives nothing: the account's default tier is that of its blobs."""

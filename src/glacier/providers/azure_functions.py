@@ -11,7 +11,8 @@ from typing import ClassVar, cast
 from urllib.parse import urlencode
 
 from glacier.errors import FunctionError
-from glacier.providers.functions import Answer, in_place, post
+from glacier.providers.functions import in_place
+from glacier.providers.plain_http import Answer, send
 from glacier.providers.settings import misnamed
 from glacier.resources.host import Invocation, Limit
 
@@ -88,7 +89,7 @@ class FunctionApps:
             query["client_id"] = client
         request = Request(f"{endpoint}?{urlencode(query)}", headers={"X-IDENTITY-HEADER": header})  # noqa: S310  # checked above
         try:
-            answer = post(request, time.monotonic() + self.timeout)
+            answer = send(request, time.monotonic() + self.timeout)
             return str(json.loads(answer.body)["access_token"]) if answer.status == 200 else None
         except (OSError, ValueError, KeyError):
             return None

@@ -7,27 +7,16 @@ import random
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 from glacier.errors import FunctionError
+from glacier.providers.plain_http import Answer, retry_after, send
 from glacier.providers.settings import physical
 from glacier.resources.host import Invocation, Limit
-
-if TYPE_CHECKING:
-    from urllib.request import Request
 
 _TRIES = 4
 """Of an invocation that has surely not begun: refused as one too many, or never sent."""
 _MOST_LINES = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What a service answered; header names are lower-case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class Service(Protocol):
@@ -126,7 +115,7 @@ class CloudFunctions:
             headers = {"Content-Type": "application/json", **self.service.headers(invocation, address)}
             try:
                 request = Request(address, invocation.payload, headers, method="POST")  # noqa: S310  # checked to be http
-                answer = post(request, end)
+                answer = send(request, end)
             except TimeoutError:
                 raise self._refused(
                     invocation, f"gave no answer within {longest + self.service.timeout:g} seconds",
@@ -134,14 +123,14 @@ class CloudFunctions:
                 ) from None  # fmt: skip
             except OSError as error:
                 if _never_sent(error) and left:
-                    _pause(left, "", end)
+                    _pause(left, None, end)
                     continue
                 raise self._refused(
                     invocation, f"cannot be reached ({type(error).__name__})",
                     f"check the network, and that there is a function at {address.partition('?')[0]}",
                 ) from None  # fmt: skip
             if answer.status == 429 and left and time.monotonic() < end:
-                _pause(left, answer.headers.get("retry-after", ""), end)
+                _pause(left, retry_after(answer.headers), end)
                 continue
             return self._judged(invocation, answer)
         raise AssertionError
@@ -184,46 +173,6 @@ class CloudFunctions:
         return FunctionError(f"function `{function.name}` ({function.handler}) {what}", function=function.name, fix=fix)
 
 
-def post(request: Request, end: float) -> Answer:
-    """Sends a request and reads all of the answer, whatever its status; follows no redirect, which could leak a token.
-
-    Args:
-        request: to an http or https address.
-        end: when it must be over, on the monotonic clock.
-
-    Raises:
-        TimeoutError: it was not over by then.
-        OSError: the server cannot be reached, or hung up.
-    """
-    from http.client import HTTPException
-    from urllib.error import HTTPError, URLError
-    from urllib.request import HTTPRedirectHandler, build_opener
-
-    class Stay(HTTPRedirectHandler):
-        def redirect_request(self, req: object, fp: object, code: int, msg: str, headers: object, newurl: str) -> None:
-            del req, fp, code, msg, headers, newurl
-
-    try:
-        try:
-            response: Any = build_opener(Stay).open(request, timeout=max(0.1, end - time.monotonic()))
-        except HTTPError as error:
-            response = error
-        with response:
-            pieces: list[bytes] = []
-            while piece := response.read1(1 << 20):
-                pieces.append(piece)
-                if time.monotonic() > end:
-                    raise TimeoutError
-            headers = {str(name).lower(): str(value) for name, value in response.headers.items()}
-            return Answer(response.status, headers, b"".join(pieces))
-    except URLError as error:
-        if isinstance(error.reason, OSError):
-            raise error.reason from None
-        raise OSError(str(error.reason)) from None
-    except HTTPException as error:
-        raise ConnectionError(type(error).__name__) from None
-
-
 def in_place(template: str, name: str) -> str:
     """Gives the address of a function where functions have one of their own.
 
@@ -239,9 +188,9 @@ def _never_sent(error: OSError) -> bool:
     return isinstance(error, ConnectionRefusedError | gaierror)
 
 
-def _pause(left: int, asked: str, end: float) -> None:
+def _pause(left: int, asked: float | None, end: float) -> None:
     """Waits before another try: as long as the service asks, else longer each time; never beyond the end."""
-    seconds = float(asked) if asked.isdigit() else 0.2 * 2 ** (_TRIES - left) * random.uniform(0.5, 1)  # noqa: S311  # no secret
+    seconds = asked if asked is not None else 0.2 * 2 ** (_TRIES - left) * random.uniform(0.5, 1)  # noqa: S311  # no secret
     time.sleep(max(0.0, min(seconds, end - time.monotonic())))
 
 

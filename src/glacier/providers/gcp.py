@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
 
 from glacier.config import CloudFunctionConfig, GCSConfig
 from glacier.errors import Site
@@ -169,6 +170,7 @@ class CloudStorage:
 
     gcp: GCPProvider
     checks: ClassVar[bool] = False
+    lists_in_order: ClassVar[bool] = True
     title: ClassVar[str] = "Cloud Storage"
     credentials: ClassVar[str] = (
         "in GOOGLE_APPLICATION_CREDENTIALS, `gcloud auth application-default login`, the metadata service"
@@ -210,7 +212,7 @@ class CloudStorage:
             options["google_base_url"] = self.gcp.endpoint_url
         return {"storage_options": options, "credential_provider": None}
 
-    def client(self, container: str, config: GCSConfig | None) -> Client:
+    def client(self, container: str, config: GCSConfig | None, *, retries: int) -> Client:
         """Makes a client; the bucket's own settings hold for what it writes."""
         from obstore.store import GCSStore
 
@@ -224,8 +226,13 @@ class CloudStorage:
             container,
             config=options,  # type: ignore[arg-type]  # a TypedDict made key by key
             client_options=client_options(self.timeout, plain=self._is_plain),
-            retry_config=retry_options(self.timeout),
+            retry_config=retry_options(self.timeout, retries),
         )
+
+    def probe(self, client: Client, container: str, key: str) -> str:
+        """Gives an address without a signature, since most credentials would have to ask for one."""
+        del client
+        return f"{self.gcp.endpoint_url or 'https://storage.googleapis.com'}/{container}/{quote(key)}"
 
     def attributes(self, config: GCSConfig | None) -> dict[str, str]:
         """Gives nothing: the bucket's default class is that of its objects."""

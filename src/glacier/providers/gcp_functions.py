@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import Any, ClassVar
 
 from glacier.errors import FunctionError, MissingExtra
-from glacier.providers.functions import Answer, in_place
+from glacier.providers.functions import in_place
+from glacier.providers.plain_http import Answer
 from glacier.providers.settings import misnamed
 from glacier.resources.host import Invocation, Limit
 

@@ -9,6 +9,10 @@ if TYPE_CHECKING:
     from obstore.store import ClientConfig, RetryConfig
 
 
+IN_ALL = 3
+"""For how many times as long as a silent server is waited for, a request is made again."""
+
+
 def client_options(timeout: float, *, plain: bool) -> ClientConfig:
     """Gives the time limits of requests.
 
@@ -24,9 +28,14 @@ def client_options(timeout: float, *, plain: bool) -> ClientConfig:
     }
 
 
-def retry_options(timeout: float) -> RetryConfig:
-    """Gives how failures that may pass are tried again: with growing pauses, for twice as long as one may be silent."""
-    return {"max_retries": 6, "retry_timeout": timedelta(seconds=2 * timeout)}
+def retry_options(timeout: float, retries: int) -> RetryConfig:
+    """Gives how failures that may pass are tried again: with growing pauses, until the time is over.
+
+    Args:
+        timeout: for how many seconds a silent server is waited for.
+        retries: at most; of a request that Glacier itself makes again, none.
+    """
+    return {"max_retries": retries, "retry_timeout": timedelta(seconds=IN_ALL * timeout)}
 
 
 def scan_options(timeout: float, *, plain: bool) -> dict[str, Any]:
@@ -36,6 +45,6 @@ def scan_options(timeout: float, *, plain: bool) -> dict[str, Any]:
         "read_timeout": f"{int(timeout * 1000)}ms",
         "timeout": f"{int(timeout * 10_000)}ms",
         "max_retries": 6,
-        "retry_timeout_ms": int(timeout * 2000),
+        "retry_timeout_ms": int(timeout * IN_ALL * 1000),
         **({"allow_http": "true"} if plain else {}),
     }

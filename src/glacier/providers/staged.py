@@ -18,7 +18,7 @@ from glacier.resources.store import Entry
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from glacier.providers.objectstore import Container
+    from glacier.providers.container import Container
 
 AT_ONCE = 16
 """Requests that a tree, or a look at many objects, has under way at a time."""
@@ -125,7 +125,10 @@ class StagedTree:
         return iter(()) if self.is_checked else self._container.blocks(Entry(upload.key, upload.size))
 
     def publish(self) -> None:
-        """Puts the tree in place of the old one, all of it or nothing; the old objects are deleted afterwards."""
+        """Puts the tree in place of the old one, all of it or nothing; the old objects are deleted afterwards.
+
+        What cannot be deleted then stays hidden behind the note, until a sweep ends the work.
+        """
         for future in self._finishing:
             future.result()
         for upload in self._uploads.values():
@@ -134,19 +137,18 @@ class StagedTree:
         old = tuple(sorted(set(before) - set(self._uploads)))
         new = tuple(sorted(set(self._uploads) - set(before)))
         is_one = len(self._uploads) == 1 and not old  # a single request, which is whole by itself
-        try:
-            if not is_one:
-                self._note(Journal("publishing", new, old))
-            self._each(lambda path: self._container.copy(self._uploads[path].key, path), list(self._uploads))
-            if not is_one:
-                self._note(Journal("published", new, old))
-        except BaseException:
-            if not is_one:
-                with suppress(StorageError):
-                    self._container.delete_objects(list(new))
-            raise
-        self._container.delete_objects(list(old))
-        self._clear()
+        if not is_one:
+            self._note(Journal("publishing", new, old))
+        self._each(lambda path: self._container.copy(self._uploads[path].key, path), list(self._uploads))
+        published = Journal("published", new, old)
+        if not is_one:
+            try:
+                self._note(published)
+            except StorageError:
+                if not self._is_published():
+                    raise
+        with suppress(StorageError):
+            self._end(published)
 
     def discard(self) -> None:
         """Drops what was staged; what cannot be dropped now is hidden, and left to a sweep."""
@@ -157,7 +159,7 @@ class StagedTree:
             with suppress(StorageError):
                 upload.abort()
         with suppress(GlacierError):
-            self._clear()
+            self._end()
 
     def _final(self, path: str) -> str:
         """Gives where the object of a path will be; of the one object, the path is empty."""
@@ -169,17 +171,23 @@ class StagedTree:
     def _note(self, journal: Journal) -> None:
         self._container.put(self._hidden + NAME, journal.dumps())
 
-    def _each(self, step: Callable[[str], None], paths: list[str]) -> None:
-        for future in [self._pool.submit(step, path) for path in paths]:
-            future.result()
+    def _is_published(self) -> bool:
+        """Tells what the note says: the answer that it was written may have been lost."""
+        with suppress(StorageError):
+            return Journal.loads(self._container.content(self._hidden + NAME)).state == "published"
+        return False
 
-    def _clear(self) -> None:
+    def _each(self, step: Callable[[str], None], paths: list[str]) -> None:
+        """Does all of them, whatever fails: what is undone afterwards must not be under way still."""
+        futures = [self._pool.submit(step, path) for path in paths]
+        failures = [failure for future in futures if (failure := future.exception())]
+        if failures:
+            raise failures[0]
+
+    def _end(self, note: Journal | None = None) -> None:
         self._discarded = True
         self._pool.shutdown(wait=True)
-        hidden = [entry.path for entry, _ in self._container.raw(self._hidden)]
-        last = self._hidden + NAME  # the note stays until nothing is left that it tells of
-        self._container.delete_objects([path for path in hidden if path != last])
-        self._container.delete_objects([path for path in hidden if path == last])
+        self._container.settle(self._hidden, note)
 
 
 class _Handed:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from glacier.errors import GlacierError, StorageError
+from glacier.providers.faults import may_have_succeeded
+
 if TYPE_CHECKING:
     from obstore import WritableFile
-    from obstore.store import ObjectStore as Client
 
-    from glacier.errors import GlacierError
+    from glacier.providers.container import Container
 
 PART_BYTES = 16 * 1024 * 1024
 """Of each part but the last. S3 and Google take 10,000 parts, so an object of up to 156 GiB."""
 _PARTS_AT_ONCE = 4
-
-Guard = Callable[[], AbstractContextManager[None]]
+_MARK = "glacierupload"
+"""The name of a large object's metadata by which its writer knows it again, made of what all clouds take."""
 
 
 class Upload:
@@ -27,15 +29,15 @@ class Upload:
     does when it is completed. Until `finish`, the key holds what it held.
     """
 
-    def __init__(self, client: Client, key: str, guard: Guard, attributes: dict[str, str]) -> None:
+    def __init__(self, container: Container, key: str, attributes: dict[str, str]) -> None:
         self.key = key
         self.size = 0
         self.failure: GlacierError | None = None
-        self._client = client
-        self._guard = guard
+        self._container = container
         self._attributes = attributes
         self._held: list[bytes] = []
         self._writer: WritableFile | None = None
+        self._mark = secrets.token_hex(8)
         self._ended = False
         self._lock = Lock()
 
@@ -44,20 +46,21 @@ class Upload:
         with self._lock:
             if self._ended:
                 raise ValueError("this write has ended")  # Polars' threads of a failed query come here late
-            self._guarded(lambda: self._take(data))
+            self._noted(lambda: self._take(data))
             return len(data)
 
     def finish(self) -> None:
-        """Makes the object be there, whole. Does nothing the second time.
+        """Makes the object be there, whole. The second time it does nothing, or fails as the first time.
 
         Raises:
             StorageError: if the store refuses; the key holds what it held.
         """
         with self._lock:
-            if self._ended:
-                return
-            self._guarded(self._complete)
-            self._ended = True
+            if not self._ended:
+                self._ended = True
+                self._noted(self._complete)
+            elif self.failure is not None:
+                raise self.failure
 
     def abort(self) -> None:
         """Drops what was sent. Does nothing once the upload has ended."""
@@ -68,50 +71,62 @@ class Upload:
             self._held.clear()
             if self._writer is not None:
                 stop = InterruptedError("aborted")
-                with self._guard():
+                with self._container.guard("write", self.key):
                     self._writer.__exit__(type(stop), stop, None)
 
     def _take(self, data: bytes) -> None:
         self.size += len(data)
         if self._writer is not None:
-            self._writer.write(data)
+            with self._container.guard("write", self.key):
+                self._writer.write(data)
             return
         self._held.append(data)
         if self.size > PART_BYTES:
-            import obstore
+            self._writer = self._container.ask("write", self.key, self._begun)
+            self._held.clear()
 
-            self._writer = obstore.open_writer(
-                self._client,
-                self.key,
-                attributes=self._attributes or None,
-                buffer_size=PART_BYTES,
-                max_concurrency=_PARTS_AT_ONCE,
-            )
-            held, self._held = self._held, []
-            for piece in held:
-                self._writer.write(piece)
+    def _begun(self) -> WritableFile:
+        """Begins to send in parts, with what is held: until that is under way, it can be begun again."""
+        import obstore
+
+        writer = obstore.open_writer(
+            self._container.sender,
+            self.key,
+            attributes={**self._attributes, _MARK: self._mark},
+            buffer_size=PART_BYTES,
+            max_concurrency=_PARTS_AT_ONCE,
+        )
+        for piece in self._held:
+            writer.write(piece)
+        return writer
 
     def _complete(self) -> None:
         if self._writer is not None:
-            self._writer.close()
+            with self._container.guard("write", self.key):
+                self._close(self._writer)
             return
-        import obstore
-
-        obstore.put(
-            self._client,
-            self.key,
-            b"".join(self._held),
-            attributes=self._attributes or None,
-            use_multipart=False,
-        )
+        self._container.put(self.key, b"".join(self._held), self._attributes)
         self._held.clear()
 
-    def _guarded(self, step: Callable[[], None]) -> None:
-        from glacier.errors import GlacierError
+    def _close(self, writer: WritableFile) -> None:
+        from obstore.exceptions import BaseError
 
         try:
-            with self._guard():
-                step()
+            writer.close()
+        except (BaseError, OSError) as error:
+            if not (may_have_succeeded(error) and self._is_there()):
+                raise
+
+    def _is_there(self) -> bool:
+        """Tells whether the object is complete all the same: the answer that said so may have been lost."""
+        try:
+            return self._container.attribute(self.key, _MARK) == self._mark
+        except StorageError:
+            return False
+
+    def _noted(self, step: Callable[[], None]) -> None:
+        try:
+            step()
         except GlacierError as error:
             self.failure = self.failure or error
             raise
