@@ -55,6 +55,7 @@ class Trial:
         began: the clock when it began.
         over: whether its work has ended.
         given_up: whether its deadline came first.
+        done: how its work ended, until that is taken.
     """
 
     def __init__(
@@ -73,6 +74,13 @@ class Trial:
         self.began = perf_counter()
         self.over = False
         self.given_up = False
+        self.done: Done | None = None
+
+    def taken(self) -> Done:
+        """Gives how its work ended, and holds it no longer: a failure's traceback holds the frames that hold this."""
+        assert self.done is not None
+        done, self.done = self.done, None
+        return done
 
 
 def deadlines(graph: Graph, performer: Performer) -> dict[int, tuple[float, float]]:
@@ -108,9 +116,8 @@ class Watch:
         """
         context.run(take_lease, trial.lease)
         alarm = self._clock.after(trial.seconds + trial.patience, lambda: self._expire(trial, take_over))
-        done: Done | None = None
         try:
-            (done,) = context.run(self._performer.perform, [trial.index], trial.values, trial.turn, trial.tried)
+            (trial.done,) = context.run(self._performer.perform, [trial.index], trial.values, trial.turn, trial.tried)
         except GivenUp:
             if not trial.lease.has_ended:
                 raise
@@ -120,10 +127,10 @@ class Watch:
                 trial.over = True
                 if trial.given_up:
                     raise Abandoned
-        if done is None or trial.lease.has_ended:  # its last write was being published when its time was up
+        if trial.lease.has_ended:  # its last write was being published when its time was up
             return out_of_time(self._performer, trial)
         trial.values.settle()
-        return done
+        return trial.taken()
 
     def _expire(self, trial: Trial, take_over: Callable[[Trial], None]) -> None:
         """Gives up a try that is not over at its deadline; called on the clock's thread."""

@@ -259,19 +259,12 @@ class Performer:
         return all(values[index] is not MISSING for index in handles_in(value))
 
     def failed(
-        self,
-        index: int,
-        error: BaseException,
-        values: Values,
-        turn: Turn | None,
-        began: float,
-        tried: int,
-        measures: Measures | None = None,
+        self, index: int, error: BaseException, values: Values, turn: Turn | None, began: float, tried: int
     ) -> Done:
         """Says of a node that it failed with `error` just now."""
         node, seconds, path = self.graph.nodes[index], perf_counter() - began, turn.path if turn else ()
         failure = task_error(self.graph, node, error, self._given(node, values), path, self._mask(node), tried)
-        return Done(index, began, seconds, error=failure, measures=measures)
+        return Done(index, began, seconds, error=failure)
 
     def function(self, task: Task[..., Any]) -> Callable[..., object]:
         """Gives what is called for a task: its own function, or what takes its place."""
@@ -304,9 +297,8 @@ class Performer:
         except (KeyboardInterrupt, GivenUp):
             raise
         except BaseException as error:  # noqa: BLE001  # a task may raise anything, SystemExit too; the run tells it
-            failed = self.failed(index, error, values, turn, began, tried)
-            failed.measures, failed.published = _measures(measuring), _published()
-            return failed
+            # held by no variable: the exception's traceback holds this frame, and what is returned the exception
+            return _with_told(self.failed(index, error, values, turn, began, tried), measuring)
         closed = value is False and index in self._gates
         seconds = perf_counter() - began
         rows = _rows_of(value) if rows is None else rows
@@ -451,6 +443,12 @@ def _measures(measuring: Measuring | None) -> Measures | None:
     if measuring is not None:
         doing.measured = measuring.measured(doing.moves)
     return Measures(doing.measured, doing.told) if doing.measured or doing.told else None
+
+
+def _with_told(done: Done, measuring: Measuring | None) -> Done:
+    """Gives how a task ended, with what it told until then."""
+    done.measures, done.published = _measures(measuring), _published()
+    return done
 
 
 def _path(turn: Turn | None) -> tuple[int, ...]:
