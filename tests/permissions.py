@@ -128,15 +128,11 @@ class Needs:
             for key in self._keys(need):
                 yield Asked(need.identity, need.action, need.place, key)
 
-    def neighbours(self, keys: Iterable[str] = ()) -> Iterator[Asked]:
-        """Gives what lies close to what is needed, and is not: other verbs, keys, buckets, functions, identities.
-
-        Args:
-            keys: more keys to ask for.
-        """
+    def neighbours(self) -> Iterator[Asked]:
+        """Gives what lies close to what is needed, and is not: other verbs, keys, buckets, functions, identities."""
         needed = [*self.examples()]
         identities = sorted({one.identity for one in needed})
-        near = {name for one in needed for name in around(one.key)} | {*keys}
+        near = {name for one in needed for name in around(one.key)}
         for action in sorted({one.action for one in needed} | self.on_objects):
             for place in self._places(action):
                 for key in sorted(near) if action in self.on_objects else [""]:

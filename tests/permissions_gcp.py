@@ -33,6 +33,7 @@ def _statements(deployment: Deployment, blueprint: Blueprint) -> list[Statement]
     """Reads the bindings of the accounts that something of the pipeline runs under."""
     declared = {one.address: one for one in blueprint.declarations}
     holders = dict(_holders(deployment, blueprint))
+    assert all(holders.values()), "there is an account that nothing runs under"
     found: list[Statement] = []
     for one in blueprint.declarations:
         if "_iam_" not in one.kind or one.kind == "google_project_iam_custom_role" or one.kind in _AGENTS:

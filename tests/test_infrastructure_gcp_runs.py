@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from blueprints import Writer, addresses, plain, told, with_options
-from glacier.blueprint import leaves
+from glacier.blueprint import Blueprint, leaves
 from glacier.config.deploy import Compute, Hardening
 from glacier.deployment.arrangement import Parallel, arranged
 from glacier.deployment.needs import Deployment, Keys, Stage
@@ -240,6 +240,14 @@ def test_a_workflow_may_start_these_jobs_and_look_at_their_executions_alone(rich
     assert told(made, "google_project_iam_custom_role.orchestrator")["permissions"] == [
         "run.executions.get", "run.jobs.run", "run.jobs.runWithOverrides",
     ]  # fmt: skip
+
+
+def test_strict_hardening_gives_what_runs_no_other_right(rich: Deployment) -> None:
+    def rights(made: Blueprint) -> dict[str, Any]:
+        found = {one.address: plain(one.arguments) for one in made.declarations if "_iam_member" in one.kind}
+        return {address: one for address, one in found.items() if "google_service_account." in one["member"]}
+
+    assert rights(blueprint(rich)) == rights(blueprint(with_options(rich, hardening="strict")))
 
 
 # Conditions
