@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import signal
@@ -543,6 +544,29 @@ def test_a_secret_in_an_exception_is_not_in_the_files(home: Path) -> None:
         fetching.run(inputs={"token": Secret(VALUE)})
     assert tasks(home)["download"].reason == "ConnectionError: 401 for https://host?token=**********"
     assert len(tasks(home)["download"].attempts) == 2
+    assert [file.name for file in home.iterdir() if VALUE.encode() in file.read_bytes()] == []
+
+
+def test_a_secret_that_a_task_logs_is_not_in_the_files(home: Path) -> None:
+    hidden = Secret(f"{VALUE}-of-a-closure")
+
+    @task
+    def issued() -> Secret:
+        return Secret(f"{VALUE}-of-a-task")
+
+    @task
+    def logging_it(given: Secret, returned: Secret) -> int:
+        for secret in (given, returned, hidden):
+            logging.getLogger("mine").warning("it is %s", secret.get_secret_value())
+        return 1
+
+    @pipeline
+    def talkative(given: Secret) -> int:
+        return logging_it(given, issued())
+
+    talkative.run(inputs={"given": Secret(f"{VALUE}-of-an-input")})
+    log = tasks(home)["logging_it"].log
+    assert [line.rpartition("mine: ")[2] for line in log] == ["it is **********"] * 3
     assert [file.name for file in home.iterdir() if VALUE.encode() in file.read_bytes()] == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from inspect import iscoroutine
 from time import perf_counter
 from typing import Any, Protocol, cast
@@ -30,8 +30,7 @@ from glacier.graph import Node
 from glacier.lease import GivenUp
 from glacier.nesting import Loop
 from glacier.origins import Published
-from glacier.reaching import helpers, outer_names, python_function
-from glacier.secret import Mask, is_secret
+from glacier.secret import is_secret
 from glacier.task import Task
 from glacier.trace import Handle, handles_in
 from glacier.work import Absent, Carried, Outcome, Select
@@ -183,8 +182,7 @@ class Performer:
         self.replace = replace
         self.frames = frames
         self._conditions = {e.source for edges in graph.ordering.values() for e in edges if e.wanted is not None}
-        self._secrets: list[object] = []
-        self._masks: dict[object, Mask] = {}
+        self.secrets = start.secrets
         waits = (*graph.ordering.values(), *graph.across.values())
         self._observed = observed_nodes(graph)
         self._tells_origins = tells_origins
@@ -263,7 +261,7 @@ class Performer:
     ) -> Done:
         """Says of a node that it failed with `error` just now."""
         node, seconds, path = self.graph.nodes[index], perf_counter() - began, turn.path if turn else ()
-        failure = task_error(self.graph, node, error, self._given(node, values), path, self._mask(node), tried)
+        failure = task_error(self.graph, node, error, self._given(node, values), path, self.secrets.of(node), tried)
         return Done(index, began, seconds, error=failure)
 
     def function(self, task: Task[..., Any]) -> Callable[..., object]:
@@ -291,7 +289,7 @@ class Performer:
                     value = self._kept(index, turn, value, rows, perf_counter() - began)
             values[index] = value
             if is_secret(type(value)):
-                self._secrets.append(value)
+                self.secrets.returned(value)
             if index in self._conditions:
                 truth = bool(value)
         except (KeyboardInterrupt, GivenUp):
@@ -410,18 +408,6 @@ class Performer:
             handed = values[value.glacier_node.index]
             return self.workplace.value(handed) if loaded else handed
         return rebuilt(value, lambda member: self._filled(member, values, loaded=loaded))
-
-    def _mask(self, node: Node) -> Mask:
-        """Gives what takes out of a failure's text the secrets that it may know besides its arguments."""
-        function = python_function(node.work.function) if isinstance(node.work, Task) else None
-        if function not in self._masks:
-            reached = [function, *helpers(function)] if function else []
-            self._masks[function] = Mask.of([outer_names(one) for one in reached])
-        return self._planned_mask | self._masks[function] | Mask.of(self._secrets)
-
-    @cached_property
-    def _planned_mask(self) -> Mask:
-        return Mask.of([(node.args, node.kwargs) for node in self.graph.nodes])
 
     def _given(self, node: Node, values: Values) -> dict[str, object]:
         """Gives a failed node's arguments by parameter, for its error."""

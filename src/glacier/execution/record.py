@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from secrets import token_hex
 from typing import Literal, Protocol
 
 from glacier.execution.measures import Measures
+from glacier.execution.secrets import Secrets
 from glacier.graph import Graph
 from glacier.origins import Published
 
@@ -40,6 +42,11 @@ class RunStart:
     run_id: str
     started: datetime
     graph: Graph
+
+    @cached_property
+    def secrets(self) -> Secrets:
+        """The secrets that it may know."""
+        return Secrets(self.graph)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from functools import cached_property
 
 from glacier.doing import current
 from glacier.execution.record import RunStart
-from glacier.secret import Mask
 
 _MOST_LINES = 200
 """Of one task; the last ones are kept."""
@@ -34,7 +32,7 @@ class TaskLogs(logging.Handler):
         if doing is None or doing.run_id != self._run.run_id:
             return
         try:
-            line = self._mask(self.format(record))
+            line = self._run.secrets.of_all()(self.format(record))
         except Exception:  # noqa: BLE001  # what cannot be formatted is told by the user's own handlers
             self.handleError(record)
             return
@@ -44,8 +42,3 @@ class TaskLogs(logging.Handler):
     def of_task(self, task: str) -> tuple[str, ...]:
         """Gives what a task has logged so far, the last lines of it."""
         return tuple(self._lines.get(task, ()))
-
-    @cached_property
-    def _mask(self) -> Mask:
-        nodes = self._run.graph.nodes
-        return Mask.of([node.args for node in nodes], {str(node.index): node.kwargs for node in nodes})
