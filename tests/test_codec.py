@@ -25,6 +25,7 @@ from polars.testing import assert_frame_equal, assert_series_equal
 
 from glacier import Secret
 from glacier.execution.codec import NotPlain, NotReadable, decoded, encoded
+from glacier.providers import AWSProvider, AzureProvider, GCPProvider, LocalProvider
 
 
 class Memory:
@@ -217,6 +218,23 @@ def test_numbers_of_numpy_stay_so() -> None:
     again = round_trip([np.float32(1.5), np.int64(3), np.bool_(True)])
     assert [type(number) for number in again] == [np.float32, np.int64, np.bool_]
     assert again == [1.5, 3, True]
+
+
+@pytest.mark.parametrize(
+    "provider",
+    [
+        LocalProvider("/srv"),
+        AWSProvider(region="us-east-1", tags={"team": "sales"}),
+        GCPProvider(project_id="acme-data"),
+        AzureProvider(storage_account="acmedata"),
+    ],
+    ids=repr,
+)
+def test_buckets(provider: Any) -> None:
+    bucket = provider.bucket("raw", path="a.parquet", schema={"a": pl.Int64})
+    again = round_trip([bucket])[0]
+    assert again == bucket
+    assert (again.uri, again.schema) == (bucket.uri, bucket.schema)
 
 
 class Model:

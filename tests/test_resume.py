@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
+import subprocess
 import sys
 import textwrap
 import threading
@@ -507,3 +509,110 @@ def test_what_a_task_gives_after_its_time_is_not_kept() -> None:
     assert was_done() == ["late", "sees_it_end"]
     assert out_of_time.run(resume="last") == 1
     assert was_done() == ["late"]
+
+
+def test_a_full_disk_ends_no_run_and_loses_no_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", small], check=False).returncode:
+        pytest.skip("this machine lets nobody mount")
+    try:
+        monkeypatch.setenv("GLACIER_HOME", str(small / "home"))
+
+        @task
+        def large(n: int) -> pl.DataFrame:
+            note(f"large {n}")
+            return pl.DataFrame({"a": range(100_000)})
+
+        @task
+        def long(n: int) -> list[int]:
+            note(f"long {n}")
+            return list(range(n))
+
+        @task
+        def end(frame: pl.DataFrame, *found: list[int]) -> int:
+            note("end")
+            return frame.height + sum(map(len, found))
+
+        @pipeline(checkpoint=True)
+        def filling() -> int:
+            first = long(1000)
+            too_long = long(100_000)
+            return end(large(1), first, too_long, long(2000))
+
+        broken("end")
+        with pytest.raises(TaskError):
+            filling.run(executor="sync", record=False)
+        was_done()
+        broken()
+        assert filling.run(resume="last", executor="sync", record=False) == 100_000 + 103_000
+        assert was_done() == ["end", "large 1", "long 100000"]
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+WORKERS = """
+    import os
+    import polars as pl
+    from glacier import pipeline, task
+
+    @task
+    def lazy(n: int) -> pl.LazyFrame:
+        print("lazy", flush=True)
+        return pl.LazyFrame({"a": range(n)})
+
+    @task
+    def eager(frame: pl.LazyFrame) -> dict[str, pl.DataFrame]:
+        print("eager", flush=True)
+        return {"frame": frame.with_columns(b=pl.col("a") + 1).collect()}
+
+    @task
+    def end(held: dict[str, pl.DataFrame], frame: pl.LazyFrame) -> int:
+        if "MENDED" not in os.environ:
+            raise ValueError
+        return held["frame"]["b"].sum() + frame.collect().height
+
+    @pipeline(checkpoint=True)
+    def working() -> int:
+        frame = lazy(4)
+        return end(eager(frame), frame)
+"""
+
+
+def test_frames_of_worker_processes_are_kept_too(tmp_path: Path, home: Path) -> None:
+    (tmp_path / "working.py").write_text(textwrap.dedent(WORKERS))
+
+    def glacier(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "glacier", "run", "working.py", "--executor", "processes", "--quiet", *words]
+        told = {**os.environ, **environment}
+        return subprocess.run(command, cwd=tmp_path, env=told, capture_output=True, text=True, check=False)
+
+    failed = glacier()
+    assert failed.returncode == 1, failed.stderr
+    assert sorted(failed.stdout.split()) == ["eager", "lazy"]
+    mended = glacier("--resume", MENDED="1")
+    assert (mended.returncode, mended.stdout.split()) == (0, ["14"]), mended.stderr
+
+
+def test_after_failures_that_did_not_stop_the_run_only_what_failed_is_done() -> None:
+    @task
+    def first(n: int) -> int:
+        note(f"first {n}")
+        return n
+
+    @task
+    def last(x: int, y: int) -> int:
+        note("last")
+        return x + y
+
+    @pipeline(checkpoint=True)
+    def going_on() -> int:
+        return last(first(1), first(2))
+
+    broken("first 1")
+    with pytest.raises(RunErrors):
+        going_on.run(on_failure="continue")
+    assert was_done() == ["first 1", "first 2"]
+    broken()
+    assert going_on.run(resume="last") == 3
+    assert was_done() == ["first 1", "last"]

@@ -9,9 +9,9 @@ import pytest
 
 from gcs_server import GoogleStorage
 from glacier.errors import StorageError
-from glacier.providers import GCPProvider
+from glacier.providers import GCPProvider, LocalProvider
 from glacier.resources.store import Before, Store
-from stores import CLOUDS, Place, place_of
+from stores import CLOUDS, Place, dead_name, place_of
 
 
 @pytest.fixture(params=["local", "memory", *CLOUDS])
@@ -83,3 +83,13 @@ def test_a_store_that_does_not_say_what_is_missing(google: GoogleStorage) -> Non
     google.state.refuse = lambda _method, _key: (403, "AccessDenied")
     with pytest.raises(StorageError, match="the credentials do not allow it to read there"):
         store.small("raw", "lease")
+
+
+def test_what_an_interrupted_put_left_is_swept(tmp_path: Path) -> None:
+    bucket = LocalProvider(tmp_path).bucket("raw", path="./")
+    bucket.store.put("raw", "lease", b"one")
+    left = tmp_path / "raw" / dead_name()
+    left.write_bytes(b"tw")
+    bucket.cleanup()
+    assert not left.exists()
+    assert bucket.list() == ["lease"]

@@ -94,7 +94,7 @@ class Checkpoint:
         self._written = self._confirmed = 0
         self._finished: dict[str, Mapping[str, Any]] = {}
         (folder / _VALUES).mkdir(exist_ok=True)
-        self._log = (folder / _LOG).open("ab")
+        self._log = (folder / _LOG).open("ab", buffering=0)
 
     def recalled(self, task: str) -> Recalled | None:
         """Gives what a task gave; None if it was not finished, or what it gave is not readable any more.
@@ -129,10 +129,14 @@ class Checkpoint:
             Exception: whatever computing a LazyFrame raises.
         """
         values = _Values(self._folder)
-        document = encoded(value, values)
-        values.confirm()
-        with counting():
-            self._write({"task": task, "name": name, "rows": rows, "value": document, "files": values.sizes})
+        try:
+            document = encoded(value, values)
+            values.confirm()
+            with counting():
+                self._write({"task": task, "name": name, "rows": rows, "value": document, "files": values.sizes})
+        except BaseException:
+            values.discard()
+            raise
         return _scanned(value, values) if values.scans else value
 
     def close(self, result: object = None, *, succeeded: bool) -> None:
@@ -173,8 +177,7 @@ class Checkpoint:
         """Writes a line; when it returns, the disk has it. Lines of several threads are confirmed together."""
         text = json.dumps(line).encode()
         with self._lines:
-            self._log.write(b"%08x %s\n" % (zlib.crc32(text), text))
-            self._log.flush()
+            self._append(b"%08x %s\n" % (zlib.crc32(text), text))
             self._written += 1
             number = self._written
         with self._confirming:
@@ -182,6 +185,17 @@ class Checkpoint:
                 written = self._written
                 os.fsync(self._log.fileno())
                 self._confirmed = written
+
+    def _append(self, line: bytes) -> None:
+        """Writes to the log's end; what a full disk takes in part is taken back, for it would hide what follows."""
+        end = self._log.seek(0, os.SEEK_END)
+        left = memoryview(line)
+        try:
+            while left:
+                left = left[self._log.write(left) or 0 :]
+        except OSError:
+            self._log.truncate(end)
+            raise
 
 
 def begun(origin: Origin, run_id: str, inputs: Mapping[str, object]) -> Checkpoint:
@@ -329,6 +343,7 @@ class _Values:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._begun: list[Path] = []
         self.sizes: dict[str, int] = {}
         self.scans: dict[int, str] = {}
 
@@ -365,8 +380,14 @@ class _Values:
         if self.sizes:
             durable.confirm(self._folder / _VALUES)
 
+    def discard(self) -> None:
+        """Removes the files, also one that is not whole."""
+        for place in self._begun:
+            place.unlink(missing_ok=True)
+
     def _new(self, extension: str) -> tuple[str, Path]:
         name = f"{_VALUES}/{token_hex(8)}.{extension}"
+        self._begun.append(self._folder / name)
         return name, self._folder / name
 
     def _written(self, name: str, place: Path) -> str:

@@ -434,6 +434,9 @@ def _restore(hidden: Path) -> None:
 
 def _remove(folder: Path) -> None:
     """Removes a staged folder; files may still appear in it, so it is tried again, and left to a sweep in the end."""
+    if folder.is_file():  # a small object
+        folder.unlink(missing_ok=True)
+        return
     for pause in (0.0, 0.01, 0.1, 0.5):
         time.sleep(pause)
         try:
