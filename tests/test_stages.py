@@ -179,6 +179,32 @@ def test_two_machines_of_one_name(line: Callable[[str], str]) -> None:
         stages(body)
 
 
+def test_a_plan_that_is_to_read_what_another_stage_writes(line: Callable[[str], str]) -> None:
+    def body() -> pl.LazyFrame:
+        raw = provider.bucket("raw", path="a.parquet")
+        old = load(raw)
+        raw.write(score(provider.bucket("raw", path="b.parquet").scan(), 1))
+        return score(old, 2)
+
+    with pytest.raises(GraphError) as caught:
+        stages(body)
+    assert str(caught.value).splitlines() == [
+        "`score[#2]` takes the LazyFrame of `load`, which reads `raw/a.parquet`, after `raw.write` has written that; "
+        "but a LazyFrame is computed when its stage, `main`, ends, which is before",
+        f"  at {line('return score(old, 2)')}",
+        "     return score(old, 2)",
+        "  Fix: read `raw/a.parquet` anew after `raw.write`, or let all of them run on one machine",
+    ]
+
+
+def test_a_plan_that_reads_what_is_overwritten_afterwards_is_handed_on() -> None:
+    def body() -> None:
+        raw = provider.bucket("raw", path="a.parquet")
+        raw.write(score(load(raw), 2))
+
+    assert stages(body) == [("main", ["load"], []), ("gpu", ["score", "raw.write"], ["main"])]
+
+
 def test_compute_is_a_compute(line: Callable[[str], str]) -> None:
     with pytest.raises(ConfigError) as caught:
         task(compute={"cpu": 4})  # type: ignore[call-overload]  # what is tested

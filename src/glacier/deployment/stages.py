@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from glacier.access import touches
 from glacier.config.deploy import Compute
 from glacier.deployment.needs import slug
 from glacier.errors import GraphError
-from glacier.graph import Graph, in_order
+from glacier.graph import Graph, Node, in_order
+from glacier.permits import covers
 from glacier.task import Task
 from glacier.work import Outcome
 
@@ -44,12 +46,54 @@ def stages_of(graph: Graph, default: Compute) -> list[Part]:
     `main`. Further stages on the same machine count on: `main-2`.
 
     Raises:
-        GraphError: tasks of one loop name different machines, or different machines have one name.
+        GraphError: tasks of one loop name different machines; different machines have one name; or a LazyFrame goes to
+            another stage that has still to read what is written in between.
     """
     found = {work.options.compute for node in graph.nodes if isinstance(work := node.work, Task)} - {None, default}
     if not found:
         return [Part(MAIN, default, tuple(node.index for node in graph.nodes))]
-    return _Stages(graph, default).parts()
+    parts = _Stages(graph, default).parts()
+    _check_plans(graph, parts)
+    return parts
+
+
+def _check_plans(graph: Graph, parts: Sequence[Part]) -> None:
+    """Refuses a LazyFrame that is computed when its stage ends, and by then would read other data than in one process.
+
+    Raises:
+        GraphError: there is one.
+    """
+    stage_of = {index: part.name for part in parts for index in part.nodes}
+    for node in graph.nodes:
+        for source in graph.unsettled.intersection(node.data):
+            if stage_of[source] == stage_of[node.index]:
+                continue
+            for edge in graph.ordering.get(node.index, ()):
+                if edge.kind == "resource" and stage_of[edge.source] != stage_of[source]:
+                    written = _unread(graph.nodes[edge.source], node)
+                    if written is not None:
+                        raise _too_early(graph, source, edge.source, node.index, written, stage_of)
+
+
+def _unread(writer: Node, taker: Node) -> str | None:
+    """Gives what a node writes that another waits for without touching it, which thus a LazyFrame it takes reads."""
+    own = [touch.resource.uri for touch in touches(taker)]
+    written = [touch.resource for touch in touches(writer) if touch.access.writes]
+    if any(covers(uri, one.uri) or covers(one.uri, uri) for one in written for uri in own):
+        return None
+    return next((one.label for one in written), None)
+
+
+def _too_early(
+    graph: Graph, source: int, writer: int, taker: int, written: str, stage_of: Mapping[int, str]
+) -> GraphError:
+    names = graph.names
+    return GraphError(
+        f"`{names[taker]}` takes the LazyFrame of `{names[source]}`, which reads `{written}`, after `{names[writer]}` "
+        f"has written that; but a LazyFrame is computed when its stage, `{stage_of[source]}`, ends, which is before",
+        site=graph.nodes[taker].site,
+        fix=f"read `{written}` anew after `{names[writer]}`, or let all of them run on one machine",
+    )
 
 
 class _Stages:
