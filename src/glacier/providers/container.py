@@ -17,7 +17,7 @@ from glacier.providers.plain_http import send
 from glacier.providers.retries import persistently
 from glacier.providers.service import Service
 from glacier.providers.uploads import Upload
-from glacier.resources.store import Before, Entry, Small
+from glacier.resources.store import Before, End, Entry, Small
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -117,18 +117,11 @@ class Container:
         names = {path.rstrip("/").rsplit("/", 1)[-1] for path in paths}
         return sorted(name for name in names if not name.startswith("."))
 
-    def ends(self, entry: Entry) -> tuple[bytes, bytes]:
-        """Reads the first 64 and the last 8 bytes."""
-        import obstore
-
-        starts = [0, max(0, entry.size - _TAIL_BYTES)]
-        stops = [min(_HEAD_BYTES, entry.size), entry.size]
-        head, tail = self.ask(
-            "read",
-            entry.path,
-            lambda: obstore.get_ranges(self.client, entry.path, starts=starts, ends=stops, coalesce=0),
-        )
-        return bytes(head), bytes(tail)
+    def end(self, entry: Entry, end: End) -> bytes:
+        """Reads the first 64 or the last 8 bytes; those of a version that was read before are known."""
+        if entry.version:
+            return _end(self, entry.path, entry.size, entry.version, end)
+        return self._end(entry.path, entry.size, end)
 
     def content(self, key: str) -> bytes:
         """Reads a small object whole."""
@@ -269,6 +262,12 @@ class Container:
         self.delete_objects([path for path in staged if path not in journals_in(staged)])
         self.delete_objects(journals_in(staged))
 
+    def _end(self, key: str, size: int, end: End) -> bytes:
+        import obstore
+
+        span = (0, min(_HEAD_BYTES, size)) if end == "first" else (max(0, size - _TAIL_BYTES), size)
+        return self.ask("read", key, lambda: bytes(obstore.get_range(self.client, key, start=span[0], end=span[1])))
+
     def _may_list(self, key: str) -> bool:
         import obstore
         from obstore.exceptions import PermissionDeniedError
@@ -332,6 +331,12 @@ class Container:
             return send(request, time.monotonic() + min(self.service.timeout, _PROBE_SECONDS)).headers
         except (BaseError, GlacierError, OSError):
             return {}
+
+
+@lru_cache(maxsize=10_000)
+def _end(container: Container, key: str, size: int, version: str, end: End) -> bytes:
+    del version  # another one is asked for anew
+    return container._end(key, size, end)
 
 
 def _entry(meta: ObjectMeta) -> Entry:

@@ -27,7 +27,7 @@ from glacier.providers.local_functions import LocalFunctions
 from glacier.rebinding import rebound
 from glacier.resources.bucket import Bucket, check_config, declare
 from glacier.resources.serverless import NO_ENV, Code, Serverless, declare_function
-from glacier.resources.store import Before, Entry, Small
+from glacier.resources.store import Before, End, Entry, Small
 from glacier.schemas import SchemaLike
 
 if TYPE_CHECKING:
@@ -240,9 +240,9 @@ class LocalStore:
         names = sorted(name for name in os.listdir(place) if not name.startswith("."))  # noqa: PTH208  # names only
         return missing, str(place), names
 
-    def ends(self, bucket: str, entries: Sequence[Entry]) -> list[tuple[bytes, bytes]]:
-        """Reads the first 64 and the last 8 bytes."""
-        return [_ends(self._place(bucket, entry.path)) for entry in entries]
+    def ends(self, bucket: str, entries: Sequence[Entry], end: End) -> list[bytes]:
+        """Reads the first 64 or the last 8 bytes."""
+        return [_end(self._place(bucket, entry.path), end) for entry in entries]
 
     def blocks(self, bucket: str, entry: Entry) -> Iterator[bytes]:
         """Reads the file in blocks of 8 MiB."""
@@ -456,11 +456,11 @@ def _blocks(place: Path) -> Iterator[bytes]:
             yield block
 
 
-def _ends(place: Path) -> tuple[bytes, bytes]:
+def _end(place: Path, end: End) -> bytes:
     with place.open("rb") as file:
-        head = file.read(64)
-        file.seek(max(0, file.seek(0, os.SEEK_END) - 8))
-        return head, file.read()
+        if end == "last":
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 8))
+        return file.read(64)
 
 
 def _folders(top: Path) -> Iterator[Path]:

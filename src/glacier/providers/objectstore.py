@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
+from itertools import repeat
 from typing import Any
 
 from glacier.errors import AccessDenied, MissingExtra
@@ -14,7 +15,7 @@ from glacier.providers.container import Container
 from glacier.providers.journal import staged_folder
 from glacier.providers.service import Service
 from glacier.providers.staged import AT_ONCE, StagedObject, StagedTree
-from glacier.resources.store import Before, Entry, Small
+from glacier.resources.store import Before, End, Entry, Small
 
 _KEY_BYTES = 1024
 """Of an object's name: the documented limit of S3 and Cloud Storage, in UTF-8; Azure's is 1,024 characters."""
@@ -88,15 +89,15 @@ class ObjectStore:
             top += part + "/"
         return "", container.uri(top).rstrip("/"), container.names(top)
 
-    def ends(self, bucket: str, entries: Sequence[Entry]) -> list[tuple[bytes, bytes]]:
-        """Reads the first 64 and the last 8 bytes, of many objects at a time."""
+    def ends(self, bucket: str, entries: Sequence[Entry], end: End) -> list[bytes]:
+        """Reads the first 64 or the last 8 bytes, of many objects at a time."""
         container = self._container(bucket)
         if len(entries) == 1:
-            return [container.ends(entries[0])]
+            return [container.end(entries[0], end)]
         from concurrent.futures import ThreadPoolExecutor
 
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            return list(pool.map(container.ends, entries))
+            return list(pool.map(container.end, entries, repeat(end)))
 
     def blocks(self, bucket: str, entry: Entry) -> Iterator[bytes]:
         """Reads ranges of 8 MiB, some ahead, all of one version."""

@@ -85,8 +85,13 @@ def check(bucket: Bucket, entries: Sequence[Entry], *, may_be_empty: bool) -> No
                 fix=f"{fix}; pass schema=... to read it as no rows" if bucket.format == "ndjson" else fix,
             )
     looked_at = [entry for entry in entries[:_CHECKED_FILES] if entry.size]
-    for entry, (head, tail) in zip(looked_at, bucket.store.ends(bucket.name, looked_at), strict=True):
-        wrong = signatures.mismatch(bucket.format, entry.path, head, tail)
+    by_tail = signatures.ends_in(bucket.format)
+    found = bucket.store.ends(bucket.name, looked_at, "last" if by_tail else "first")
+    for entry, end in zip(looked_at, found, strict=True):
+        if by_tail and end.endswith(by_tail):
+            continue
+        head = bucket.store.ends(bucket.name, [entry], "first")[0] if by_tail else end
+        wrong = signatures.mismatch(bucket.format, entry.path, head, end)
         if wrong is not None:
             raise StorageError(
                 f"`{bucket.store.uri(bucket.name, entry.path)}` is not {wrong[0]}: it looks like {wrong[1]}",

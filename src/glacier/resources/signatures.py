@@ -47,7 +47,7 @@ def mismatch(format: Format, path: str, head: bytes, tail: bytes) -> tuple[str, 
         format: what it is to be read as.
         path: its extension tells the compression.
         head: its first bytes, 64 are enough.
-        tail: its last 8 bytes.
+        tail: its last 8 bytes, where these tell something.
 
     >>> mismatch("parquet", "a.parquet", b"id,amount", b"1,2")
     ('Parquet', 'text')
@@ -64,10 +64,25 @@ def mismatch(format: Format, path: str, head: bytes, tail: bytes) -> tuple[str, 
         wanted = _WANTED[format]
     if seen not in wanted:
         return (COMPRESSIONS[last] if last in COMPRESSIONS else _TITLES[format]), seen
-    ends = {"parquet": (b"PAR1", b"PARE"), "ipc": (b"ARROW1",)}.get(format)
-    if ends is not None and not tail.endswith(ends):
+    ends = ends_in(format)
+    if ends and not tail.endswith(ends):
         return _TITLES[format], f"{_TITLES[format]} that was cut short"
     return None
+
+
+def ends_in(format: Format) -> tuple[bytes, ...]:  # noqa: A002
+    """Gives what the last bytes of a whole file of a format are, one of these; nothing if they tell nothing.
+
+    >>> ends_in("ipc"), ends_in("csv")
+    ((b'ARROW1',), ())
+    """
+    match format:
+        case "parquet":
+            return (b"PAR1", b"PARE")
+        case "ipc":
+            return (b"ARROW1",)
+        case _:
+            return ()
 
 
 def mismatch_fix(path: str, seen: str) -> str:

@@ -39,6 +39,7 @@ class Small(NamedTuple):
     version: object
 
 
+End = Literal["first", "last"]
 Before = Small | Literal["anything", "nothing"]
 """What must be there for an object to be put: what was read, nothing, or whatever it is."""
 
@@ -126,8 +127,8 @@ class Store(Protocol):
         """For a path that is not there: its first missing component, the folder before it, the names in that."""
         ...
 
-    def ends(self, bucket: str, entries: Sequence[Entry]) -> list[tuple[bytes, bytes]]:
-        """The first 64 and the last 8 bytes of each object."""
+    def ends(self, bucket: str, entries: Sequence[Entry], end: End) -> list[bytes]:
+        """The first 64 or the last 8 bytes of each object. Of a version that was looked at before, nothing is read."""
         ...
 
     def blocks(self, bucket: str, entry: Entry) -> Iterator[bytes]:
