@@ -9,8 +9,10 @@ import os
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ import polars as pl
 import pytest
 
 from glacier import Bucket, CachePolicy, Pipeline, Secret, pipeline, task
-from glacier.errors import ConfigError
+from glacier.errors import ConfigError, TaskError
 from glacier.execution.cache.eviction import make_room
 from glacier.execution.cache.run import FOLDER, local_entries
 from glacier.execution.record import Recorder
@@ -536,6 +538,40 @@ def test_results_in_a_bucket(in_tmp: Path) -> None:
     assert (found.collect().height, told) == (3, [])
     kept = {file.suffix for file in (in_tmp / "shared" / "cache" / "results").rglob("*.*")}
     assert kept >= {".arrow", ".json"}
+
+
+_free: ContextVar[threading.Event] = ContextVar("free")  # has no form as data: it is no code
+
+
+def waiting(frame: pl.DataFrame) -> pl.DataFrame:
+    _free.get().wait(30)
+    return frame
+
+
+@task(cache=True, timeout=0.2)
+def late() -> pl.LazyFrame:
+    return pl.LazyFrame({"n": [1]}).map_batches(waiting)
+
+
+@pipeline
+def lates() -> pl.LazyFrame:
+    return late()
+
+
+def test_a_plan_that_is_computed_to_be_kept_is_on_its_tasks_time(home: Path) -> None:
+    free = threading.Event()
+    _free.set(free)
+    before = set(threading.enumerate())
+    with pytest.raises(TaskError, match="`late` of pipeline `lates` failed: TaskTimeout"):
+        lates.run()
+    late_ones = set(threading.enumerate()) - before
+    assert late_ones
+    free.set()
+    for thread in late_ones:
+        thread.join(30)
+    assert not list(home.rglob("entry.json"))
+    assert lates.run().collect().height == 1
+    assert list(home.rglob("entry.json"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")

@@ -6,7 +6,6 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import nullcontext
 from contextvars import copy_context
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,7 +27,7 @@ from glacier.execution.home import home_of, make_home
 from glacier.execution.keeping import waited_for
 from glacier.execution.keys import Replaced, key_parts, node_keys
 from glacier.graph import Graph
-from glacier.lease import current_lease
+from glacier.lease import counting
 from glacier.nesting import Loop
 from glacier.permits import act
 from glacier.task import Task
@@ -178,10 +177,8 @@ class Caching:
         if policy is None:
             return value
         key = self._key(index, path, policy)
-        lease = current_lease()
         try:
-            with nullcontext() if lease is None else lease.publishing():
-                return _freely(lambda: self._keep(policy, index, path, key, value, rows, seconds))
+            return _freely(lambda: self._keep(policy, index, path, key, value, rows, seconds))
         except NotPlain as error:
             self._refuse(index, str(error), "return frames, or plain values")
         except (StorageError, OSError) as error:
@@ -241,7 +238,9 @@ class Caching:
                 self._written(index),
                 self._parts(index, path, policy),
             )
-            if not entries.put(entry, again=again) and not values.scans:  # another was first
+            with counting():  # not while a plan is computed, which the time limit of its task ends
+                is_put = entries.put(entry, again=again)
+            if not is_put and not values.scans:  # another was first
                 values.discard()
         except BaseException:
             values.discard()
