@@ -267,6 +267,29 @@ def test_columns_are_told_through_frames_that_are_kept_in_files(receiver: Receiv
     }
 
 
+@pytest.mark.parametrize("executor", ["threads", "processes"])
+def test_files_of_the_cache_are_no_datasets(receiver: Receiver, data: Path, executor: Executor) -> None:
+    """What is taken from it has no columns of files; what is put there has those that it is made of."""
+    orders = str(data / "raw/orders.parquet")
+    for fields in ({"id": [(orders, "id", "IDENTITY")], "double": [(orders, "amount", "TRANSFORMATION")]}, None):
+        caching.run(executor=executor)
+        event = receiver.last("caching.save")
+        (output,) = event["outputs"]
+        lineage = output["facets"].get("columnLineage")
+        assert (shown(lineage["fields"]) if lineage else None) == fields
+        assert names(event["inputs"]) == [orders]
+
+
+@task(cache=True)
+def doubled(source: Bucket) -> pl.LazyFrame:
+    return source.scan().select("id", double=pl.col("amount") * 2)
+
+
+@pipeline
+def caching() -> None:
+    save(doubled(bucket("raw", "orders.parquet")), bucket("out", "a.parquet"))
+
+
 def test_frames_in_memory_have_no_columns_but_datasets(receiver: Receiver, data: Path) -> None:
     @task
     def collected(source: Bucket) -> pl.DataFrame:

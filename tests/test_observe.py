@@ -408,3 +408,19 @@ def test_a_plan_that_cannot_be_run_fails_where_it_is_collected_and_not_where_it_
 
     assert unread.run() == 1
     assert unread.get_metrics() == {"passing": {"rows_in": None}}
+
+
+def test_a_task_whose_result_is_kept_has_no_numbers_when_it_is_not_done_again(in_tmp: Path) -> None:
+    @task(cache=True)
+    @observe(metrics=["duration", "rows_out"])
+    def kept() -> pl.DataFrame:
+        return pl.DataFrame({"n": [1]})
+
+    @pipeline
+    def keeping() -> pl.DataFrame:
+        return kept()
+
+    keeping.run()
+    assert keeping.get_metrics()["kept"]["rows_out"] == 1
+    keeping.run()
+    assert keeping.get_metrics() == {"kept": {"duration_ms": None, "rows_out": None}}

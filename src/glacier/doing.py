@@ -13,7 +13,7 @@ from glacier.origins import Origins, Published
 
 Combine = Literal["sum", "last", "max", "min"]
 Move = tuple[Way, int | None, int]
-Portable = tuple[str, str, str, int, tuple[Metric, ...], bool]
+Portable = tuple[str, str, str, int, tuple[Metric, ...], dict[str, Origins | None] | None]
 
 
 _JOINED: Mapping[Combine, Callable[[float, float], float]] = {
@@ -78,13 +78,20 @@ class Doing:
 
     def portable(self) -> Portable:
         """Gives it as plain data for another process."""
-        return self.run_id, self.pipeline, self.task, self.attempt, self.observed, self.tells_origins
+        return (
+            self.run_id,
+            self.pipeline,
+            self.task,
+            self.attempt,
+            self.observed,
+            self.handed if self.tells_origins else None,
+        )
 
     @classmethod
     def of(cls, portable: Portable) -> Doing:
         """Gives it as another process sent it."""
-        run_id, pipeline, task, attempt, observed, tells_origins = portable
-        return cls(run_id, pipeline, lambda: task, attempt, observed, tells_origins)
+        run_id, pipeline, task, attempt, observed, handed = portable
+        return cls(run_id, pipeline, lambda: task, attempt, observed, handed is not None, handed=handed or {})
 
     @property
     def fields(self) -> dict[str, str | int]:

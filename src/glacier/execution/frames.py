@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 from uuid import uuid4
 
 from glacier.annotations import FrameKind, frame_kind
@@ -120,6 +120,22 @@ class Frames:
             case _:
                 return "compute"
 
+    def handed_on_as(self, value: object, kept: object) -> None:
+        """Notes that a LazyFrame in a file is handed on in place of one whose origins are known, or of none."""
+        if not self._tells_origins:
+            return
+        import polars as pl
+
+        before = self._origins(value) if isinstance(value, pl.LazyFrame) and isinstance(kept, pl.LazyFrame) else None
+        for frame in _lazy_frames_in(kept):
+            after = origins_of(frame) if frame is not value else None
+            for source in after.sources if after is not None else ():
+                self.handed.setdefault(source.paths[0], before)
+
+    def _origins(self, frame: pl.LazyFrame) -> Origins | None:
+        origins = origins_of(frame)
+        return origins and origins.through(self.handed)
+
     def close(self, result: object = None) -> None:
         """Removes the files of `materialize="disk"`; at the interpreter's exit if `result` may still read them."""
         scratch, self._scratch = self._scratch, None
@@ -137,8 +153,7 @@ class Frames:
             self._scratch = Path(tempfile.mkdtemp(prefix="glacier-"))
         path = self._scratch / f"{uuid4().hex}.arrow"
         if self._tells_origins:
-            origins = origins_of(frame)
-            self.handed[str(path)] = origins and origins.through(self.handed)
+            self.handed[str(path)] = self._origins(frame)
         frame.sink_ipc(path, engine="streaming")
         return pl.scan_ipc(path)
 
@@ -203,14 +218,20 @@ def _stays_lazy(node: Node) -> bool:
 
 def holds_lazy_frame(value: object) -> bool:
     """Says whether a value is, or a container in it holds, a LazyFrame."""
-    found: list[bool] = []
+    return bool(_lazy_frames_in(value))
+
+
+def _lazy_frames_in(value: object) -> list[pl.LazyFrame]:
+    found: list[pl.LazyFrame] = []
 
     def visit(member: object) -> object:
-        found.append(type(member).__name__ == "LazyFrame")
-        return rebuilt(member, visit)
+        if type(member).__name__ != "LazyFrame":
+            return rebuilt(member, visit)
+        found.append(cast("pl.LazyFrame", member))
+        return member
 
     visit(value)
-    return any(found)
+    return found
 
 
 def is_expensive(frame: pl.LazyFrame) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter, process_time
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -120,17 +120,18 @@ class Measuring:
         Args:
             moves: what was read from buckets and written to them.
         """
+        taken, given = replace(self._in), replace(self._out)
         for way, rows, size in moves:
-            (self._in if way == "in" else self._out).add(rows, size)
+            (taken if way == "in" else given).add(rows, size)
         if self._clocks is not None:
             self._stop()
         every: dict[Metric, float | None] = {
             **self._numbers,
-            "rows_in": self._in.rows,
-            "rows_out": self._out.rows,
-            "bytes_in": self._in.bytes,
-            "bytes_out": self._out.bytes,
-            "rows_processed": self._out.rows if self._in.rows is None else self._in.rows,
+            "rows_in": taken.rows,
+            "rows_out": given.rows,
+            "bytes_in": taken.bytes,
+            "bytes_out": given.bytes,
+            "rows_processed": given.rows if taken.rows is None else taken.rows,
         }
         return {metric: every.get(metric) for metric in self.wanted}
 

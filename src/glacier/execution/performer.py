@@ -276,17 +276,22 @@ class Performer:
         if isinstance(node.work, Select | Outcome) and (reason := self._lacks(node, values)) is not None:
             return Done(index, began, 0.0, skipped=reason)
         recalled = self._recalled(index, turn)
+        told: _Told | None = None
         try:
             if recalled is not None:
                 value, rows = recalled.value, recalled.rows
+                self.frames.handed_on_as(None, value)
             else:
                 value, rows = self._call(node, values, turn, measuring, tried)
                 if index in self.frames.rules:
                     value = self.frames.settled(index, value, kept=self._keeps(index))
                 if measuring is not None:
                     value = measuring.ended(value)
+                told = _told(measuring)  # before the result is kept, which writes and reads too
                 if self._keeps(index):
-                    value = self._kept(index, turn, value, rows, perf_counter() - began)
+                    kept = self._kept(index, turn, value, rows, perf_counter() - began)
+                    self.frames.handed_on_as(value, kept)
+                    value = kept
             values[index] = value
             if is_secret(type(value)):
                 self.secrets.returned(value)
@@ -296,12 +301,16 @@ class Performer:
             raise
         except BaseException as error:  # noqa: BLE001  # a task may raise anything, SystemExit too; the run tells it
             # held by no variable: the exception's traceback holds this frame, and what is returned the exception
-            return _with_told(self.failed(index, error, values, turn, began, tried), measuring)
+            return _with_told(self.failed(index, error, values, turn, began, tried), told or _told(measuring))
         closed = value is False and index in self._gates
         seconds = perf_counter() - began
         rows = _rows_of(value) if rows is None else rows
-        done = Done(index, began, seconds, rows, closed, truth, measures=_measures(measuring), published=_published())
+        done = Done(index, began, seconds, rows, closed, truth)
+        if told is not None:
+            done.measures, done.published = told
         done.recalled = recalled is not None
+        if recalled is not None and index in self._observed:
+            done.measures = Measures(dict.fromkeys(self._observed[index]))
         done.columns = _columns_of(value)
         return done
 
@@ -421,30 +430,29 @@ class Performer:
         return {**dict(zip(names, args, strict=False)), **kwargs}
 
 
-def _measures(measuring: Measuring | None) -> Measures | None:
-    """Gives what was measured of the node that this context has done, here or in another process, and what it told."""
+_Told = tuple[Measures | None, Sequence[Published]]
+
+
+def _told(measuring: Measuring | None) -> _Told:
+    """Gives what was measured of the node that this context has done, here or elsewhere, and what it told itself."""
     doing = current()
     if doing is None:
-        return None
+        return None, ()
     if measuring is not None:
         doing.measured = measuring.measured(doing.moves)
-    return Measures(doing.measured, doing.told) if doing.measured or doing.told else None
+    measures = Measures(doing.measured, doing.told) if doing.measured or doing.told else None
+    return measures, tuple(doing.published)
 
 
-def _with_told(done: Done, measuring: Measuring | None) -> Done:
+def _with_told(done: Done, told: _Told) -> Done:
     """Gives how a task ended, with what it told until then."""
-    done.measures, done.published = _measures(measuring), _published()
+    done.measures, done.published = told
     return done
 
 
 def _path(turn: Turn | None) -> tuple[int, ...]:
     """Gives for each loop around a turn the number of the item."""
     return tuple(number for _, number in turn.path) if turn is not None else ()
-
-
-def _published() -> Sequence[Published]:
-    doing = current()
-    return doing.published if doing is not None else ()
 
 
 def _columns_of(value: Any) -> tuple[tuple[str, str], ...] | None:

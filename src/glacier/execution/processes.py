@@ -213,7 +213,7 @@ def _result(payload: bytes, scratch: Path, begun: Callable[[], None]) -> bytes:
     enter(doing)
     function: Callable[..., object] = called.function if isinstance(called, Task) else called
     if doing is not None and doing.tells_origins:
-        doing.handed = {str(file.path): file.origins for file in _files((args, kwargs))}
+        doing.handed |= {str(file.path): file.origins for file in _files((args, kwargs))}
     args, kwargs = [_opened(value) for value in args], {key: _opened(value) for key, value in kwargs.items()}
     if doing is not None and doing.observed:
         left = _measured(function, args, kwargs, doing, scratch)
