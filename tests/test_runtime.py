@@ -398,6 +398,35 @@ def test_sigterm_ends_a_stage_as_cancelled_and_lets_others_start(tmp_path: Path)
     assert cloud.document("chain/lease")["run"] is None
 
 
+def test_sigterm_is_heard_while_a_plan_is_computed_to_be_handed_on(tmp_path: Path) -> None:
+    cloud = project(tmp_path, HEAD + """
+    def slowly(frame: pl.DataFrame) -> pl.DataFrame:
+        print("the plan runs", flush=True)
+        time.sleep(120)
+        return frame
+
+    @task
+    def plan() -> pl.LazyFrame:
+        return pl.LazyFrame({"a": [1]}).map_batches(slowly)
+
+    @task(compute=BIG)
+    def use(frame: pl.LazyFrame) -> int:
+        return 1
+
+    @pipeline
+    def chain() -> int:
+        return use(plan())
+    """)  # fmt: skip
+    process = cloud.start("main")
+    until_logged(process, "the plan runs")
+    process.terminate()
+    process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert cloud.record("chain", "main")["state"] == "cancelled"
+    assert cloud.document("chain/main/r1/ends.json")["ends"] == {}
+    assert cloud.document("chain/lease")["run"] is None
+
+
 def test_a_time_limit_ends_a_stage_and_says_so(tmp_path: Path) -> None:
     cloud = project(tmp_path, HEAD + SLOW)
     printed = cloud.run("main", code=1, GLACIER_TIMEOUT="4")
@@ -405,6 +434,28 @@ def test_a_time_limit_ends_a_stage_and_says_so(tmp_path: Path) -> None:
     record = cloud.record("chain", "main")
     assert (record["state"], record["reason"]) == ("failed", "it took longer than its time limit of 4 seconds")
     assert cloud.document("chain/lease")["run"] is None
+
+
+def test_a_process_that_does_not_hear_its_time_limit_is_ended_all_the_same(tmp_path: Path) -> None:
+    deaf = "import signal, time\nsignal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGALRM])\ntime.sleep(120)\n"
+    cloud = project(tmp_path, deaf)
+    impatient = "import sys, os, glacier.runtime.ending as e, glacier.runtime.process as p; e._PATIENCE = 0.5; "
+    program = [sys.executable, "-c", impatient + "sys.exit(p.main(sys.argv[1:], os.environ))"]
+    done = subprocess.run(
+        [*program, *cloud.command("main")[3:]], cwd=tmp_path, env={**os.environ, "GLACIER_TIMEOUT": "1"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "it took longer than its time limit of 1 seconds, and could not be ended in order" in done.stdout
+
+
+def test_a_stage_whose_records_cannot_be_written_fails(tmp_path: Path) -> None:
+    cloud = project(tmp_path, HEAD + CHAIN)
+    records = tmp_path / "data" / "nothing"
+    records.parent.mkdir()
+    records.touch()  # a file where the folder is to be
+    printed = cloud.run("main", code=2)
+    assert "that could not be recorded:" in printed
 
 
 def test_a_killed_run_holds_others_off_and_goes_on_under_its_own_id(tmp_path: Path) -> None:

@@ -99,9 +99,8 @@ def _loaded(told: Invocation) -> tuple[_Plan, Records]:
     secret = {p.name for p in pipeline.signature.parameters if any(map(is_secret, (p.type, *get_args(p.type))))}
     shown = [(text.partition("=")[0], text) for text in told.inputs]
     inputs = tuple(f"{name}={SHOWN}" if name in secret else text for name, text in shown)
-    return _Plan(graph, stages, stage, options.retries, inputs), records_at(told.records, told.provider).below(
-        slug(pipeline.name)
-    )
+    records = records_at(told.records, told.provider).below(slug(pipeline.name))
+    return _Plan(graph, stages, stage, options.retries, inputs), records
 
 
 class _Attempt:
@@ -206,8 +205,8 @@ class _Attempt:
         names = [stage.name for stage in self.plan.stages]
         try:
             lease.leave(self.pipeline, self.told.run_id, self.plan.stage.name, way, names)
-        except GlacierError as error:
-            log.warning("the lease could not be let go of, and ends by itself: %s", error.message)
+        except (GlacierError, OSError) as error:
+            log.warning("the lease could not be let go of, and ends by itself: %s", error)
 
     def _work(self, before: Mapping[str, Mapping[str, Any]]) -> None:
         plan = self.plan
@@ -258,7 +257,7 @@ class _Attempt:
         self.ends = {}
         try:
             self._close(state, reason)
-        except GlacierError as error:
+        except (GlacierError, OSError) as error:
             log.error("that could not be recorded: %s", error)
 
     def _close(self, state: State, reason: str | None = None) -> None:
