@@ -17,7 +17,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from glacier.execution.checkpoints import FOLDER, lines_of
+from glacier.execution.checkpoints import FOLDER, LOG
+from glacier.providers.durable import lines_of
 from kill_pipeline import killed
 
 KILLS = int(os.environ.get("GLACIER_TEST_KILLS", "200"))
@@ -100,7 +101,7 @@ class Trial:
         """Gives the tasks that are recorded as finished, by name and turn; what they gave is there, whole."""
         found: set[str] = set()
         for checkpoint in (self.folder / "home" / FOLDER).glob("*"):
-            for line in lines_of(checkpoint):
+            for line in lines_of(checkpoint / LOG):
                 if "task" in line:
                     _, turned, turn = line["task"].partition("/")
                     found.add(f"{line['name']}{turned}{turn}")

@@ -7,12 +7,8 @@ written only when all that it names is on the disk; one that was cut off counts 
 from __future__ import annotations
 
 import atexit
-import json
-import os
 import shutil
-import threading
 import time
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -39,7 +35,7 @@ MOST = 3
 
 _YOUNG = 3600
 """Seconds for which a folder without a log may belong to a run that just begins, or to a result that is still read."""
-_LOG, _LOCK, _VALUES = "log", "lock", "values"
+LOG, _LOCK, _VALUES = "log", "lock", "values"
 
 
 @dataclass(frozen=True)
@@ -90,11 +86,9 @@ class Checkpoint:
         self.inputs: Mapping[str, object] = {}
         self._folder = folder
         self._held = lock
-        self._lines, self._confirming = threading.Lock(), threading.Lock()
-        self._written = self._confirmed = 0
         self._finished: dict[str, Mapping[str, Any]] = {}
         (folder / _VALUES).mkdir(exist_ok=True)
-        self._log = (folder / _LOG).open("ab", buffering=0)
+        self._log = durable.Log(folder / LOG)
 
     def recalled(self, task: str) -> Recalled | None:
         """Gives what a task gave; None if it was not finished, or what it gave is not readable any more.
@@ -133,7 +127,7 @@ class Checkpoint:
             document = encoded(value, values)
             values.confirm()
             with counting():
-                self._write({"task": task, "name": name, "rows": rows, "value": document, "files": values.sizes})
+                self._log.write({"task": task, "name": name, "rows": rows, "value": document, "files": values.sizes})
         except BaseException:
             values.discard()
             raise
@@ -143,7 +137,7 @@ class Checkpoint:
         """Lets others have it. If the run succeeded, removes it: when the interpreter exits, if `result` scans it."""
         self._log.close()
         if succeeded:
-            (self._folder / _LOG).unlink()  # from now on there is nothing to resume, whatever ends this process
+            (self._folder / LOG).unlink()  # from now on there is nothing to resume, whatever ends this process
             if holds_lazy_frame(result):
                 atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
             else:
@@ -167,35 +161,11 @@ class Checkpoint:
             written = None
         values.confirm()
         told = {"format": FORMAT, "pipeline": origin.pipeline, "file": origin.file, "started": _now()}
-        self._write({**told, "run": self.run_id, "inputs": written})
+        self._log.write({**told, "run": self.run_id, "inputs": written})
 
     def go_on(self) -> None:
         """Notes that a run resumes it."""
-        self._write({"run": self.run_id, "started": _now()})
-
-    def _write(self, line: Mapping[str, Any]) -> None:
-        """Writes a line; when it returns, the disk has it. Lines of several threads are confirmed together."""
-        text = json.dumps(line).encode()
-        with self._lines:
-            self._append(b"%08x %s\n" % (zlib.crc32(text), text))
-            self._written += 1
-            number = self._written
-        with self._confirming:
-            if self._confirmed < number:
-                written = self._written
-                os.fsync(self._log.fileno())
-                self._confirmed = written
-
-    def _append(self, line: bytes) -> None:
-        """Writes to the log's end; what a full disk takes in part is taken back, for it would hide what follows."""
-        end = self._log.seek(0, os.SEEK_END)
-        left = memoryview(line)
-        try:
-            while left:
-                left = left[self._log.write(left) or 0 :]
-        except OSError:
-            self._log.truncate(end)
-            raise
+        self._log.write({"run": self.run_id, "started": _now()})
 
 
 def begun(origin: Origin, run_id: str, inputs: Mapping[str, object]) -> Checkpoint:
@@ -243,9 +213,8 @@ def resumed(origin: Origin, name: str, run_id: str) -> Checkpoint:
             f"run `{found[0].runs[-1]}` of pipeline `{origin.pipeline}` is still running",
             fix="wait for its end, or end it",
         )
-    _cut(found[0].folder / _LOG)
     checkpoint = Checkpoint(found[0].folder, lock, run_id, found[0].runs[-1])
-    checkpoint.take(lines_of(found[0].folder))
+    checkpoint.take(durable.lines_of(found[0].folder / LOG))
     checkpoint.go_on()
     return checkpoint
 
@@ -267,7 +236,7 @@ def _of(origin: Origin) -> Iterator[_Known]:
     if not origin.folder.is_dir():
         return
     for folder in sorted(origin.folder.iterdir(), key=lambda folder: folder.name, reverse=True):
-        lines = list(lines_of(folder))
+        lines = list(durable.lines_of(folder / LOG))
         heading = lines[0] if lines else {}
         written = heading.get("format"), heading.get("pipeline"), Path(heading.get("file", "")).name
         if written == (FORMAT, origin.pipeline, Path(origin.file).name):
@@ -278,7 +247,7 @@ def _left_over(origin: Origin) -> list[Path]:
     """Gives the folders without a log: of runs that were killed while they began, or after they had succeeded."""
     old = time.time() - _YOUNG
     return [
-        folder for folder in origin.folder.iterdir() if not (folder / _LOG).exists() and folder.stat().st_mtime < old
+        folder for folder in origin.folder.iterdir() if not (folder / LOG).exists() and folder.stat().st_mtime < old
     ]
 
 
@@ -299,33 +268,6 @@ def _no_run(origin: Origin, name: str, known: list[_Known], *, several: bool) ->
     return InputError(
         f"run `{name}` of pipeline `{origin.pipeline}` cannot be resumed", fix=f"name one of {listed(runs)}, or `last`"
     )
-
-
-def lines_of(folder: Path) -> Iterator[dict[str, Any]]:
-    """Gives the lines of a checkpoint's log up to the first that is not whole."""
-    for _, line in _whole(folder / _LOG):
-        yield line
-
-
-def _whole(log: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Gives the lines of a log up to the first that is not whole, each with the byte at which it ends."""
-    try:
-        content = log.read_bytes()
-    except OSError:
-        return
-    end = 0
-    for raw in content.splitlines(keepends=True):
-        checksum, _, text = raw.rstrip(b"\n").partition(b" ")
-        if not raw.endswith(b"\n") or checksum != b"%08x" % zlib.crc32(text):
-            return
-        end += len(raw)
-        yield end, json.loads(text)
-
-
-def _cut(log: Path) -> None:
-    """Takes off what was being written when the process ended."""
-    end = max((end for end, _ in _whole(log)), default=0)
-    os.truncate(log, end)
 
 
 def _locked(folder: Path) -> IO[bytes] | None:
