@@ -95,15 +95,27 @@ class Seconds(NamedTuple):
     processors: float
 
 
+def now() -> Seconds:
+    """Gives the clocks as they are: of this process, with the children that it has waited for."""
+    used = os.times()
+    return Seconds(time.perf_counter(), time.process_time() + used.children_user + used.children_system)
+
+
+def since(began: Seconds) -> Seconds:
+    """Gives what has passed."""
+    after = now()
+    return Seconds(after.wall - began.wall, after.processors - began.processors)
+
+
 def timed(pipeline: Pipeline[..., object], inputs: Mapping[str, object], repeat: int) -> tuple[Seconds, Seconds]:
     """Gives the medians of a run without recording, and with it. A first pair of runs is not counted."""
     seconds: dict[bool, list[Seconds]] = {False: [], True: []}
     for turn in range(repeat + 1):
         for record in (False, True) if turn % 2 else (True, False):
-            wall, processors = time.perf_counter(), time.process_time()
+            began = now()
             pipeline.run(inputs=inputs, record=record)
             if turn:
-                seconds[record].append(Seconds(time.perf_counter() - wall, time.process_time() - processors))
+                seconds[record].append(since(began))
     without, recorded = ([median(one) for one in zip(*seconds[record], strict=True)] for record in (False, True))
     return Seconds(*without), Seconds(*recorded)
 
@@ -131,26 +143,26 @@ def listing(home: Path, repeat: int) -> None:
     """Prints how long the list of all runs takes, and the command beside one that does nothing."""
     size = sum(file.stat().st_size for file in home.iterdir())
     print(f"A history of {RUNS:,} runs with {RUNS * 20:,} tasks, {size / 2**20:.0f} MiB:\n")
-    seconds: dict[str, list[float]] = {}
+    seconds: dict[str, list[Seconds]] = {}
     commands = {
         "glacier --help": [GLACIER, "--help"],
         "glacier runs ls": [GLACIER, "runs", "ls"],
         "glacier runs ls --all --json": [GLACIER, "runs", "ls", "--all", "--json"],
     }
     for _ in range(repeat):
-        began = time.perf_counter()
+        began = now()
         with History(home) as history:
             found = history.runs()
-        seconds.setdefault("History(home).runs()", []).append(time.perf_counter() - began)
+        seconds.setdefault("History(home).runs()", []).append(since(began))
         assert len(found) == RUNS
         for name, command in commands.items():
-            began = time.perf_counter()
+            began = now()
             told = subprocess.run(command, check=True, capture_output=True, cwd=home).stdout
-            seconds.setdefault(name, []).append(time.perf_counter() - began)
+            seconds.setdefault(name, []).append(since(began))
             assert "--json" not in command or len(json.loads(told)) == RUNS
-    print("| | ms |\n| --- | ---: |")
+    print("| | ms | of processor time |\n| --- | ---: | ---: |")
     for name, ones in seconds.items():
-        print(f"| `{name}` | {median(ones) * 1e3:.0f} |")
+        print(f"| `{name}` | {' | '.join(f'{median(one) * 1e3:.0f}' for one in zip(*ones, strict=True))} |")
 
 
 if __name__ == "__main__":

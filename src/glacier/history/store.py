@@ -12,15 +12,17 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from glacier.errors import InputError
 from glacier.history.database import FILE_NAME, connected, is_unwritable, trouble
-from glacier.history.graphs import GraphInfo, unpacked
 from glacier.history.naming import Known, no_run, run_named
 from glacier.history.retention import give_back, remove
 from glacier.history.runs import RUN_COLUMNS, TASK_COLUMNS, RecordedRun, RecordedTask, run_of, task_of
 from glacier.history.schema import NewerHistoryError
+
+if TYPE_CHECKING:
+    from glacier.history.graphs import GraphInfo
 
 _WAIT = 5.0  # seconds that a command waits for the locks of runs
 
@@ -118,6 +120,8 @@ class History:
         Raises:
             StorageError: the file cannot be read.
         """
+        from glacier.history.graphs import unpacked
+
         query = "SELECT content FROM graphs WHERE key = (SELECT graph FROM runs WHERE id = ?)"
         return next((unpacked(content) for (content,) in self._rows(query, (run.run_id,))), None)
 
