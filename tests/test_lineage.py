@@ -19,7 +19,6 @@ from glacier import Bucket, Secret, pipeline, task
 from glacier.errors import TaskError
 from glacier.execution.options import Executor
 from glacier.execution.record import Recorder
-from glacier.lineage import sending
 from glacier.lineage.datasets import dataset_at
 from glacier.lineage.events import run_uuid
 from glacier.providers import LocalProvider
@@ -471,13 +470,13 @@ def test_a_receiver_that_is_not_there_stops_no_run(
 def test_a_receiver_that_hangs_holds_a_run_for_a_bounded_time(
     receiver: Receiver, data: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(sending, "_PATIENCE", 0.2)
+    monkeypatch.setattr("glacier.lineage.lineage._PATIENCE", 0.2)
     receiver.answers.clear()
     began = time.monotonic()
     sales.run()
     assert time.monotonic() - began < 5
     (record,) = caplog.records
-    assert record.getMessage().startswith("12 lineage events were not delivered: the receiver took more than 0 s")
+    assert record.getMessage().startswith("12 lineage events were not delivered: the receiver took more than 0.2 s")
 
 
 def test_other_transports_are_those_of_openlineage_python(
@@ -534,3 +533,28 @@ def test_a_fault_in_telling_stops_no_run_and_is_told_once(
     sales.run()
     assert [record.getMessage() for record in caplog.records] == ["no more lineage is told: no flow"]
     assert receiver.events == []
+
+
+@task
+def interrupted() -> None:
+    raise KeyboardInterrupt
+
+
+@pipeline
+def stopping() -> None:
+    interrupted()
+
+
+def test_an_interrupted_run_is_aborted(receiver: Receiver, in_tmp: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        stopping.run(executor="sync")
+    for name in ("stopping", "stopping.interrupted"):
+        assert [event["eventType"] for event in receiver.of(name)] == ["START", "ABORT"]
+
+
+def test_an_interrupted_run_waits_for_its_receiver_for_a_second(receiver: Receiver, in_tmp: Path) -> None:
+    receiver.answers.clear()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        stopping.run(executor="sync")
+    assert time.monotonic() - began < 5

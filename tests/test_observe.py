@@ -75,6 +75,21 @@ def test_a_pipeline_that_is_observed_has_every_task_measured_as_it_says_and_a_ta
         }
 
 
+def test_a_task_may_ask_for_nothing_in_a_pipeline_that_is_observed() -> None:
+    @task
+    @observe(metrics=[])
+    def quiet() -> int:
+        return 1
+
+    @observe
+    @pipeline
+    def observed() -> int:
+        return quiet()
+
+    observed.run()
+    assert observed.get_metrics() == {}
+
+
 def test_a_pipeline_called_in_a_body_keeps_its_metrics() -> None:
     @pipeline
     @observe(metrics=["rows_out"])

@@ -368,3 +368,18 @@ def test_a_try_that_is_given_up_at_its_deadline_has_a_span() -> None:
     go_on.set()
     assert (ended()["late"].attributes or {})["glacier.task.state"] == "failed"
     assert (ended()["late"].attributes or {})["error.type"] == "glacier.errors.TaskTimeout"
+
+
+def test_a_run_that_is_interrupted_ends_its_spans() -> None:
+    @task
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    @pipeline
+    def stopping() -> None:
+        interrupted()
+
+    with pytest.raises(KeyboardInterrupt):
+        stopping.run(executor="sync")
+    assert (ended()["stopping"].attributes or {})["glacier.run.state"] == "cancelled"
+    assert (ended()["interrupted"].attributes or {})["glacier.task.state"] == "cancelled"

@@ -51,7 +51,7 @@ def observe(function: Callable[..., Any] | None = None, /, *, metrics: Sequence[
         metrics: what to measure. `"duration"` from start to end, `"cpu"` the processor time and `"memory"` the largest
             rise of this process' memory meanwhile; `"rows_in"`, `"bytes_in"` of frames it takes, `"rows_out"`,
             `"bytes_out"` of frames it gives and writes; `"rows_processed"` the rows in, or out if it takes no frame.
-            For rows and bytes, LazyFrames are computed in the task that is asked about.
+            For rows and bytes, LazyFrames are computed in the task that is asked about. An empty list: nothing.
 
     Raises:
         ConfigError: there is no such metric, or what is decorated is no function, task or pipeline.
@@ -89,9 +89,9 @@ def observe(function: Callable[..., Any] | None = None, /, *, metrics: Sequence[
     return decorate if function is None else decorate(function)
 
 
-def observed(target: object) -> tuple[Metric, ...]:
-    """Gives what is measured of a task, or of each task of a pipeline."""
-    return cast("tuple[Metric, ...]", getattr(target, _MARK, ()))
+def observed(target: object) -> tuple[Metric, ...] | None:
+    """Gives what is measured of a task, or of each task of a pipeline; None where nothing is said of it."""
+    return cast("tuple[Metric, ...] | None", getattr(target, _MARK, None))
 
 
 def _checked(metrics: object, site: Site | None) -> tuple[Metric, ...]:

@@ -27,19 +27,19 @@ def observed_nodes(graph: Graph) -> dict[int, tuple[Metric, ...]]:
     """Gives what is measured of each node: what its task asks for, or else the nearest pipeline around it that does."""
     usual = observed(graph.body)
     found: dict[int, tuple[Metric, ...]] = {}
-    by_task: dict[Task[..., Any], tuple[Metric, ...]] = {}
+    by_task: dict[Task[..., Any], tuple[Metric, ...] | None] = {}
     for node in graph.nodes:
         work = node.work
-        wanted: tuple[Metric, ...] = ()
+        wanted: tuple[Metric, ...] | None = None
         if isinstance(work, Task):
             if work.origin not in by_task:
                 by_task[work.origin] = observed(work.origin)
             wanted = by_task[work.origin]
         elif not isinstance(work, StorageCall):
             continue
-        if not wanted:
-            groups = graph.grouped.get(node.index, ())
-            wanted = next((metrics for group in reversed(groups) if (metrics := observed(group.body))), usual)
+        if wanted is None:
+            around = (observed(group.body) for group in reversed(graph.grouped.get(node.index, ())))
+            wanted = next((metrics for metrics in around if metrics is not None), usual)
         if wanted:
             found[node.index] = wanted
     return found

@@ -18,6 +18,8 @@ from glacier.lineage.sending import Sender
 from glacier.origins import Published
 from glacier.task import Task
 
+_PATIENCE = 10.0  # seconds that a run that is over waits until its last events are sent
+_HURRIED = 1.0  # seconds, if it was interrupted
 _ENDS: Mapping[NodeState | RunState, EventType] = {"succeeded": "COMPLETE", "failed": "FAIL", "cancelled": "ABORT"}
 
 
@@ -51,7 +53,7 @@ class Lineage:
     def run_ended(self, record: RunRecord) -> None:
         """Tells how the pipeline ended, with all that was written, and waits until that is sent."""
         self._safely(lambda: self._tell_run(_ENDS[record.state], record.reason))
-        self._sender.close()
+        self._sender.close(_HURRIED if record.state == "cancelled" else _PATIENCE)
 
     def _safely(self, call: Callable[[], None]) -> None:
         if self._broken:

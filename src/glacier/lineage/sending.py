@@ -18,7 +18,6 @@ from glacier.lineage.events import Json
 Send = Callable[[Json], None]
 
 _TIMEOUT = 5.0  # seconds for one event, as openlineage-python has it
-_PATIENCE = 10.0  # seconds that a run that is over waits for its last events
 _MOST_REFUSED = 3
 """After so many events in a row that nobody took, a run sends no more of them but its last."""
 _MOST_HELD = 10_000
@@ -103,18 +102,18 @@ class Sender:
                 self._thread.start()
             self._changed.notify()
 
-    def close(self) -> None:
-        """Waits until all is sent, or some seconds; says so if events were lost."""
+    def close(self, patience: float) -> None:
+        """Waits until all is sent, at most so many seconds; says so if events were lost."""
         with self._changed:
             self._over = True
             self._changed.notify()
         if self._thread is not None:
-            self._thread.join(_PATIENCE)
+            self._thread.join(patience)
             with self._changed:
                 if self._thread.is_alive():
                     self._lost += len(self._events) + 1
                     self._events.clear()
-                    self._why = f"the receiver took more than {_PATIENCE:.0f} s for the last of them"
+                    self._why = f"the receiver took more than {patience:g} s for the last of them"
         if self._lost:
             _log.warning("%d lineage events were not delivered: %s", self._lost, self._why)
 

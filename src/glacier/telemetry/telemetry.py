@@ -97,7 +97,7 @@ class Telemetry:
         if node.work.kind not in ("task", "storage"):
             return None
         if self.tracer is None:
-            return Try(index, None)
+            return self._begun(Try(index, None))
         from opentelemetry import context, trace
 
         attributes: dict[str, AttributeValue] = {
@@ -114,14 +114,12 @@ class Telemetry:
         context.attach(trace.set_span_in_context(span))
         for depth in range(len(items) + 1):  # what waits for the loop is linked to its last turn
             self._contexts[index, items[:depth]] = span.get_span_context()
-        begun = Try(index, span)
-        self._open.add(begun)
-        return begun
+        return self._begun(Try(index, span))
 
     def try_ended(self, begun: object, done: Done) -> None:
         """Ends a try: its span has what it came to."""
-        if not isinstance(begun, Try):
-            return
+        if not isinstance(begun, Try) or begun not in self._open:
+            return  # it is no task, or the run is over: an interrupt has cut it off
         self._open.discard(begun)
         failed = None
         if done.error is not None:
@@ -142,7 +140,8 @@ class Telemetry:
             self.instruments.run(record.seconds, self._dimensions(failed) | {"glacier.run.state": record.state})
         if self._run is None:
             return
-        for begun in self._open:
+        open_, self._open = self._open, set()
+        for begun in open_:
             if begun.span is not None:
                 begun.span.set_attribute("glacier.task.state", "cancelled")
                 begun.span.end()
@@ -154,6 +153,10 @@ class Telemetry:
             if self._failed is not None:
                 self._run.set_attribute("error.type", self._failed)
         self._run.end()
+
+    def _begun(self, begun: Try) -> Try:
+        self._open.add(begun)
+        return begun
 
     def _dimensions(self, failed: str | None) -> dict[str, str]:
         return {"glacier.pipeline.name": self._graph.name} | ({"error.type": failed} if failed else {})
