@@ -15,6 +15,8 @@ from glacier.groups import bodies
 from glacier.task import Task
 from glacier.tries import FailedTry, Hooks, Tries
 
+_log = logging.getLogger("glacier.retries")
+
 _LONGEST = 300.0  # seconds that a wait grows to, if `retry_delay` is not longer
 
 
@@ -87,7 +89,9 @@ class Retries:
             yield job.key(number), attempts
 
     def tell(self, index: int, error: TaskError, seconds: float, wait: float | None) -> None:
-        """Calls the hooks of a node whose try failed; what they raise is logged."""
+        """Tells of a try that failed: the log of one that is repeated, and the hooks; what they raise is logged."""
+        if wait is not None:
+            _log.info("`%s` failed in try %d, next in %.3g s: %s", error.task, error.attempts, wait, error.reason)
         told: FailedTry | None = None
         for hooks in self._hooks(index):
             hook = hooks.on_failure if wait is None else hooks.on_retry
@@ -99,9 +103,9 @@ class Retries:
                 hook(told)
             except KeyboardInterrupt:
                 raise
-            except BaseException:  # a hook may raise anything, SystemExit too, and the run goes on
+            except BaseException:  # noqa: BLE001  # a hook may raise anything, SystemExit too, and the run goes on
                 name = getattr(hook, "__qualname__", type(hook).__name__)
-                logging.getLogger("glacier").exception("the hook `%s` of task `%s` failed itself", name, error.task)
+                _log.exception("the hook `%s` of task `%s` failed itself", name, error.task)
 
     def _attempt(self, job: Job, number: int, done: Done) -> Attempt:
         reason = None if done.error is None else done.error.reason

@@ -12,6 +12,8 @@ from contextvars import copy_context
 from types import FrameType
 from typing import Literal, TypeVar
 
+from glacier.execution.signals import GLANCE
+
 V = TypeVar("V")
 
 _PATIENCE = 20.0
@@ -91,7 +93,8 @@ def beside(work: Callable[[], V]) -> V:
             over.set()
 
     threading.Thread(target=run, name="glacier-hands-on", daemon=True).start()
-    over.wait()
+    while not over.wait(GLANCE):
+        pass
     if raised:
         raise raised[0]
     return done[0]
