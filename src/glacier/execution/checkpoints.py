@@ -17,10 +17,9 @@ from pathlib import Path
 from secrets import token_hex
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from glacier.containers import rebuilt
 from glacier.errors import InputError, listed
 from glacier.execution.codec import Json, NotPlain, NotReadable, decoded, encoded
-from glacier.execution.frames import holds_lazy_frame
+from glacier.execution.frames import holds_lazy_frame, scanned
 from glacier.execution.home import make_home
 from glacier.lease import counting
 from glacier.providers import durable
@@ -131,7 +130,7 @@ class Checkpoint:
         except BaseException:
             values.discard()
             raise
-        return _scanned(value, values) if values.scans else value
+        return scanned(value, values.scans, values.frame) if values.scans else value
 
     def close(self, result: object = None, *, succeeded: bool) -> None:
         """Lets others have it. If the run succeeded, removes it: when the interpreter exits, if `result` scans it."""
@@ -336,13 +335,6 @@ class _Values:
         durable.confirm(place)
         self.sizes[name] = place.stat().st_size
         return name
-
-
-def _scanned(value: object, values: _Values) -> object:
-    """Gives a value with scans in place of the LazyFrames that were computed."""
-    if id(value) in values.scans:
-        return values.frame(values.scans[id(value)])
-    return rebuilt(value, lambda member: _scanned(member, values))
 
 
 def _now() -> str:

@@ -6,7 +6,7 @@ import atexit
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
@@ -214,6 +214,19 @@ def _stays_lazy(node: Node) -> bool:
     if isinstance(node.work, Select):
         return True
     return isinstance(node.work, Task) and frame_kind(node.work.signature.returns) == "LazyFrame"
+
+
+def scanned(value: object, names: Mapping[int, str], scan: Callable[[str], pl.LazyFrame]) -> object:
+    """Gives a value with scans of files in place of the LazyFrames that were computed into them.
+
+    Args:
+        value: a LazyFrame, or a container.
+        names: of the files, by the ids of the LazyFrames.
+        scan: gives the scan of a file.
+    """
+    if id(value) in names:
+        return scan(names[id(value)])
+    return rebuilt(value, lambda member: scanned(member, names, scan))
 
 
 def holds_lazy_frame(value: object) -> bool:

@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from glacier.access import Touch, touches
 from glacier.caching import CachePolicy
-from glacier.containers import rebuilt
 from glacier.errors import ConfigError, Site, StorageError, text_of
-from glacier.execution.cache.entries import Damaged, Entries, Entry, Values
+from glacier.execution.cache.entries import Damaged, Entries, Entry
 from glacier.execution.cache.eviction import make_room
 from glacier.execution.cache.fingerprints import of_touch
 from glacier.execution.checkpoints import Recalled
 from glacier.execution.code import digest_of
 from glacier.execution.codec import NotPlain, NotReadable, decoded, encoded
+from glacier.execution.frames import scanned
 from glacier.execution.home import home_of, make_home
 from glacier.execution.keeping import waited_for
 from glacier.execution.keys import Replaced, key_parts, node_keys
@@ -248,7 +248,7 @@ class Caching:
         self._stored = self._stored or policy.bucket is None
         with self._lock:
             self._used.add(key)
-        return _scanned(value, values) if values.scans else value
+        return scanned(value, values.scans, values.frame) if values.scans else value
 
     def _policy(self, index: int) -> CachePolicy | None:
         return None if index in self._refused else self._policies.get(index)
@@ -363,15 +363,3 @@ def _freely(work: Callable[[], T]) -> T:
         return work()
 
     return copy_context().run(run)
-
-
-def _scanned(value: object, values: Values) -> Any:
-    """Gives a value with scans in place of the LazyFrames that were computed."""
-    if id(value) in values.scans:
-        return values.frame(values.scans[id(value)])
-    return rebuilt(value, lambda member: _scanned(member, values))
-
-
-def is_node_of(entry: Entry, name: str) -> bool:
-    """Whether an entry is of the task or the call that a person names."""
-    return name in (entry.task, entry.node)
