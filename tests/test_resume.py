@@ -594,6 +594,46 @@ def test_frames_of_worker_processes_are_kept_too(tmp_path: Path, home: Path) -> 
     assert (mended.returncode, mended.stdout.split()) == (0, ["14"]), mended.stderr
 
 
+SCRIPT = """
+    import os
+    from dataclasses import dataclass
+    from glacier import pipeline, task
+
+    @dataclass
+    class Model:
+        size: int
+
+    @task
+    def fit() -> Model:
+        print("fit", flush=True)
+        return Model(3)
+
+    @task
+    def size(model: Model) -> int:
+        if "MENDED" not in os.environ:
+            raise ValueError
+        return model.size
+
+    @pipeline(checkpoint=True)
+    def fitting() -> int:
+        return size(fit())
+
+    if __name__ == "__main__":
+        fitting.run()
+"""
+
+
+def test_a_run_of_a_script_is_resumed_from_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "fitting.py").write_text(textwrap.dedent(SCRIPT))
+    script = subprocess.run([sys.executable, "fitting.py"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (script.returncode, script.stdout) == (1, "fit\n"), script.stderr
+    resumed = subprocess.run(
+        [sys.executable, "-m", "glacier", "run", "fitting.py", "--resume", "--quiet"], cwd=tmp_path,
+        env={**os.environ, "MENDED": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (resumed.returncode, resumed.stdout) == (0, "3\n"), resumed.stderr
+
+
 def test_after_failures_that_did_not_stop_the_run_only_what_failed_is_done() -> None:
     @task
     def first(n: int) -> int:

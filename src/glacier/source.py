@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 
 from glacier.errors import in_library, in_package
@@ -128,6 +129,18 @@ def definition_line(function: Callable[..., object]) -> int:
         return 0
     tree = function_ast(inner)
     return tree.lineno if tree else inner.__code__.co_firstlineno
+
+
+def module_name(name: str) -> str:
+    """Gives the name that a module has in other processes too; `__main__` goes by its file's."""
+    file = getattr(sys.modules.get(name), "__file__", None) if name == "__main__" else None
+    return Path(file).stem if file else name
+
+
+def module_named(name: str) -> ModuleType | None:
+    """Gives the module of a name that `module_name` gave; None if it is not loaded."""
+    found = sys.modules.get(name)
+    return sys.modules.get("__main__") if found is None and module_name("__main__") == name else found
 
 
 def by_path(module: str, file: str, qualname: str) -> object:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from glacier.execution.codec import NotPlain, encoded
 from glacier.graph import Resource
 from glacier.reaching import is_users_class, outer_names, used_names
-from glacier.source import FunctionNode, function_ast, is_users
+from glacier.source import FunctionNode, function_ast, is_users, module_name
 from glacier.task import Task
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class _Reading:
                 yield from self._holds(type(value).__qualname__, value, frozenset())
 
     def _function(self, function: FunctionType) -> Iterator[object]:
-        name = f"{function.__module__}.{function.__qualname__}"
+        name = f"{module_name(function.__module__)}.{function.__qualname__}"
         tree = function_ast(function)
         self._put(name, _bytecode(function.__code__))
         given = [*(function.__defaults__ or ()), *sorted((function.__kwdefaults__ or {}).items())]
@@ -119,16 +119,16 @@ class _Reading:
         outer = outer_names(function)
         for base, attribute in _changed_names(tree) if tree is not None else ():
             module = outer.get(base)
-            named = module.__name__ if isinstance(module, ModuleType) else function.__module__
+            named = module.__name__ if isinstance(module, ModuleType) else module_name(function.__module__)
             self._changed.add(f"{named}.{attribute if isinstance(module, ModuleType) else base}")
         for one, value in outer.items():
-            yield from self._holds(f"{function.__module__}.{one}", value, used)
+            yield from self._holds(f"{module_name(function.__module__)}.{one}", value, used)
         inner: object = getattr(function, "__wrapped__", None)
         if inner is not None:
             yield inner
 
     def _class(self, kind: type) -> Iterator[object]:
-        name = f"{kind.__module__}.{kind.__qualname__}"
+        name = f"{module_name(kind.__module__)}.{kind.__qualname__}"
         self._put(name, [base.__qualname__ for base in kind.__mro__[1:]])
         yield from (base for base in kind.__bases__ if is_users_class(base))
         for key, member in sorted(vars(kind).items()):
@@ -154,7 +154,7 @@ class _Reading:
         try:
             self._put(name, canonical(value))
         except NotPlain:
-            self._put(name, f"{kind.__module__}.{kind.__qualname__}")
+            self._put(name, f"{module_name(kind.__module__)}.{kind.__qualname__}")
             for key, held in _members(value) if depth < _DEEPEST else ():
                 yield from self._holds(f"{name}[{key}]", held, used, depth + 1)
 

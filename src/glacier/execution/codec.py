@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from glacier.source import module_name, module_named
+
 if TYPE_CHECKING:
     import polars as pl
 
@@ -283,7 +285,7 @@ def _named(kind: type, where: str) -> str:
     Raises:
         NotPlain: it is not found by it.
     """
-    name = f"{kind.__module__}:{kind.__qualname__}"
+    name = f"{module_name(kind.__module__)}:{kind.__qualname__}"
     try:
         found = _class(name)
     except NotReadable:
@@ -301,7 +303,7 @@ def _fields_of(kind: Any) -> tuple[str, ...] | None:
 
 def _class(name: str) -> type:
     module, _, qualified = name.partition(":")
-    found: Any = sys.modules.get(module)
+    found: Any = module_named(module)
     for part in qualified.split("."):
         found = getattr(found, part, None)
     if not isinstance(found, type):
