@@ -251,6 +251,18 @@ def test_a_disk_that_does_not_answer(
     answer.set()
 
 
+def test_a_fault_of_glacier_s_own(
+    home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> None:
+        raise KeyError("a fault")
+
+    monkeypatch.setattr("glacier.history.writer._ended_row", fails)
+    assert chain.run() == 3
+    assert "writing the history `" in the_warning(caplog)
+    assert the_warning(caplog).endswith("history.db` failed: KeyError: 'a fault'")
+
+
 def test_a_thread_that_cannot_be_started(
     home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

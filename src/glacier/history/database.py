@@ -9,7 +9,7 @@ import weakref
 from functools import lru_cache
 from pathlib import Path
 
-from glacier.errors import GlacierError, StorageError
+from glacier.errors import GlacierError, StorageError, text_of
 from glacier.execution.home import make_home
 from glacier.history.schema import NewerHistoryError, prepare
 
@@ -106,8 +106,9 @@ def trouble(error: Exception, home: Path | None) -> GlacierError:
     if isinstance(error, OSError):
         fix = _ROOM if error.errno in (errno.ENOSPC, errno.EDQUOT) else _WRITABLE
         return StorageError(f"the history `{file}` cannot be used: {error.strerror or error}", fix=fix)
-    fix = _FIXES.get(_code(error), _AWAY)
-    return StorageError(f"the history `{file}` cannot be used: {error}", fix=fix)
+    if isinstance(error, sqlite3.Error):
+        return StorageError(f"the history `{file}` cannot be used: {error}", fix=_FIXES.get(_code(error), _AWAY))
+    return StorageError(f"writing the history `{file}` failed: {type(error).__name__}: {text_of(error)}")
 
 
 def _code(error: Exception) -> int:

@@ -157,7 +157,7 @@ class History:
             connection = self._writable()
             ids = [(run.run_id,) for run in runs]
             found = [connection.execute("SELECT seq FROM runs WHERE id = ?", one).fetchone() for one in ids]
-            remove(connection, [seq for (seq,) in found])
+            remove(connection, [row[0] for row in found if row is not None])  # another process may have been quicker
 
     def give_back(self) -> int:
         """Gives the room of what was removed back to the disk, and says how many bytes the file has now.
