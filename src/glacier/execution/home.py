@@ -30,9 +30,9 @@ def home_of(file: str) -> Path:
     """
     stated = os.environ.get(VARIABLE)
     if stated:
-        return Path(stated).expanduser().absolute()
-    path = Path(file).absolute()
-    beside = Path.cwd() if in_library(file) or not path.is_file() else path.parent
+        return _absolute(Path(stated).expanduser())
+    path = _absolute(Path(file))
+    beside = _absolute(Path()) if in_library(file) or not path.is_file() else path.parent
     return _project(beside, (".git", FOLDER)) / FOLDER
 
 
@@ -51,6 +51,13 @@ def make_home(home: Path) -> None:
     ignoring = home / ".gitignore"
     if not ignoring.exists():
         ignoring.write_text("# Glacier's own; safe to delete between runs\n*\n", "utf-8")
+
+
+def _absolute(path: Path) -> Path:
+    try:
+        return path.absolute()
+    except FileNotFoundError:  # the working directory is gone, which whoever goes to the path is told
+        return path
 
 
 def _project(beside: Path, marks: Iterable[str]) -> Path:
