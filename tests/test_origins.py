@@ -90,6 +90,20 @@ CASES: dict[str, tuple[Callable[[pl.LazyFrame, pl.LazyFrame], pl.LazyFrame], dic
         {"id": "a.id=", "cid": "a.cid=, b.cid="},
         "a.cid JOIN, b.cid JOIN",
     ),
+    "full join, keys of two names, values of one": (
+        lambda a, b: a.select("amount", k="cid").join(
+            b.select("amount", "cid"), left_on="k", right_on="cid", how="full", coalesce=True
+        ),
+        {"amount": "a.amount=", "k": "a.cid=, b.cid=", "amount_right": "b.amount="},
+        "a.cid JOIN, b.cid JOIN",
+    ),
+    "right join, keys of two names": (
+        lambda a, b: a.select("amount", k="cid").join(
+            b.select("amount", "cid"), left_on="k", right_on="cid", how="right"
+        ),
+        {"amount": "a.amount=", "amount_right": "b.amount=", "cid": "b.cid="},
+        "a.cid JOIN, b.cid JOIN",
+    ),
     "suffix": (
         lambda a, b: a.select("cid", "amount").join(b, left_on="cid", right_on="cid", suffix="_b").select("amount_b"),
         {"amount_b": "b.amount="},

@@ -126,9 +126,7 @@ class _Reader:
         if kind == "Scan":
             return self._scanned(node)
         inputs = self._inputs()
-        if kind == "DataFrameScan":
-            return _Table({name: set() for name in schema})
-        if kind in ("PythonScan", "Scan"):
+        if kind in ("DataFrameScan", "PythonScan"):
             return _Table({name: set() for name in schema})
         if kind == "Join":
             return self._joined(node, schema, *inputs)
@@ -195,18 +193,21 @@ class _Reader:
         return _with_rows(_Table(ordered, table.rows), keys, table)
 
     def _joined(self, node: Any, schema: list[str], left: _Table, right: _Table) -> _Table:
-        how, suffix = node.options[0], node.options[3]
-        both: dict[str, set[Origin]] = {}
+        how, _, _, suffix, coalesce, *_ = node.options
+        columns: dict[str, set[Origin]] = {}
         for name in schema:
             if name in left.columns:
-                both[name] = left.columns[name]
-                if how in ("Right", "Full") and node.options[4] and name in right.columns:  # the keys are one column
-                    both[name] = right.columns[name] if how == "Right" else both[name] | right.columns[name]
-                if how == "Right" and name + suffix in schema:
-                    both[name] = left.columns[name]
+                columns[name] = left.columns[name]
             else:
-                both[name] = right.columns.get(name) or right.columns[name.removesuffix(suffix)]
-        table = _Table(both, left.rows | right.rows)
+                columns[name] = right.columns[name if name in right.columns else name.removesuffix(suffix)]
+        pairs = zip(node.left_on, node.right_on, strict=True) if coalesce and how in ("Right", "Full") else ()
+        for of_left, of_right in pairs:  # the two keys are one column
+            found = _through(self._use(of_right.node), right)
+            if how == "Right":
+                columns[of_right.output_name] = found
+            else:
+                columns[of_left.output_name] = columns[of_left.output_name] | found
+        table = _Table(columns, left.rows | right.rows)
         for side, keys in ((left, node.left_on), (right, node.right_on)):
             used = [(name, "JOIN") for key in keys for name, _ in self._use(key.node).columns]
             table = _with_rows(table, used, side)
