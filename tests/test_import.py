@@ -37,7 +37,7 @@ def test_every_public_name_is_there() -> None:
     import glacier
 
     assert sorted(glacier.__all__) == [
-        "Bucket", "ExecutionMode", "Pipeline", "Secret", "Serverless", "Task", "composite_resource", "context",
-        "observe", "pipeline", "task",
+        "Bucket", "CachePolicy", "ExecutionMode", "Pipeline", "Secret", "Serverless", "Task", "composite_resource",
+        "context", "observe", "pipeline", "task",
     ]  # fmt: skip
     assert all(hasattr(glacier, name) for name in glacier.__all__)
