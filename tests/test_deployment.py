@@ -187,7 +187,7 @@ def test_a_config_of_another_cloud_goes_with_a_local_pipeline_and_is_told(read: 
 def etl() -> None:
     load(local.bucket("raw", path="a.parquet", config=S3Config(versioning=True, encryption="AES256")))
 """
-    deployment = read(body, GCPProvider(project_id="acme-data", region="europe-north1"))
+    deployment = read(body, GCPProvider(project_id="acme-data", region="europe-north1", name_prefix="acme-"))
     assert [bucket.config for bucket in deployment.buckets] == [GCSConfig(versioning=True)]
     assert deployment.warnings == (
         "bucket `raw` has a S3Config, read as GCSConfig(versioning=True): `encryption` is left out",

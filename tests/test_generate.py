@@ -164,6 +164,128 @@ def test_environments_share_a_folder(etl: Path, tmp_path: Path) -> None:
     assert "terraform apply -var-file=prod.tfvars" in (folder / "README.md").read_text()
 
 
+VARYING = """
+import os
+import polars as pl
+from glacier import Bucket, pipeline, task
+from glacier.config import Compute, DeployConfig
+from glacier.providers import AWSProvider, GCPProvider
+
+PROD = os.environ.get("GLACIER_ENVIRONMENT") == "prod"
+TAGS = {"tier": "gold" if PROD else "bronze"}
+aws = AWSProvider(region="eu-north-1", name_prefix="acme-", tags=TAGS)
+gcp = GCPProvider(project_id="acme-data", region="europe-north1", name_prefix="acme-", tags=TAGS)
+cloud = {"aws": aws, "gcp": gcp}[os.environ["CLOUD"]]
+
+@task(compute=Compute(cpu=2, memory=8192 if PROD else 4096))
+def load(source: Bucket) -> pl.DataFrame:
+    return source.read()
+
+@pipeline(
+    schedule="0 6 * * MON-FRI" if PROD else "0 8 * * MON",
+    timezone="Europe/Oslo",
+    deploy=DeployConfig(
+        timeout=3600 if PROD else 1800,
+        alert="prod@acme.com" if PROD else "dev@acme.com",
+        log_retention_days=90 if PROD else 14,
+    ),
+)
+def etl() -> None:
+    cloud.bucket("clean", path="b.parquet").write(load(cloud.bucket("raw", path="a.parquet")))
+"""
+BOTH = ("--env", "dev", "--env", "prod")
+
+
+def values(file: Path) -> dict[str, str]:
+    lines = (line.partition("=") for line in file.read_text().splitlines()[2:])
+    return {name.strip(): value.strip() for name, _, value in lines}
+
+
+@pytest.mark.parametrize(
+    ("cloud", "prod"),
+    [
+        (
+            "aws",
+            {
+                "environment": '"prod"',
+                "ecs_task_definition_load_memory": '"8192"',
+                "cloudwatch_log_group_jobs_retention_in_days": "90",
+                "ecs_task_definition_load_glacier_timeout": '"3600"',
+                "scheduler_schedule_schedule_expression": '"cron(0 6 ? * 2-6 *)"',
+                "tags_tier": '"gold"',
+            },
+        ),
+        (
+            "gcp",
+            {
+                "environment": '"prod"',
+                "labels_tier": '"gold"',
+                "user_labels_tier": '"gold"',
+                "cloud_run_v2_job_load_timeout": '"3600s"',
+                "cloud_run_v2_job_load_glacier_timeout": '"3600"',
+                "cloud_run_v2_job_load_memory": '"8192Mi"',
+                "logging_project_bucket_config_retention_days": "90",
+                "logging_project_exclusion_description": '"Logs of etl are kept for 90 days in a bucket of their own."',
+                "logging_project_exclusion_disabled": "true",
+                "cloud_scheduler_job_description": '"Starts etl: 0 6 * * MON-FRI (Europe/Oslo)"',
+                "cloud_scheduler_job_schedule": '"0 6 * * 1-5"',
+            },
+        ),
+    ],
+)
+def test_what_differs_by_environment_is_a_variable_that_says_what_it_is(
+    etl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cloud: str, prod: dict[str, str]
+) -> None:
+    etl.write_text(VARYING)
+    monkeypatch.setenv("CLOUD", cloud)
+    said = glacier("generate", "etl.py", *BOTH, folder=tmp_path)
+    assert "terraform workspace select -or-create dev && terraform apply -var-file=dev.tfvars; more" in said
+    folder = tmp_path / "terraform"
+    found = values(folder / "prod.tfvars")
+    assert found == prod
+    assert values(folder / "dev.tfvars").keys() == prod.keys()
+    image = "europe-north1-docker.pkg.dev/acme-data/acme-etl-${var.environment}/etl:"
+    assert (image in (folder / "outputs.tf").read_text()) == (cloud == "gcp")
+
+
+def test_the_readme_and_the_plan_are_of_all_environments(
+    etl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    etl.write_text(VARYING)
+    monkeypatch.setenv("CLOUD", "gcp")
+    explained = glacier("generate", "etl.py", *BOTH, "--explain-permissions", folder=tmp_path)
+    assert "on gs://acme-raw-dev/a.parquet\n" in explained
+    assert "on gs://acme-raw-prod/a.parquet\n" in explained
+    readme = (tmp_path / "terraform" / "README.md").read_text()
+    assert "terraform workspace select -or-create prod\nterraform apply -var-file=prod.tfvars\n" in readme
+    assert (
+        'echo "image = \\"$IMAGE\\"" > prod.image.tfvars\n'
+        "terraform apply -var-file=prod.tfvars -var-file=prod.image.tfvars\n"
+    ) in readme
+    assert "# prod\ngcloud run jobs execute acme-etl-load-prod " in readme
+    assert "| `load` in dev | 2 | 4,096 |" in readme
+    assert "| `load` in prod | 2 | 8,192 |" in readme
+    assert "Europe/Oslo in dev; at `0 6 * * MON-FRI`" in readme
+    assert readme.index("gcloud auth application-default login") < readme.index("terraform init")
+    etl.write_text(VARYING.replace("0 8", "0 9"))
+    assert (
+        "schedule: 0 8 * * 1 Europe/Oslo in dev; 0 6 * * 1-5 Europe/Oslo in prod -> "
+        "0 9 * * 1 Europe/Oslo in dev; 0 6 * * 1-5 Europe/Oslo in prod\n"
+    ) in glacier("plan", "etl.py", *BOTH, folder=tmp_path, code=2)
+
+
+def test_a_bucket_without_a_prefix_is_likely_somebodys_and_so_it_is_told(
+    etl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    etl.write_text(VARYING.replace('name_prefix="acme-", ', ""))
+    monkeypatch.setenv("CLOUD", "aws")
+    said = glacier("generate", "etl.py", folder=tmp_path)
+    assert (
+        "warning: names of buckets are unique in all of AWS, and `clean`, `etl-runs`, `raw` may be somebody's: "
+        'give AWSProvider a name_prefix="..."\n'
+    ) in said
+
+
 def test_environments_that_differ_in_more_than_values_are_told(etl: Path, tmp_path: Path) -> None:
     etl.write_text(
         SOURCE.replace(
@@ -210,6 +332,10 @@ def test_a_setting_that_is_none_is_told_with_those_there_are(etl: Path, tmp_path
     assert told.startswith("InputError: AWSProvider has no setting `regoin`\n  Fix: write --set region=..., one of")
     told = glacier("generate", "etl.py", "--provider", "aws", "--set", "region", folder=tmp_path, code=2)
     assert told.startswith("InputError: --set `region` has no value\n  Fix: write --set region=..., one of")
+    told = glacier("generate", "etl.py", "--provider", "azure", folder=tmp_path, code=2)
+    assert told.endswith("and AZURE_STORAGE_ACCOUNT_NAME is not set\n  Fix: add --set storage_account=...\n")
+    told = glacier("generate", "etl.py", "--provider", "aws", "--set", "region=Oslo", folder=tmp_path, code=2)
+    assert told.splitlines()[1:] == ['  Fix: write region="us-east-1" (no zone, no spaces)']
     told = glacier("generate", "etl.py", "--set", "region=x", folder=tmp_path, code=2)
     assert told == "InputError: --set is given without --provider\n  Fix: add --provider aws, gcp or azure\n"
 

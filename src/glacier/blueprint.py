@@ -253,10 +253,14 @@ class Step:
     Attributes:
         title: what it does, in a few words.
         command: as typed in the folder of the declarations; several lines if it is several.
+        first: whether it comes before the declarations are applied.
+        sets: a variable of the blueprint that is `$IMAGE` of the command from then on; all is applied again after it.
     """
 
     title: str
     command: str
+    first: bool = False
+    sets: str | None = None
 
 
 @dataclass(frozen=True)

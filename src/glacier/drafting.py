@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from glacier.deployment.reading import Provider
-from glacier.errors import InputError, did_you_mean, listed
+from glacier.errors import ConfigError, InputError, did_you_mean, listed
 from glacier.generation.generate import Draft, draft
 from glacier.loading import load_pipeline, parse_inputs
 from glacier.providers import AWSProvider, AzureProvider, GCPProvider
@@ -98,6 +98,12 @@ def _provider(wanted: Wanted) -> Provider | None:
         given[key] = float(value) if key == "timeout" else value
     try:
         provider: Provider = kind(**given)
+    except ConfigError as error:
+        absent = next((name for name in known if name not in given and f'{name}="' in (error.fix or "")), None)
+        error.site = None
+        if absent is not None:
+            error.fix = f"add --set {absent}=..."
+        raise
     except TypeError as error:
         missing = [name for name in known if f"'{name}'" in str(error)]
         raise InputError(

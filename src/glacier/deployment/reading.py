@@ -78,6 +78,21 @@ def deployment_of(graph: Graph, source: Source, folder: Path, provider: Provider
     return replace(_Reading(graph, source, provider).deployment(), folder=folder.absolute())
 
 
+def _bare_names(buckets: Iterable[DeclaredBucket]) -> Iterator[str]:
+    """Warns of names that are likely to be somebody else's, which is told by nobody before `terraform apply`."""
+    bare: dict[str, list[str]] = {}
+    for bucket in buckets:
+        provider = bucket.provider
+        if isinstance(provider, AWSProvider | GCPProvider) and not bucket.existing and not provider.name_prefix:
+            bare.setdefault(type(provider).__name__, []).append(bucket.physical)
+    for provider, names in bare.items():
+        cloud = "AWS" if provider == "AWSProvider" else "Google Cloud"
+        yield (
+            f"names of buckets are unique in all of {cloud}, and {listed(sorted(names))} may be somebody's: "
+            f'give {provider} a name_prefix="..."'
+        )
+
+
 class _Reading:
     """Reads one graph. Keeps what it has found of each bucket and function, so that all grants name the same one."""
 
@@ -118,7 +133,7 @@ class _Reading:
             rebound=next((r for r in map(_declarer, self._resources()) if r != self.provider), None)
             if self.rebinds
             else None,
-            warnings=tuple(self.warnings),
+            warnings=(*self.warnings, *_bare_names((*self.buckets.values(), records))),
             site=self.source.site,
         )
 

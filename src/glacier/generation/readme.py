@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import TypeVar
 
-from glacier.blueprint import Blueprint, Permission
+from glacier.blueprint import Blueprint, Permission, Step
 from glacier.deployment.needs import Deployment
 
+T = TypeVar("T")
 
-def readme(deployment: Deployment, blueprint: Blueprint, picture: str, environments: Iterable[str] = ()) -> str:
+
+def readme(deployments: Mapping[str | None, Deployment], blueprint: Blueprint, picture: str) -> str:
     """Gives the text, in Markdown.
 
     Args:
-        deployment: what was needed.
-        blueprint: what was made of it.
+        deployments: what was needed, by environment.
+        blueprint: what was made of it, for all of them.
         picture: the pipeline's graph, as Mermaid.
-        environments: the names of the files of values, if there are several.
     """
+    deployment = next(iter(deployments.values()))
     about = (
         f"Infrastructure of pipeline `{deployment.pipeline}` on {blueprint.cloud}, generated from `{deployment.entry}`."
     )
@@ -25,13 +28,13 @@ def readme(deployment: Deployment, blueprint: Blueprint, picture: str, environme
         about,
         "Files that Glacier wrote say so in their first line, and are written anew by the next `glacier generate`. "
         "Put what is yours into files of other names.",
-        "## Apply",
-        _commands(blueprint, list(environments)),
         *_notes(blueprint),
+        "## Apply",
+        _commands(blueprint, [f"{name}" for name in deployments] if len(deployments) > 1 else []),
         "## The pipeline",
         f"```mermaid\n{picture.rstrip()}\n```",
-        *_schedule(deployment),
-        *_stages(deployment),
+        *_schedules(deployments),
+        _stages(deployments),
         "## Resources",
         _resources(blueprint),
     ]
@@ -69,15 +72,37 @@ def permissions_table(permissions: Iterable[Permission]) -> str:
 
 
 def _commands(blueprint: Blueprint, environments: list[str]) -> str:
-    apply = [f"terraform apply -var-file={name}.tfvars" for name in environments] or ["terraform apply"]
-    either = "   # or\n".join(apply)
-    parts = [f"```sh\nterraform init\n{either}\n```"]
-    parts += [f"{step.title}:\n\n```sh\n{step.command.rstrip()}\n```" for step in blueprint.steps]
-    if len(environments) > 1:
-        parts.append(
-            "Each environment has a state of its own: keep them apart by `terraform workspace`, or by backends."
-        )
-    return "\n\n".join(parts)
+    each = [
+        f"terraform workspace select -or-create {name}\nterraform apply -var-file={name}.tfvars"
+        for name in environments
+    ]
+    if each:
+        each = [f"# {name}\n{lines}" for name, lines in zip(environments, each, strict=True)]
+    apply = "\n\n".join(["terraform init", *each]) if each else "terraform init\nterraform apply"
+    parts = [_step(step) for step in blueprint.steps if step.first]
+    parts += ["Then:"] * bool(parts) + [f"```sh\n{apply}\n```"]
+    if each:
+        parts.append("Each environment has a state of its own: that of a workspace, as here, or a backend's.")
+    return "\n\n".join([*parts, *(_step(step) for step in blueprint.steps if not step.first)])
+
+
+def _step(step: Step) -> str:
+    return f"{step.title}:\n\n```sh\n{command_of(step)}\n```"
+
+
+def command_of(step: Step, environment: str | None = None) -> str:
+    """Gives all that a person types for a step.
+
+    Args:
+        step: which.
+        environment: whose variables it is for, if the folder is shared by several.
+    """
+    lines = step.command.rstrip()
+    if step.sets is None:
+        return lines
+    file = f"{environment}.{step.sets}.tfvars" if environment else f"{step.sets}.auto.tfvars"
+    apply = f" -var-file={environment}.tfvars -var-file={file}" if environment else ""
+    return f'{lines}\necho "{step.sets} = \\"$IMAGE\\"" > {file}\nterraform apply{apply}'
 
 
 def _notes(blueprint: Blueprint) -> Iterable[str]:
@@ -86,23 +111,44 @@ def _notes(blueprint: Blueprint) -> Iterable[str]:
         yield "\n".join(f"- {note}" for note in blueprint.notes)
 
 
-def _schedule(deployment: Deployment) -> Iterable[str]:
-    if deployment.schedule is not None:
-        schedule = deployment.schedule
-        yield f"It runs at `{schedule.text}` (minute, hour, day, month, weekday), {schedule.timezone}."
+def _schedules(deployments: Mapping[str | None, Deployment]) -> Iterable[str]:
+    said = _by_environment(
+        {
+            name: f"at `{one.schedule.text}` (minute, hour, day, month, weekday), {one.schedule.timezone}"
+            for name, one in deployments.items()
+            if one.schedule is not None
+        },
+        of=len(deployments),
+    )
+    if said:
+        yield f"It runs {'; '.join(said)}."
 
 
-def _stages(deployment: Deployment) -> Iterable[str]:
+def _stages(deployments: Mapping[str | None, Deployment]) -> str:
+    machines: dict[str, dict[str | None, tuple[str, str, str]]] = {}
+    for environment, deployment in deployments.items():
+        for stage in deployment.stages:
+            tasks = ", ".join(f"`{task}`" for task in stage.tasks)
+            machine = (f"{stage.compute.cpu:g}", f"{stage.compute.memory:,}", tasks)
+            machines.setdefault(stage.name, {})[environment] = machine
     rows = [
-        (
-            f"`{stage.name}`",
-            f"{stage.compute.cpu:g}",
-            f"{stage.compute.memory:,}",
-            ", ".join(f"`{t}`" for t in stage.tasks),
-        )
-        for stage in deployment.stages
+        (f"`{stage}`{where}", *machine)
+        for stage, each in machines.items()
+        for machine, where in _gathered(each, of=len(deployments))
     ]
-    yield _table(("stage", "cores", "MiB", "tasks"), rows)
+    return _table(("stage", "cores", "MiB", "tasks"), rows)
+
+
+def _by_environment(said: Mapping[str | None, str], *, of: int) -> list[str]:
+    """Gives each text once, with the environments that it is said of unless it is said of all."""
+    return [f"{text}{where}" for text, where in _gathered(said, of=of)]
+
+
+def _gathered(said: Mapping[str | None, T], *, of: int) -> list[tuple[T, str]]:
+    names: dict[T, list[str]] = {}
+    for name, one in said.items():
+        names.setdefault(one, []).append(str(name))
+    return [(one, "" if len(where) == of else f" in {', '.join(where)}") for one, where in names.items()]
 
 
 def _resources(blueprint: Blueprint) -> str:
@@ -118,13 +164,23 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def summary_of(deployment: Deployment, blueprint: Blueprint) -> Mapping[str, object]:
+def summary_of(deployments: Mapping[str | None, Deployment], blueprint: Blueprint) -> Mapping[str, object]:
     """Gives what the next generation is compared with, besides the files."""
-    schedule = deployment.schedule
+    count = len(deployments)
+    schedules = {
+        name: f"{one.schedule.cron} {one.schedule.timezone}"
+        for name, one in deployments.items()
+        if one.schedule is not None
+    }
+    stages: dict[str, dict[str | None, str]] = {}
+    for name, one in deployments.items():
+        for stage in one.stages:
+            machine = f"{stage.compute.cpu:g} cores, {stage.compute.memory} MiB"
+            stages.setdefault(stage.name, {})[name] = machine
     return {
-        "pipeline": deployment.pipeline,
+        "pipeline": blueprint.name,
         "cloud": blueprint.cloud,
-        "schedule": None if schedule is None else f"{schedule.cron} {schedule.timezone}",
-        "stages": {s.name: f"{s.compute.cpu:g} cores, {s.compute.memory} MiB" for s in deployment.stages},
+        "schedule": "; ".join(_by_environment(schedules, of=count)) or None,
+        "stages": {name: "; ".join(_by_environment(each, of=count)) for name, each in stages.items()},
         "permissions": sorted({(p.holder, action, p.scope) for p in blueprint.permissions for action in p.actions}),
     }

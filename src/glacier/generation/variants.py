@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby, zip_longest
 from typing import cast
 
 from glacier.blueprint import (
@@ -13,13 +14,24 @@ from glacier.blueprint import (
     Declaration,
     Either,
     Json,
+    Permission,
     Ref,
+    Step,
     Text,
     Value,
     Variable,
     VariableType,
 )
 from glacier.errors import UnsupportedError, listed
+from glacier.generation.readme import command_of
+
+_WORD = re.compile(r"([A-Za-z0-9]+)")
+
+Path = tuple[str, ...]
+"""Where a value is: its declaration, then names of arguments."""
+
+Key = tuple[VariableType, str, tuple[Value, ...]]
+"""What is one variable: its type, the argument, the value in each environment."""
 
 Values = dict[str, dict[str, Value]]
 """For each environment, the values of the variables."""
@@ -35,14 +47,26 @@ def merged(blueprints: Mapping[str | None, Blueprint]) -> tuple[Blueprint, Value
     """
     if len(blueprints) == 1:
         return next(iter(blueprints.values())), {}
-    return _Merge({str(name): one for name, one in blueprints.items()}).result()
+    named = {str(name): one for name, one in blueprints.items()}
+    first = _Merge(named)
+    first.result()
+    return _Merge(named, frozenset(key for key, holders in first.holders.items() if len(holders) > 1)).result()
 
 
 class _Merge:
-    def __init__(self, blueprints: Mapping[str, Blueprint]) -> None:
+    """Goes through blueprints side by side.
+
+    Attributes:
+        shared: what differs in several declarations in the same way, which names none of them.
+        holders: by what differs, the declarations in which it does.
+    """
+
+    def __init__(self, blueprints: Mapping[str, Blueprint], shared: frozenset[Key] = frozenset()) -> None:
+        self.shared = shared
+        self.holders: dict[Key, set[str]] = {}
         self.names = list(blueprints)
         self.blueprints = list(blueprints.values())
-        self.variables: dict[tuple[Value, ...], Variable] = {}
+        self.variables: dict[Key, Variable] = {}
         self.values: Values = {name: {} for name in self.names}
         self.taken = {variable.name for one in self.blueprints for variable in one.variables}
         self.environment = Variable("environment", "string", "Which environment this is.")
@@ -53,18 +77,50 @@ class _Merge:
         self._check_same(declared)
         declarations = tuple(self._declaration([each[one.address] for each in declared]) for one in first.declarations)
         plugins = tuple(
-            replace(one, settings=self._arguments([each.plugins[at].settings for each in self.blueprints], one.name))
+            replace(one, settings=self._arguments([each.plugins[at].settings for each in self.blueprints], (one.name,)))
             for at, one in enumerate(first.plugins)
         )
         outputs = tuple(
-            replace(one, value=self._value([each.outputs[at].value for each in self.blueprints], one.name))
+            replace(one, value=self._value([each.outputs[at].value for each in self.blueprints], ("output", one.name)))
             for at, one in enumerate(first.outputs)
         )
-        whole = replace(first, declarations=declarations, plugins=plugins, outputs=outputs)
+        whole = replace(
+            first,
+            declarations=declarations,
+            plugins=plugins,
+            outputs=outputs,
+            permissions=tuple(self._permissions()),
+            steps=tuple(self._steps()),
+            notes=tuple(dict.fromkeys(note for one in self.blueprints for note in one.notes)),
+        )
         if any(variable.name == "environment" for variable in whole.variables):
             for name in self.names:
                 self.values[name] = {"environment": name, **self.values[name]}
         return whole, self.values
+
+    def _permissions(self) -> Iterator[Permission]:
+        """Gives the permissions of all environments, those that correspond beside each other."""
+        known: set[tuple[str, tuple[str, ...], str]] = set()
+        for each in zip_longest(*(one.permissions for one in self.blueprints)):
+            for one in each:
+                if one is not None and (key := (one.holder, tuple(one.actions), one.scope)) not in known:
+                    known.add(key)
+                    yield one
+
+    def _steps(self) -> Iterator[Step]:
+        """Gives each step once, with the command of each environment where they differ."""
+        found: dict[str, dict[str, Step]] = {}
+        for name, blueprint in zip(self.names, self.blueprints, strict=True):
+            for step in blueprint.steps:
+                found.setdefault(step.title, {})[name] = step
+        for each in found.values():
+            first = next(iter(each.values()))
+            commands = {name: command_of(step, name) for name, step in each.items()}
+            if len(set(commands.values())) == 1:
+                yield first
+            else:
+                text = "\n\n".join(f"# {name}\n{command}" for name, command in commands.items())
+                yield replace(first, command=text, sets=None)
 
     def _check_same(self, declared: Sequence[Mapping[str, Declaration]]) -> None:
         for name, each in zip(self.names[1:], declared[1:], strict=True):
@@ -84,14 +140,14 @@ class _Merge:
 
     def _declaration(self, each: Sequence[Declaration]) -> Declaration:
         first = each[0]
-        short = first.kind.partition("_")[2] + "_" + first.name
-        return replace(first, arguments=self._arguments([one.arguments for one in each], short))
+        short = first.kind.partition("_")[2] + f"_{first.name}" * (first.name != "this")
+        return replace(first, arguments=self._arguments([one.arguments for one in each], (short,)))
 
-    def _arguments(self, each: Sequence[Mapping[str, Value]], path: str) -> Mapping[str, Value]:
+    def _arguments(self, each: Sequence[Mapping[str, Value]], path: Path) -> Mapping[str, Value]:
         names = list(dict.fromkeys(name for one in each for name in one))
-        return {name: self._value([one.get(name) for one in each], f"{path}_{name}") for name in names}
+        return {name: self._value([one.get(name) for one in each], (*path, name)) for name in names}
 
-    def _value(self, each: Sequence[Value], path: str) -> Value:
+    def _value(self, each: Sequence[Value], path: Path) -> Value:
         first = each[0]
         if all(type(one) is type(first) and one == first for one in each):
             return first
@@ -121,24 +177,26 @@ class _Merge:
                 return self._variable(each, cast("VariableType", variable_type), path)
         raise self._differ(path)
 
-    def _tuple(self, each: Sequence[tuple[Value, ...]], path: str) -> Value:
+    def _tuple(self, each: Sequence[tuple[Value, ...]], path: Path) -> Value:
+        first = each[0]
         if len({len(one) for one in each}) == 1:
-            return tuple(self._value(list(items), f"{path}_{at}") for at, items in enumerate(zip(*each, strict=True)))
+            parts = enumerate(zip(*each, strict=True))
+            return tuple(self._value(list(items), (*path, _name_of(first, at))) for at, items in parts)
         if all(isinstance(part, str) for one in each for part in one):
             return self._variable(each, "list(string)", path)
         raise self._differ(path)
 
-    def _text(self, each: Sequence[Text], path: str) -> Value:
+    def _text(self, each: Sequence[Text], path: Path) -> Value:
         shapes = {tuple(_kind(part) for part in one.parts) for one in each}
         if len(shapes) > 1:
             raise self._differ(path)
         parts: list[str | Ref | Variable] = []
         for at, pieces in enumerate(zip(*(one.parts for one in each), strict=True)):
-            value = self._value(list(pieces), f"{path}_{at}")
+            value = self._value(list(pieces), (*path, str(at)))
             parts += value.parts if isinstance(value, Text) else [cast("str | Ref | Variable", value)]
         return Text(tuple(parts))
 
-    def _same_variable(self, each: Sequence[Variable], path: str) -> Variable:
+    def _same_variable(self, each: Sequence[Variable], path: Path) -> Variable:
         """Gives a variable that has another default in each environment, without one."""
         if len({(one.name, one.type) for one in each}) > 1:
             raise self._differ(path)
@@ -148,18 +206,39 @@ class _Merge:
 
     def _named(self, each: Sequence[str]) -> Value | None:
         """Gives text with the variable `environment` in it, where the environment's name is all that differs."""
-        marked = [_marker(name)(text) for name, text in zip(self.names, each, strict=True)]
-        if len({*map(tuple, marked)}) > 1 or len(marked[0]) == 1:
-            return None
+        pieces = [_marker(name)(text) for name, text in zip(self.names, each, strict=True)]
+        if len({*map(tuple, pieces)}) > 1 or len(pieces[0]) == 1:
+            return self._worded(each)
         parts: list[str | Variable] = []
-        for at, literal in enumerate(marked[0]):
+        for at, literal in enumerate(pieces[0]):
             parts += [self.environment] * bool(at) + [literal] * bool(literal)
         return parts[0] if len(parts) == 1 else Text(tuple(parts))
 
-    def _variable(self, each: Sequence[Value], kind: VariableType, path: str) -> Variable:
-        key = tuple(each)
+    def _worded(self, each: Sequence[str]) -> Value | None:
+        """Gives the same word by word, for text that has an environment's name in another sense too: `pkg.dev`."""
+        words = [_WORD.split(text) for text in each]
+        if len({len(one) for one in words}) > 1:
+            return None
+        parts: list[str | Variable] = []
+        for at, word in enumerate(words[0]):
+            same = [one[at] for one in words]
+            if len(set(same)) > 1 and same != self.names:
+                return None
+            parts.append(word if len(set(same)) == 1 else self.environment)
+        return Text(tuple(_joined(parts)))
+
+    def _variable(self, each: Sequence[Value], kind: VariableType, path: Path) -> Variable:
+        pieces = [*path]
+        if pieces[-1] == "value" and len(pieces) > 2:
+            pieces.pop()
+        of_tags = len(pieces) > 1 and pieces[-2].endswith(("tags", "labels"))
+        leaf = "_".join(pieces[-2:] if of_tags or pieces[-1].isdigit() else pieces[-1:])
+        key = (kind, leaf, tuple(each))
+        self.holders.setdefault(key, set()).add(pieces[0])
         if key not in self.variables:
-            name = re.sub(r"[^a-z0-9_]+", "_", path.lower())
+            name = _identifier(leaf if key in self.shared or of_tags else f"{pieces[0]}_{leaf}")
+            if name in self.taken:
+                name = _identifier("_".join(pieces))
             while name in self.taken:
                 name += "_"
             self.taken.add(name)
@@ -170,11 +249,35 @@ class _Merge:
                 self.values[environment][name] = value
         return self.variables[key]
 
-    def _differ(self, path: str) -> UnsupportedError:
+    def _differ(self, path: Path) -> UnsupportedError:
         return UnsupportedError(
-            f"environments {listed(self.names)} cannot share a folder: `{path}` is not made in the same way in them",
+            f"environments {listed(self.names)} cannot share a folder: `{'.'.join(path)}` is not made in the same way "
+            "in them",
             fix=f"generate each into a folder of its own: --env {self.names[-1]} --output terraform/{self.names[-1]}",
         )
+
+
+def _name_of(items: tuple[Value, ...], at: int) -> str:
+    """Gives what an item of a list is known by: its own name, the option it is the value of, or its place."""
+    item, before = items[at], items[at - 1] if at else None
+    arguments = item.arguments if isinstance(item, Block) else item
+    name = arguments.get("name") if isinstance(arguments, Mapping) else None
+    if isinstance(name, str):
+        return name
+    return before[2:] if isinstance(before, str) and before.startswith("--") else str(at)
+
+
+def _joined(parts: Iterable[str | Variable]) -> Iterator[str | Variable]:
+    """Gives the same parts, with text that follows text as one."""
+    for literal, run in groupby(parts, key=lambda part: isinstance(part, str)):
+        if literal:
+            yield "".join(cast("Iterable[str]", run))
+        else:
+            yield from run
+
+
+def _identifier(text: str) -> str:
+    return re.sub(r"[^a-z0-9_]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", text).lower())
 
 
 def _kind(part: str | Ref | Variable) -> Ref | str | None:

@@ -198,17 +198,18 @@ def _outputs(
 def _steps(place: Place, target: Declaration, archives: Sequence[str]) -> Iterator[Step]:
     group = '"$(terraform output -raw resource_group)"'
     if isinstance(place.subscription, Variable):
-        yield Step("Log in; the last line prints what `subscription_id` is", "az login\naz account show --query id")
+        yield Step(
+            "Log in; the last line prints what `subscription_id` is", "az login\naz account show --query id", first=True
+        )
     else:
-        yield Step("Log in", f"az login\naz account set --subscription {place.subscription}")
+        yield Step("Log in", f"az login\naz account set --subscription {place.subscription}", first=True)
     yield Step(
         "Build the image, push it, and let the jobs run it",
         'IMAGE="$(terraform output -raw image)"\n'
         'az acr login --name "$(terraform output -raw registry)"\n'
         'docker build --platform linux/amd64 --tag "$IMAGE" image\n'
-        'docker push "$IMAGE"\n'
-        'echo "image = \\"$IMAGE\\"" > image.auto.tfvars\n'
-        "terraform apply",
+        'docker push "$IMAGE"',
+        sets="image",
     )
     if archives:
         lines = [

@@ -135,15 +135,14 @@ def _outputs(project: Project, jobs: dict[str, Declaration], flow: Declaration |
 def _steps(project: Project, flow: Declaration | None) -> Iterator[Step]:
     deployment = project.deployment
     shown = '"$(terraform output -raw project)"' if isinstance(project.id, Variable) else project.id
-    yield Step("Log in", "gcloud auth application-default login")
+    yield Step("Log in", "gcloud auth application-default login", first=True)
     yield Step(
         "Build the image, push it, and let the jobs run it",
         'IMAGE="$(terraform output -raw image)"\n'
         f"gcloud auth configure-docker {project.region}-docker.pkg.dev\n"
         'docker build --platform linux/amd64 --tag "$IMAGE" image\n'
-        'docker push "$IMAGE"\n'
-        'echo "image = \\"$IMAGE\\"" > image.auto.tfvars\n'
-        "terraform apply",
+        'docker push "$IMAGE"',
+        sets="image",
     )
     where = f"--project {shown}"
     if flow is not None:
@@ -160,8 +159,9 @@ def _notes(project: Project, flow: Declaration | None) -> Iterator[str]:
         "apply: runs before that fail, and say so."
     )
     yield (
-        "Who applies this makes custom roles, service accounts and bindings: Role Administrator, Service Account Admin "
-        "and Project IAM Admin, besides the right to make the rest."
+        "Who applies this makes custom roles, service accounts and bindings, and lets jobs run as those accounts: Role "
+        "Administrator, Service Account Admin, Service Account User and Project IAM Admin, besides the right to make "
+        "the rest."
     )
     if changed := relabelled(deployment.tags):
         yield f"Labels are in lower case, without spaces: {', '.join(changed)} became such."

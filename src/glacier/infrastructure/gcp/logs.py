@@ -26,14 +26,16 @@ def days(project: Project) -> int:
 def log_declarations(project: Project, sources: Sequence[Declaration]) -> list[Declaration]:
     """Gives a log bucket with what sends the logs there; nothing where the project's own keeps them as long.
 
-    For fewer days than the project keeps them, they are kept out of its own log bucket.
+    For fewer days than the project keeps them, they are kept out of its own log bucket. What has an environment has
+    all of it, so that environments that keep logs for other times can share a folder.
 
     Args:
         project: where.
         sources: declarations, among them the jobs and functions whose logs they are.
     """
     kept = days(project)
-    if kept == PROJECT_DAYS:
+    several = bool(project.deployment.environment)
+    if kept == PROJECT_DAYS and not several:
         return []
     name = project.called(longest=100, what="a log bucket")
     bucket = Declaration(
@@ -57,12 +59,14 @@ def log_declarations(project: Project, sources: Sequence[Declaration]) -> list[D
         "unique_writer_identity": True,
     }
     found = [bucket, Declaration("google_logging_project_sink", "this", "jobs", sink)]
-    if kept < PROJECT_DAYS:
+    if kept < PROJECT_DAYS or several:
         kept_out: dict[str, Value] = {
             "name": name,
             "description": f"Logs of {project.deployment.pipeline} are kept for {kept} days in a bucket of their own.",
             "filter": entries,
         }
+        if several:
+            kept_out["disabled"] = kept > PROJECT_DAYS
         found.append(Declaration("google_logging_project_exclusion", "this", "jobs", kept_out))
     return found
 
