@@ -12,7 +12,8 @@ from typing import Any, cast
 from glacier.execution.clock import Clock
 from glacier.execution.failures import too_late
 from glacier.execution.limits import Unit
-from glacier.execution.performer import Done, Performer, Values
+from glacier.execution.performer import Performer
+from glacier.execution.turns import Done, Values
 from glacier.graph import Graph
 from glacier.lease import GivenUp, Lease, take_lease
 from glacier.task import Task

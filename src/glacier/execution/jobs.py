@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 
 from glacier.execution.agenda import WELL, Agenda, Block, Ended, block_across, block_by
-from glacier.execution.performer import MISSING, Done, Left, Performer, Turn, TurnValues, Values
+from glacier.execution.performer import Performer
 from glacier.execution.scopes import Scope
+from glacier.execution.turns import MISSING, Done, Left, Turn, TurnValues, Values
 from glacier.graph import Graph
 from glacier.nesting import Loop
 from glacier.trace import handles_in

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from glacier.execution.agenda import WELL, Ended
 from glacier.execution.jobs import Job
-from glacier.execution.performer import MISSING, Performer
+from glacier.execution.performer import Performer
+from glacier.execution.turns import MISSING
 from glacier.graph import Graph
 from glacier.trace import handles_in
 

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from inspect import iscoroutine
 from time import perf_counter
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from glacier.access import act_for
 from glacier.containers import rebuilt
 from glacier.doing import Doing, current, enter
-from glacier.errors import TaskError
-from glacier.execution.agenda import WELL, Ended
 from glacier.execution.cache.run import Caching
 from glacier.execution.checkpoints import Recalled
-from glacier.execution.coroutines import Coroutines
 from glacier.execution.failures import task_error
 from glacier.execution.frames import Frames
 from glacier.execution.keeping import Keeping
 from glacier.execution.measures import Measures
 from glacier.execution.measuring import Lazily, Measuring, observed_nodes
 from glacier.execution.memory import Memory
-from glacier.execution.record import NodeState, RunStart
+from glacier.execution.record import RunStart
 from glacier.execution.sinks import is_write, write_together
+from glacier.execution.turns import MISSING, Done, Left, Turn, Values
+from glacier.execution.workplace import Workplace
 from glacier.graph import Node
 from glacier.lease import GivenUp
 from glacier.nesting import Loop
@@ -37,127 +34,6 @@ from glacier.work import Absent, Carried, Outcome, Select
 
 _MOST_COLUMNS = 200
 """Of a frame, told in a record."""
-MISSING = object()
-"""The value of a node that has not run."""
-
-Values = MutableSequence[object] | MutableMapping[int, object]
-"""The values of nodes by their index, in one turn of a scope; after those of the nodes, what each loop left."""
-
-
-class TurnValues(dict[int, object]):
-    """The values of one turn of a loop, with those that it captures; of others there are none."""
-
-    def __missing__(self, key: int) -> object:
-        return MISSING
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """What a loop leaves.
-
-    Attributes:
-        outcomes: for each variable's `Outcome` node, what each turn that ended well left it as.
-        lacking: for those that have no value, why.
-    """
-
-    outcomes: dict[int, list[object]]
-    lacking: dict[int, str]
-
-
-class Workplace(Protocol):
-    """Where tasks are called: in this process, or in worker processes.
-
-    Attributes:
-        elsewhere: whether that is another process, which measures what is asked of `glacier.doing.current()` itself.
-    """
-
-    elsewhere: bool
-
-    def call(self, task: Task[..., Any], function: Callable[..., object], args: Any, kwargs: Any) -> object:
-        """Calls `function` in place of `task` with values for arguments."""
-        ...
-
-    def value(self, handed: object) -> object:
-        """Gives what a call returned as a value of this process."""
-        ...
-
-    def opened(self, handed: object) -> object:
-        """Gives what a call returned as a value of this process that is good only as long as the run."""
-        ...
-
-
-class Here:
-    """Calls tasks in this process; async ones on the run's event loop."""
-
-    elsewhere = False
-
-    def __init__(self, coroutines: Coroutines) -> None:
-        self._coroutines = coroutines
-
-    def call(self, task: Task[..., Any], function: Callable[..., object], args: Any, kwargs: Any) -> object:
-        """Calls `function`, and awaits it if it is a coroutine, at most as long as a try of the task may take."""
-        value = function(*args, **kwargs)
-        if not iscoroutine(value):
-            return value
-        tries = task.options.tries
-        return self._coroutines.result(value, None if tries is None else tries.timeout)
-
-    def value(self, handed: object) -> object:
-        """Gives the value itself."""
-        return handed
-
-    opened = value
-
-
-@dataclass(slots=True)
-class Done:
-    """How one node ended.
-
-    Attributes:
-        began: the clock when it started, as `perf_counter` has it.
-        closed: whether it is a check that returned False.
-        truth: of its value, where it is the condition of a branch.
-        skipped: why it gives no value after all: the branch it selects from has none.
-        recalled: whether its value is that of an earlier run, and nothing was done.
-        measures: what was measured of it, if anything.
-        published: what it wrote to buckets, where that is told.
-        columns: of the DataFrame that it gave, with their dtypes.
-    """
-
-    index: int
-    began: float
-    seconds: float
-    rows: int | None = None
-    closed: bool = False
-    truth: bool | None = None
-    skipped: str | None = None
-    error: TaskError | None = None
-    measures: Measures | None = None
-    recalled: bool = False
-    published: Sequence[Published] = ()
-    columns: tuple[tuple[str, str], ...] | None = None
-
-    @property
-    def ended(self) -> Ended:
-        """How it ended, for what waits for it."""
-        if self.error is None and not self.closed and self.truth is None and self.skipped is None:
-            return WELL
-        state: NodeState = "failed" if self.error else "skipped" if self.skipped else "succeeded"
-        return Ended(state, self.closed, self.truth, reason=self.skipped or "")
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One turn of a loop.
-
-    Attributes:
-        path: the item's name and number for each loop around, outermost first: what an error tells.
-        before: the values of the turn before.
-    """
-
-    loop: Loop
-    path: tuple[tuple[str, int], ...]
-    before: Values | None
 
 
 class Performer:

@@ -8,8 +8,8 @@ from typing import cast
 
 from glacier.errors import TaskError
 from glacier.execution.jobs import Job
-from glacier.execution.performer import Done
 from glacier.execution.record import Attempt
+from glacier.execution.turns import Done
 from glacier.graph import Graph
 from glacier.groups import bodies
 from glacier.task import Task

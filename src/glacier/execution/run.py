@@ -25,12 +25,13 @@ from glacier.execution.jobs import Job, Opened
 from glacier.execution.limits import Limits, Unit
 from glacier.execution.measures import Measures
 from glacier.execution.options import RunOptions
-from glacier.execution.performer import Done, Left, Performer, Turn
+from glacier.execution.performer import Performer
 from glacier.execution.record import NodeRecord, RunRecord, RunStart, RunState
 from glacier.execution.retries import Retries
 from glacier.execution.signals import GLANCE
 from glacier.execution.tallies import Tallies
 from glacier.execution.tracing import Guarded
+from glacier.execution.turns import Done, Left, Turn
 from glacier.lease import Lease, current_lease, take_lease
 from glacier.nesting import Loop
 from glacier.permits import act

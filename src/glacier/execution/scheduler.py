@@ -17,12 +17,13 @@ from glacier.execution.jobs import Job
 from glacier.execution.keeping import Keeping
 from glacier.execution.options import RunOptions
 from glacier.execution.part import Part
-from glacier.execution.performer import Here, Performer, Workplace
+from glacier.execution.performer import Performer
 from glacier.execution.record import RunStart, RunState, run_id_at
 from glacier.execution.run import Run
 from glacier.execution.scopes import Scope, scopes_of
 from glacier.execution.signals import interruptible
 from glacier.execution.sinks import shared_sinks
+from glacier.execution.workplace import Here, Workplace
 from glacier.graph import Graph
 from glacier.task import Task
 from glacier.trace import handles_in

@@ -9,8 +9,8 @@ from traceback import clear_frames
 from glacier.errors import TaskError
 from glacier.execution.jobs import Job
 from glacier.execution.measures import Measures
-from glacier.execution.performer import Done
 from glacier.execution.record import Attempt, NodeRecord, NodeState
+from glacier.execution.turns import Done
 from glacier.graph import Graph
 from glacier.origins import Published
 

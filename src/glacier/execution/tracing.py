@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Protocol, TypeVar
 
-from glacier.execution.performer import Done
 from glacier.execution.record import RunRecord, RunStart
+from glacier.execution.turns import Done
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from glacier.execution.agenda import Ended
 from glacier.execution.codec import NotPlain, NotReadable, decoded, encoded
 from glacier.execution.failures import task_error
 from glacier.execution.part import Earlier
-from glacier.execution.performer import MISSING
+from glacier.execution.turns import MISSING
 from glacier.graph import Graph, Node
 from glacier.runtime.records import NotKept, Shelf
 from glacier.task import Task

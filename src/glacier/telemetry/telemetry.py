@@ -11,8 +11,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from glacier.errors import TaskError
-from glacier.execution.performer import Done
 from glacier.execution.record import RunRecord, RunStart
+from glacier.execution.turns import Done
 from glacier.graph import EdgeKind, Graph
 from glacier.nesting import Loop
 from glacier.task import Task
