@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from multiprocessing import get_context
 from pathlib import Path
@@ -61,7 +61,16 @@ def drafts_of(wanted: Wanted) -> dict[str | None, Draft]:
         return {name: _draft(wanted, name)}
     with ProcessPoolExecutor(len(names), mp_context=get_context("spawn")) as pool:
         futures = {name: pool.submit(_draft, wanted, name) for name in names}
-        return {name: future.result() for name, future in futures.items()}
+        return {name: _given(future) for name, future in futures.items()}
+
+
+def _given(future: Future[Draft]) -> Draft:
+    """Gives a result. What a process raised is told once, without the text of its frames that comes along."""
+    try:
+        return future.result()
+    except Exception as error:
+        error.__cause__ = None
+        raise
 
 
 def _draft(wanted: Wanted, environment: str | None) -> Draft:
