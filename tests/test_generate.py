@@ -414,3 +414,12 @@ def test_a_body_with_a_bucket_in_a_with_block_is_planned_without_its_cloud(etl: 
     assert first.strip().startswith("frame = load(")
     etl.write_text(f"{head}def etl() -> None:\n{block}{second}\n")
     assert loaded(etl).run(mode="generate").blueprint.cloud == "Google Cloud"
+
+
+def test_a_file_that_fails_in_an_environment_is_told_with_its_line(etl: Path) -> None:
+    etl.write_text(SOURCE.replace("ENV = ", "LIMIT = {'dev': 1}[os.environ['GLACIER_ENVIRONMENT']]\nENV = "))
+    told = glacier("generate", "etl.py", "--env", "dev", "--env", "prod", folder=etl.parent, code=2)
+    assert told.startswith("InputError: `etl.py` cannot be read in environment `prod`:\nTraceback")
+    assert "LIMIT = {'dev': 1}" in told
+    assert told.count("Traceback") == 1
+    assert not (etl.parent / "terraform").exists()

@@ -15,6 +15,7 @@ from glacier.errors import ConfigError, InputError, did_you_mean, listed
 from glacier.generation.generate import Draft, draft
 from glacier.loading import load_pipeline, parse_inputs
 from glacier.providers import AWSProvider, AzureProvider, GCPProvider
+from glacier.report.outcome import told
 
 ENVIRONMENT = "GLACIER_ENVIRONMENT"
 """The variable that tells the user's code, and providers that were given no `environment=`, where it runs."""
@@ -60,8 +61,19 @@ def drafts_of(wanted: Wanted) -> dict[str | None, Draft]:
         name = names[0] if names else None
         return {name: _draft(wanted, name)}
     with ProcessPoolExecutor(len(names), mp_context=get_context("spawn")) as pool:
-        futures = {name: pool.submit(_draft, wanted, name) for name in names}
+        futures = {name: pool.submit(_drafted, wanted, name) for name in names}
         return {name: _given(future) for name, future in futures.items()}
+
+
+def _drafted(wanted: Wanted, environment: str) -> Draft:
+    """Gives the draft of one environment, in its process. What the user's file raises is told with its lines there."""
+    try:
+        return _draft(wanted, environment)
+    except GlacierError:
+        raise
+    except Exception as error:
+        text = f"`{wanted.target}` cannot be read in environment `{environment}`:\n{told(error)}"
+        raise InputError(text, fix="let it be imported in each environment") from None
 
 
 def _given(future: Future[Draft]) -> Draft:
