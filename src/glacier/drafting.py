@@ -71,7 +71,7 @@ def _drafted(wanted: Wanted, environment: str) -> Draft:
         return _draft(wanted, environment)
     except GlacierError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # whatever the file raises, in words that another process understands
         text = f"`{wanted.target}` cannot be read in environment `{environment}`:\n{told(error)}"
         raise InputError(text, fix="let it be imported in each environment") from None
 
@@ -80,7 +80,7 @@ def _given(future: Future[Draft]) -> Draft:
     """Gives a result. What a process raised is told once, without the text of its frames that comes along."""
     try:
         return future.result()
-    except Exception as error:
+    except Exception as error:  # whatever the file raises, in words that another process understands
         error.__cause__ = None
         raise
 
