@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from glacier.deployment.reading import Provider
-from glacier.errors import ConfigError, InputError, did_you_mean, listed
+from glacier.errors import ConfigError, GlacierError, InputError, did_you_mean, listed
 from glacier.generation.generate import Draft, draft
 from glacier.loading import load_pipeline, parse_inputs
 from glacier.providers import AWSProvider, AzureProvider, GCPProvider
