@@ -60,8 +60,10 @@ class State:
     def create(self, bucket: str) -> None:
         self.buckets[bucket] = {}
 
-    def put(self, bucket: str, key: str, content: bytes, metadata: Mapping[str, str] | None = None) -> Blob:
-        etag = f'"{hashlib.md5(content).hexdigest()}"'
+    def put(
+        self, bucket: str, key: str, content: bytes, metadata: Mapping[str, str] | None = None, etag: str = ""
+    ) -> Blob:
+        etag = etag or f'"{hashlib.md5(content).hexdigest()}"'
         blob = Blob(content, next(self.numbers), datetime.now(UTC), etag, metadata or {})
         self.buckets[bucket][key] = blob
         return blob
@@ -160,7 +162,8 @@ class Requests(BaseHTTPRequestHandler):
                     if source is None:
                         self.missing(other, name)
                         return
-                    body = source.content
+                    self.answer(200, headers=_headers(state.put(bucket, key, source.content, etag=source.etag)))
+                    return
                 self.answer(200, headers=_headers(state.put(bucket, key, body)))
             case _ if found is None:
                 self.missing(bucket, key)

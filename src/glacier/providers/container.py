@@ -129,7 +129,7 @@ class Container:
 
         return self.ask("read", key, lambda: bytes(obstore.get(self.client, key).bytes()))
 
-    def blocks(self, entry: Entry) -> Iterator[bytes]:
+    def blocks(self, entry: Entry) -> Iterator[memoryview]:
         """Reads an object in ranges, some ahead of what is taken."""
         from concurrent.futures import ThreadPoolExecutor
 
@@ -140,11 +140,11 @@ class Container:
         meta = self.ask("read", entry.path, lambda: self._meta(entry.path))
         tag = meta["e_tag"] if meta else None
 
-        def read(start: int) -> bytes:
+        def read(start: int) -> memoryview:
             span = (start, min(start + _BLOCK_BYTES, entry.size))
             options: Any = {"range": span, **({"if_match": tag} if tag else {})}
             return self.ask(
-                "read", entry.path, lambda: bytes(obstore.get(self.client, entry.path, options=options).bytes())
+                "read", entry.path, lambda: memoryview(obstore.get(self.client, entry.path, options=options).bytes())
             )
 
         with ThreadPoolExecutor(_BLOCKS_AHEAD) as pool:

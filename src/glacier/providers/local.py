@@ -244,7 +244,7 @@ class LocalStore:
         """Reads the first 64 or the last 8 bytes."""
         return [_end(self._place(bucket, entry.path), end) for entry in entries]
 
-    def blocks(self, bucket: str, entry: Entry) -> Iterator[bytes]:
+    def blocks(self, bucket: str, entry: Entry) -> Iterator[memoryview]:
         """Reads the file in blocks of 8 MiB."""
         return _blocks(self._place(bucket, entry.path))
 
@@ -389,7 +389,7 @@ class LocalStaged:
         """A file system compares nothing."""
         return False
 
-    def sent(self, path: str) -> Iterator[bytes]:
+    def sent(self, path: str) -> Iterator[memoryview]:
         """Reads the staged file."""
         return _blocks(Path(self.file(path)))
 
@@ -450,10 +450,10 @@ def _remove(folder: Path) -> None:
             return
 
 
-def _blocks(place: Path) -> Iterator[bytes]:
+def _blocks(place: Path) -> Iterator[memoryview]:
     with place.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
-            yield block
+            yield memoryview(block)
 
 
 def _end(place: Path, end: End) -> bytes:

@@ -99,7 +99,7 @@ class ObjectStore:
         with ThreadPoolExecutor(AT_ONCE) as pool:
             return list(pool.map(container.end, entries, repeat(end)))
 
-    def blocks(self, bucket: str, entry: Entry) -> Iterator[bytes]:
+    def blocks(self, bucket: str, entry: Entry) -> Iterator[memoryview]:
         """Reads ranges of 8 MiB, some ahead, all of one version."""
         return self._container(bucket).blocks(entry)
 
@@ -115,9 +115,9 @@ class ObjectStore:
         """Does nothing: there are no folders to make."""
 
     def stage(self, bucket: str, path: str, *, for_copy: bool = False) -> StagedObject | StagedTree:
-        """Gives a place for an object, or for a tree."""
+        """Gives a place for an object, or for a tree; what is to be read back before it is published needs one too."""
         container = self._container(bucket)
-        if for_copy or path.endswith("/"):
+        if path.endswith("/") or (for_copy and not self.service.checks):
             return StagedTree(container, path, for_copy=for_copy)
         return StagedObject(container, path)
 

@@ -53,7 +53,7 @@ class StagedObject:
         """Whether the store compares checksums."""
         return self._container.service.checks
 
-    def sent(self, path: str) -> Iterator[bytes]:
+    def sent(self, path: str) -> Iterator[memoryview]:
         """Gives nothing: an object that is not published cannot be read."""
         del path
         return iter(())
@@ -118,7 +118,7 @@ class StagedTree:
         """Whether the store compares checksums."""
         return self._container.service.checks
 
-    def sent(self, path: str) -> Iterator[bytes]:
+    def sent(self, path: str) -> Iterator[memoryview]:
         """Completes the staged object, and reads it back unless the store compares checksums."""
         upload = self._uploads[self._final(path)]
         upload.finish()

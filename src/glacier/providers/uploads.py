@@ -35,13 +35,13 @@ class Upload:
         self.failure: GlacierError | None = None
         self._container = container
         self._attributes = attributes
-        self._held: list[bytes] = []
+        self._held: list[bytes | memoryview] = []
         self._writer: WritableFile | None = None
         self._mark = secrets.token_hex(8)
         self._ended = False
         self._lock = Lock()
 
-    def write(self, data: bytes, /) -> int:
+    def write(self, data: bytes | memoryview, /) -> int:
         """Takes the next bytes; sends when a part is full, and waits where the store is slower than the writer."""
         with self._lock:
             if self._ended:
@@ -74,7 +74,7 @@ class Upload:
                 with self._container.guard("write", self.key):
                     self._writer.__exit__(type(stop), stop, None)
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, data: bytes | memoryview) -> None:
         self.size += len(data)
         if self._writer is not None:
             with self._container.guard("write", self.key):

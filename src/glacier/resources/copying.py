@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from glacier.errors import StorageError
 from glacier.lease import check_lease, current_lease, keeping, publishing
@@ -68,17 +69,15 @@ def _check(target: Bucket, source: Bucket, found: list[Entry]) -> None:
 
 def _one(staged: Staged, source: Bucket, entry: Entry, name: str) -> None:
     """Copies one object to its staged place, and reads it back unless the store compares checksums itself."""
-    from hashlib import blake2b
-
-    digest, size = blake2b(), 0
+    checksum = size = 0
     with ExitStack() as stack:
         place = staged.file(name)
-        write: Callable[[bytes], object]
+        write: Callable[[memoryview], object]
         write = stack.enter_context(Path(place).open("wb")).write if isinstance(place, str) else place.write
         with source.sited():
             for block in source.store.blocks(source.name, entry):
                 check_lease()  # the interpreter's exit waits for this thread
-                digest.update(block)
+                checksum = checksum if staged.is_checked else crc32(block, checksum)
                 size += len(block)
                 write(block)
     if size != entry.size:
@@ -87,11 +86,11 @@ def _one(staged: Staged, source: Bucket, entry: Entry, name: str) -> None:
             site=source.site,
             fix="copy again when nobody writes it",
         )
-    again, arrived = blake2b(), 0
+    again = arrived = 0
     for block in staged.sent(name):
-        again.update(block)
+        again = crc32(block, again)
         arrived += len(block)
-    if not staged.is_checked and (arrived, again.digest()) != (size, digest.digest()):
+    if not staged.is_checked and (arrived, again) != (size, checksum):
         raise StorageError(
             f"`{source.store.uri(source.name, entry.path)}` did not arrive as sent: {arrived:,} bytes of {size:,}",
             site=source.site,

@@ -73,7 +73,7 @@ class Staged(Protocol):
         """Whether the store itself has compared checksums of what it was sent."""
         ...
 
-    def sent(self, path: str) -> Iterator[bytes]:
+    def sent(self, path: str) -> Iterator[memoryview]:
         """Completes what `file(path)` gave, and reads it back; nothing comes if the store compares checksums itself."""
         ...
 
@@ -131,7 +131,7 @@ class Store(Protocol):
         """The first 64 or the last 8 bytes of each object. Of a version that was looked at before, nothing is read."""
         ...
 
-    def blocks(self, bucket: str, entry: Entry) -> Iterator[bytes]:
+    def blocks(self, bucket: str, entry: Entry) -> Iterator[memoryview]:
         """The content of an object from its beginning, in pieces that fit into memory; of one version of it."""
         ...
 
