@@ -267,7 +267,7 @@ class _Reading:
                 yield Grant(target, _TREE, Keys("", below=True), (because,))
                 continue
             done = " and ".join(["reads"] * touch.access.reads + ["writes"] * touch.access.writes)
-            for verbs, keys in _needed(bucket, touch.access):
+            for verbs, keys in _needed(self._rebound(bucket), touch.access):
                 yield Grant(target, verbs, keys, (Because(f"{name} {done} {bucket.label}", *self._at(node.site)),))
 
     def _bookkeeping(self, stage: str, upstream: Sequence[str], records: DeclaredBucket) -> Iterator[Grant]:
@@ -393,7 +393,7 @@ def _needed(bucket: Bucket, access: Access) -> Iterator[tuple[frozenset[Verb], K
     if "delete" in access.besides:
         verbs |= {"read", "list", "delete"}
         yield frozenset(("list", "delete")), Keys(f"{path}/", below=True)
-    if "copy" in access.besides:
+    if "copy" in access.besides and bucket.store.copies_beside:
         yield _TREE, Keys(f"{folder}{PREFIX}", below=True)
     yield frozenset(verbs), Keys(path)
 

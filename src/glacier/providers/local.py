@@ -274,6 +274,11 @@ class LocalStore:
         place = self._inside(self._place(bucket, path))
         (place if path.endswith("/") else place.parent).mkdir(parents=True, exist_ok=True)
 
+    @property
+    def copies_beside(self) -> bool:
+        """Everything is written beside its place."""
+        return True
+
     def stage(self, bucket: str, path: str, *, for_copy: bool = False) -> LocalStaged:
         """Makes a hidden neighbour, so that publishing it is a rename."""
         del for_copy  # names are kept and files can be read anyway

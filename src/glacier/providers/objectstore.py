@@ -114,10 +114,15 @@ class ObjectStore:
     def prepare(self, bucket: str, path: str) -> None:
         """Does nothing: there are no folders to make."""
 
+    @property
+    def copies_beside(self) -> bool:
+        """Tells it: a store that compares checksums itself has nothing read back."""
+        return not self.service.checks
+
     def stage(self, bucket: str, path: str, *, for_copy: bool = False) -> StagedObject | StagedTree:
         """Gives a place for an object, or for a tree; what is to be read back before it is published needs one too."""
         container = self._container(bucket)
-        if path.endswith("/") or (for_copy and not self.service.checks):
+        if path.endswith("/") or (for_copy and self.copies_beside):
             return StagedTree(container, path, for_copy=for_copy)
         return StagedObject(container, path)
 

@@ -150,6 +150,11 @@ class Store(Protocol):
         """Makes what must be there before others write to the path's URI: folders, where there are such."""
         ...
 
+    @property
+    def copies_beside(self) -> bool:
+        """Whether the copy of one object is written beside its place first, to be read back there."""
+        ...
+
     def stage(self, bucket: str, path: str, *, for_copy: bool = False) -> Staged:
         """A new temporary place for what is to become `path`; in a copy, files keep names and can be read back."""
         ...
