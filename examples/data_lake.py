@@ -1,17 +1,13 @@
 """Buckets that belong together, declared by one call. `glacier analyze examples/data_lake.py`."""
 
-from pathlib import Path
-
 import polars as pl
 
 from glacier import Bucket, composite_resource, pipeline, task
-from glacier.providers import LocalProvider
-
-provider = LocalProvider(base_path=Path(__file__).parent / "data")
+from providers import Provider, provider
 
 
 @composite_resource
-def create_data_lake(provider: LocalProvider, name: str) -> dict[str, Bucket]:
+def create_data_lake(provider: Provider, name: str) -> dict[str, Bucket]:
     """Create a complete data lake with multiple buckets."""
     return {
         "raw": provider.bucket(f"{name}-raw", path="data.parquet"),

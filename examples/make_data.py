@@ -1,13 +1,13 @@
-"""Writes the small data sets that the examples read, below `data/` beside this file: `python examples/make_data.py`."""
+"""Writes the small data sets that the examples read: `python examples/make_data.py`.
+
+They go below `data/` beside this file, or to the buckets of the cloud that `GLACIER_ENV` names, which must be there.
+"""
 
 from datetime import date, timedelta
-from pathlib import Path
 
 import polars as pl
 
-from glacier.providers import LocalProvider
-
-provider = LocalProvider(base_path=Path(__file__).parent / "data")
+from providers import PREFIX, provider
 
 
 def main() -> None:
@@ -41,6 +41,8 @@ def main() -> None:
         {"order_id": range(500), "customer_id": [n % 60 for n in range(500)], "amount": amounts, "date": days}
     )
     provider.bucket("raw-data", path="orders.parquet").write(orders)
+    known = provider.bucket(f"{PREFIX}raw-data", path="orders.parquet", existing=True)  # in a cloud the same bucket
+    known.write(orders)
     provider.bucket("data", path="sales.parquet").write(orders.select("order_id", "amount", valid=pl.col("amount") > 0))
     provider.bucket("data", path="input.parquet").write(orders.select("order_id", "amount"))
 

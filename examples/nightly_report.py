@@ -3,15 +3,11 @@
 Two machines make two stages, with an identity each: the one that trains cannot write the report, nor read the orders.
 """
 
-from pathlib import Path
-
 import polars as pl
 
 from glacier import Bucket, pipeline, task
 from glacier.config import Compute, DeployConfig
-from glacier.providers import LocalProvider
-
-provider = LocalProvider(base_path=Path(__file__).parent / "data")
+from providers import PREFIX, provider
 
 
 @task
@@ -36,7 +32,7 @@ def publish(report: pl.DataFrame, target: Bucket) -> None:
     deploy=DeployConfig(timeout=7200, retries=2, alert="data@acme.com"),
 )
 def nightly_report() -> None:
-    orders = load_orders(provider.bucket("raw-data", path="orders.parquet", existing=True))
+    orders = load_orders(provider.bucket(f"{PREFIX}raw-data", path="orders.parquet", existing=True))
     publish(forecast(orders), provider.bucket("reports", path="forecast.parquet"))
 
 

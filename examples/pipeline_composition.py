@@ -1,13 +1,9 @@
 """A pipeline made of pipelines. `glacier graph examples/pipeline_composition.py:end_to_end`."""
 
-from pathlib import Path
-
 import polars as pl
 
 from glacier import Bucket, pipeline, task
-from glacier.providers import LocalProvider
-
-provider = LocalProvider(base_path=Path(__file__).parent / "data")
+from providers import provider
 
 
 @task

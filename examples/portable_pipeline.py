@@ -1,20 +1,13 @@
-"""The environment says where the data is: `GLACIER_DATA=/mnt/lake python examples/portable_pipeline.py`."""
+"""One variable moves it: `GLACIER_ENV=aws python examples/portable_pipeline.py`. So it is for every example here.
 
-import os
-from pathlib import Path
+In a cloud, its buckets and data are made first: `GLACIER_ENV=aws glacier generate examples/portable_pipeline.py`, then
+`terraform apply`, then `GLACIER_ENV=aws python examples/make_data.py`.
+"""
 
 import polars as pl
 
 from glacier import Bucket, pipeline, task
-from glacier.providers import LocalProvider
-
-
-def get_provider() -> LocalProvider:
-    """Plain Python, decided while planning: any provider this returns runs the pipeline below unchanged."""
-    return LocalProvider(base_path=os.getenv("GLACIER_DATA", Path(__file__).parent / "data"))
-
-
-provider = get_provider()
+from providers import provider
 
 
 @task

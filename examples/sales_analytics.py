@@ -1,13 +1,9 @@
 """Three sources joined and summed up; the loads run side by side. `glacier analyze examples/sales_analytics.py`."""
 
-from pathlib import Path
-
 import polars as pl
 
 from glacier import Bucket, pipeline, task
-from glacier.providers import LocalProvider
-
-provider = LocalProvider(base_path=Path(__file__).parent / "data")
+from providers import provider
 
 
 @task

@@ -1,13 +1,9 @@
 """Extract, transform, load: a CSV file becomes a Parquet file. `glacier run examples/simple_etl.py`."""
 
-from pathlib import Path
-
 import polars as pl
 
 from glacier import Bucket, pipeline, task
-from glacier.providers import LocalProvider
-
-provider = LocalProvider(base_path=Path(__file__).parent / "data")
+from providers import provider
 
 
 @task

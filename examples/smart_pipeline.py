@@ -3,14 +3,11 @@
 # mypy: disable-error-code="no-untyped-def"
 # pyright: reportUnusedVariable=false
 # The least a pipeline needs: its body has no annotation, and nothing takes the result of the check.
-from pathlib import Path
 
 import polars as pl
 
 from glacier import Bucket, pipeline, task
-from glacier.providers import LocalProvider
-
-provider = LocalProvider(base_path=Path(__file__).parent / "data")
+from providers import provider
 
 
 @task

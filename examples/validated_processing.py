@@ -1,14 +1,11 @@
 """Validations that return what they found, processing that waits for them, and an alert that reads them."""
 
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from glacier import Bucket, pipeline, task
-from glacier.providers import LocalProvider
-
-provider = LocalProvider(base_path=Path(__file__).parent / "data")
+from providers import provider
 
 
 @task

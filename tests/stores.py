@@ -96,19 +96,19 @@ def cloud(kind: Cloud, *, timeout: float = 60) -> Place:
         case "s3":
             url = s3_url()
             provider = AWSProvider(region="us-east-1", name_prefix=prefix, endpoint_url=url, timeout=timeout)
-            client, create = partial(_s3_client, url), _s3_create
+            client, create = partial(s3_client, url), _s3_create
         case "seaweedfs":
             url, prefix = seaweedfs().url, "again-"
             provider = AWSProvider(region="us-east-1", name_prefix=prefix, endpoint_url=url, timeout=timeout)
-            client, create = partial(_s3_client, url), seaweedfs().empty
+            client, create = partial(s3_client, url), seaweedfs().empty
         case "gcs":
             url = gcs_server().url
             provider = GCPProvider(project_id="my-project", name_prefix=prefix, endpoint_url=url, timeout=timeout)
-            client, create = _gcs_client, gcs_server().state.create
+            client, create = gcs_client, gcs_server().state.create
         case "azure":
             url = azure_url()
             provider = AzureProvider(storage_account=ACCOUNT, name_prefix=prefix, endpoint_url=url, timeout=timeout)
-            client, create = _azure_client, _azure_create
+            client, create = azure_client, _azure_create
     for name in CONTAINERS:
         create(prefix + name)
 
@@ -188,7 +188,7 @@ def dead_name() -> str:
 
 
 @cache
-def _s3_client(url: str, name: str) -> S3Store:
+def s3_client(url: str, name: str) -> S3Store:
     return S3Store(name, endpoint=url, region="us-east-1", client_options={"allow_http": True})
 
 
@@ -203,14 +203,14 @@ def _s3_create(name: str) -> None:
 
 
 @cache
-def _gcs_client(name: str) -> GCSStore:
+def gcs_client(name: str) -> GCSStore:
     nobody = GCPProvider(endpoint_url=gcs_server().url)
     key = nobody.bucket("any", path="./").store.reach()["storage_options"]["google_service_account_key"]
     return GCSStore(name, service_account_key=key, client_options={"allow_http": True})
 
 
 @cache
-def _azure_client(name: str) -> AzureStore:
+def azure_client(name: str) -> AzureStore:
     return AzureStore(name, account_name=ACCOUNT, endpoint=azure_url(), client_options={"allow_http": True})
 
 

@@ -165,7 +165,8 @@ def assert_same(one: object, other: object) -> None:
         assert other is None
 
 
-EXAMPLE_NAMES = {file.stem for file in EXAMPLES.glob("*.py")} - {"make_data", "process"}  # which have no pipeline
+WITHOUT_PIPELINE = {"make_data", "process", "providers"}
+EXAMPLE_NAMES = {file.stem for file in EXAMPLES.glob("*.py")} - WITHOUT_PIPELINE
 
 
 @pytest.mark.parametrize("executor", ["threads", "sync"])

@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
+import os
 import pickle
-import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -266,17 +266,21 @@ def portable_pipeline():
 
 
 @pytest.mark.parametrize("kind", ["local", *CLOUDS])
-def test_one_variable_moves_a_pipeline(kind: str, in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_variable_moves_a_pipeline(kind: str, in_tmp: Path) -> None:
     place = place_of(kind, in_tmp)
     place.declare("raw", path="sales.parquet").write(SALES)
-    monkeypatch.setenv("GLACIER_ENV", {"s3": "aws", "seaweedfs": "aws", "gcs": "gcp"}.get(kind, kind))
-    monkeypatch.setenv("ENDPOINT", getattr(place.provider, "endpoint_url", ""))
-    monkeypatch.setenv("PREFIX", getattr(place.provider, "name_prefix", ""))
+    told = {
+        "GLACIER_ENV": {"s3": "aws", "seaweedfs": "aws", "gcs": "gcp"}.get(kind, kind),
+        "ENDPOINT": getattr(place.provider, "endpoint_url", ""),
+        "PREFIX": getattr(place.provider, "name_prefix", ""),
+    }
     (in_tmp / "portable.py").write_text(SCENARIO_5)
     for executor in "threads", "processes":
         call = f"portable.portable_pipeline.run(executor={executor!r})['id'].to_list()"
         (in_tmp / "main.py").write_text(f"import portable\nif __name__ == '__main__':\n    print({call})\n")
-        done = subprocess.run([sys.executable, "main.py"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, "main.py"], env={**os.environ, **told}, capture_output=True, text=True, check=False
+        )
         assert (done.stdout, done.stderr) == ("[1]\n", "")
 
 
@@ -291,11 +295,14 @@ def test_one_variable_moves_a_pipeline(kind: str, in_tmp: Path, monkeypatch: pyt
 )
 def test_a_pipeline_over_a_cloud_is_planned_without_one(name: str, cloud_provider: str, in_tmp: Path) -> None:
     text = (Path(__file__).parent.parent / "examples" / f"{name}.py").read_text()
-    moved = text.replace("import LocalProvider", f"import {cloud_provider.partition('(')[0]}")
-    moved = re.sub(r"(?m)^provider = .*$", f"provider = {cloud_provider}", moved)
-    assert moved != text
-    (in_tmp / "here.py").write_text(text)
-    (in_tmp / "there.py").write_text(moved)
+    shared = "from providers import provider\n"
+    assert shared in text
+    (in_tmp / "here.py").write_text(text.replace(shared, _provided("LocalProvider()")))
+    (in_tmp / "there.py").write_text(text.replace(shared, _provided(cloud_provider)))
     here, there = (load_pipeline(str(in_tmp / file)).run(mode="analyze") for file in ("here.py", "there.py"))
     assert there["execution_levels"] == here["execution_levels"]
     assert [each["name"] for each in there["resources"]] == [each["name"] for each in here["resources"]]
+
+
+def _provided(provider: str) -> str:
+    return f"from glacier.providers import {provider.partition('(')[0]}\nprovider = {provider}\n"

@@ -45,7 +45,8 @@ class AWSProvider:
         name_prefix: before the names of buckets: the bucket `raw` is called `acme-raw` in S3.
         tags: of all that Glacier creates.
         environment: after the names of buckets: `raw-prod`; `GLACIER_ENVIRONMENT` of the environment if left out.
-        endpoint_url: of a store that speaks S3's protocol, or an emulator.
+        endpoint_url: of a store that speaks S3's protocol, or an emulator; `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`
+            of the environment if left out, looked up where a store is reached.
         functions_url: of Lambda, if not AWS's own: of an emulator, or a private endpoint.
         profile: of `~/.aws/config` and `~/.aws/credentials`.
         timeout: for how many seconds a silent server is waited for, at each request.
@@ -204,8 +205,8 @@ class S3:
     def reach(self) -> Mapping[str, Any]:
         """Gives region, endpoint, time limits, and where a profile is used what reads its keys when they are needed."""
         options = {"aws_region": self.aws.region, **scan_options(self.timeout, plain=self._is_plain)}
-        if self.aws.endpoint_url:
-            options["aws_endpoint_url"] = self.aws.endpoint_url
+        if self._endpoint:
+            options["aws_endpoint_url"] = self._endpoint
         return {"storage_options": options, "credential_provider": self._keys()}
 
     def client(self, container: str, config: S3Config | None, *, retries: int) -> Client:
@@ -213,8 +214,8 @@ class S3:
         from obstore.store import S3Store
 
         options: dict[str, Any] = {"region": self.aws.region, "checksum_algorithm": "SHA256"}
-        if self.aws.endpoint_url:
-            options["endpoint"] = self.aws.endpoint_url
+        if self._endpoint:
+            options["endpoint"] = self._endpoint
         if config is not None and config.encryption is not None:
             options["server_side_encryption"] = config.encryption
             options |= {"sse_kms_key_id": config.kms_key} if config.kms_key else {}
@@ -241,8 +242,13 @@ class S3:
         return {"Storage-Class": config.storage_class}
 
     @property
+    def _endpoint(self) -> str | None:
+        """Gives the provider's, or what AWS's own tools take from the environment."""
+        return self.aws.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+
+    @property
     def _is_plain(self) -> bool:
-        return (self.aws.endpoint_url or "").startswith("http://")
+        return (self._endpoint or "").startswith("http://")
 
     def _keys(self) -> ProfileCredentials | None:
         profile = profile_in_use(self.aws.profile)

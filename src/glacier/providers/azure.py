@@ -54,7 +54,8 @@ class AzureProvider:
         name_prefix: before the names of buckets: the bucket `raw` is the container `acme-raw`.
         tags: of all that Glacier creates.
         environment: after the names of buckets: `raw-prod`; `GLACIER_ENVIRONMENT` of the environment if left out.
-        endpoint_url: of a private endpoint, or an emulator.
+        endpoint_url: of a private endpoint, or an emulator; `AZURE_STORAGE_ENDPOINT` of the environment if left out,
+            looked up where a store is reached.
         functions_url: of function apps, if not below azurewebsites.net; `{name}` in it stands for the name. One with
             http is an emulator, which is sent no credentials.
         timeout: for how many seconds a silent server is waited for, at each request.
@@ -230,8 +231,8 @@ class AzureBlob:
             "azure_storage_account_name": self.azure.storage_account,
             **scan_options(self.timeout, plain=self._is_plain),
         }
-        if self.azure.endpoint_url:
-            options["azure_endpoint"] = self.azure.endpoint_url
+        if self._endpoint:
+            options["azure_endpoint"] = self._endpoint
         if _signed_in():
             options["azure_use_azure_cli"] = "true"
         return {"storage_options": options, "credential_provider": None}
@@ -242,8 +243,8 @@ class AzureBlob:
 
         del config
         options: dict[str, Any] = {"account_name": self.azure.storage_account}
-        if self.azure.endpoint_url:
-            options["endpoint"] = self.azure.endpoint_url
+        if self._endpoint:
+            options["endpoint"] = self._endpoint
         if _signed_in():
             options["use_azure_cli"] = True
         return AzureStore(
@@ -265,8 +266,13 @@ class AzureBlob:
         return {}
 
     @property
+    def _endpoint(self) -> str | None:
+        """Gives the provider's, or what Polars too takes from the environment."""
+        return self.azure.endpoint_url or os.environ.get("AZURE_STORAGE_ENDPOINT")
+
+    @property
     def _is_plain(self) -> bool:
-        return (self.azure.endpoint_url or "").startswith("http://")
+        return (self._endpoint or "").startswith("http://")
 
 
 def _signed_in() -> bool:

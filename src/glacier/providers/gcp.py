@@ -47,6 +47,7 @@ class GCPProvider:
         tags: labels of all that Glacier creates.
         environment: after the names of buckets: `raw-prod`; `GLACIER_ENVIRONMENT` of the environment if left out.
         endpoint_url: of a private endpoint; one with http is an emulator, which is sent no credentials.
+            `STORAGE_EMULATOR_HOST` of the environment if left out, looked up where a store is reached.
         functions_url: of functions, if not below the project's cloudfunctions.net; `{name}` in it stands for the name.
             One with http is an emulator, which is sent no credentials.
         timeout: for how many seconds a silent server is waited for, at each request.
@@ -208,8 +209,8 @@ class CloudStorage:
         options = scan_options(self.timeout, plain=self._is_plain)
         if self._is_plain:
             options["google_service_account_key"] = self._anonymous()
-        elif self.gcp.endpoint_url:
-            options["google_base_url"] = self.gcp.endpoint_url
+        elif self._endpoint:
+            options["google_base_url"] = self._endpoint
         return {"storage_options": options, "credential_provider": None}
 
     def client(self, container: str, config: GCSConfig | None, *, retries: int) -> Client:
@@ -220,8 +221,8 @@ class CloudStorage:
         options: dict[str, Any] = {}
         if self._is_plain:
             options["service_account_key"] = self._anonymous()
-        elif self.gcp.endpoint_url:
-            options["base_url"] = self.gcp.endpoint_url
+        elif self._endpoint:
+            options["base_url"] = self._endpoint
         return GCSStore(
             container,
             config=options,  # type: ignore[arg-type]  # a TypedDict made key by key
@@ -240,10 +241,16 @@ class CloudStorage:
         return {}
 
     @property
+    def _endpoint(self) -> str | None:
+        """Gives the provider's, or what Google's own libraries take from the environment, there also without http."""
+        host = os.environ.get("STORAGE_EMULATOR_HOST") or None
+        return self.gcp.endpoint_url or (host if host is None or "://" in host else f"http://{host}")
+
+    @property
     def _is_plain(self) -> bool:
-        return (self.gcp.endpoint_url or "").startswith("http://")
+        return (self._endpoint or "").startswith("http://")
 
     def _anonymous(self) -> str:
         """Gives the account of nobody, with which an emulator is asked: it names the endpoint and holds no key."""
         nobody = {"client_email": "", "private_key": "", "private_key_id": ""}
-        return json.dumps({"gcs_base_url": self.gcp.endpoint_url, "disable_oauth": True, **nobody})
+        return json.dumps({"gcs_base_url": self._endpoint, "disable_oauth": True, **nobody})

@@ -69,11 +69,11 @@ resource "aws_iam_role" "stage_main" {
   })
 }
 
-# one run at a time (data_lake.py:39)
-# stage main keeps its records and what it hands on (data_lake.py:39)
-# sales-analytics.write writes sales-analytics/data.parquet (data_lake.py:45)
-# sales-processed.write writes sales-processed/data.parquet (data_lake.py:44)
-# load_data reads sales-raw/data.parquet (data_lake.py:42)
+# one run at a time (data_lake.py:35)
+# stage main keeps its records and what it hands on (data_lake.py:35)
+# sales-analytics.write writes sales-analytics/data.parquet (data_lake.py:41)
+# sales-processed.write writes sales-processed/data.parquet (data_lake.py:40)
+# load_data reads sales-raw/data.parquet (data_lake.py:38)
 resource "aws_iam_role_policy" "stage_main" {
   name = "access"
   role = aws_iam_role.stage_main.id

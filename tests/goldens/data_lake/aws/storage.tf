@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket sales-analytics (data_lake.py:19)
+# bucket sales-analytics (data_lake.py:15)
 resource "aws_s3_bucket" "sales_analytics" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept
@@ -110,7 +110,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "sales_analytics" {
   depends_on = [aws_s3_bucket_versioning.sales_analytics]
 }
 
-# bucket sales-processed (data_lake.py:18)
+# bucket sales-processed (data_lake.py:14)
 resource "aws_s3_bucket" "sales_processed" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept
@@ -218,7 +218,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "sales_processed" {
   depends_on = [aws_s3_bucket_versioning.sales_processed]
 }
 
-# bucket sales-raw (data_lake.py:17)
+# bucket sales-raw (data_lake.py:13)
 resource "aws_s3_bucket" "sales_raw" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept
@@ -326,7 +326,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "sales_raw" {
   depends_on = [aws_s3_bucket_versioning.sales_raw]
 }
 
-# records of pipeline data_lake_pipeline (data_lake.py:39)
+# records of pipeline data_lake_pipeline (data_lake.py:35)
 resource "aws_s3_bucket" "data_lake_pipeline_runs" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept

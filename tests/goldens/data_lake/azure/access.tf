@@ -20,8 +20,8 @@ resource "azurerm_role_assignment" "stage_main_pulls_images" {
   principal_type       = "ServicePrincipal"
 }
 
-# one run at a time (data_lake.py:39)
-# stage main keeps its records and what it hands on (data_lake.py:39)
+# one run at a time (data_lake.py:35)
+# stage main keeps its records and what it hands on (data_lake.py:35)
 resource "azurerm_role_assignment" "stage_main_reads_data_lake_pipeline_runs" {
   scope              = azurerm_storage_container.data_lake_pipeline_runs.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -31,8 +31,8 @@ resource "azurerm_role_assignment" "stage_main_reads_data_lake_pipeline_runs" {
   condition_version  = "2.0"
 }
 
-# one run at a time (data_lake.py:39)
-# stage main keeps its records and what it hands on (data_lake.py:39)
+# one run at a time (data_lake.py:35)
+# stage main keeps its records and what it hands on (data_lake.py:35)
 resource "azurerm_role_assignment" "stage_main_writes_data_lake_pipeline_runs" {
   scope              = azurerm_storage_container.data_lake_pipeline_runs.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id
@@ -42,7 +42,7 @@ resource "azurerm_role_assignment" "stage_main_writes_data_lake_pipeline_runs" {
   condition_version  = "2.0"
 }
 
-# sales-analytics.write writes sales-analytics/data.parquet (data_lake.py:45)
+# sales-analytics.write writes sales-analytics/data.parquet (data_lake.py:41)
 resource "azurerm_role_assignment" "stage_main_writes_sales_analytics" {
   scope              = azurerm_storage_container.sales_analytics.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id
@@ -52,7 +52,7 @@ resource "azurerm_role_assignment" "stage_main_writes_sales_analytics" {
   condition_version  = "2.0"
 }
 
-# sales-processed.write writes sales-processed/data.parquet (data_lake.py:44)
+# sales-processed.write writes sales-processed/data.parquet (data_lake.py:40)
 resource "azurerm_role_assignment" "stage_main_writes_sales_processed" {
   scope              = azurerm_storage_container.sales_processed.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id
@@ -62,7 +62,7 @@ resource "azurerm_role_assignment" "stage_main_writes_sales_processed" {
   condition_version  = "2.0"
 }
 
-# load_data reads sales-raw/data.parquet (data_lake.py:42)
+# load_data reads sales-raw/data.parquet (data_lake.py:38)
 resource "azurerm_role_assignment" "stage_main_reads_sales_raw" {
   scope              = azurerm_storage_container.sales_raw.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id

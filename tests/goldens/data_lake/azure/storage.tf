@@ -2,10 +2,10 @@
 
 # Buckets.
 
-# records of pipeline data_lake_pipeline (data_lake.py:39)
-# bucket sales-analytics (data_lake.py:19)
-# bucket sales-processed (data_lake.py:18)
-# bucket sales-raw (data_lake.py:17)
+# records of pipeline data_lake_pipeline (data_lake.py:35)
+# bucket sales-analytics (data_lake.py:15)
+# bucket sales-processed (data_lake.py:14)
+# bucket sales-raw (data_lake.py:13)
 resource "azurerm_storage_account" "acmedata" {
   #checkov:skip=CKV2_AZURE_1:a key of your own comes with key_vault_key=, or hardening="strict"
   #checkov:skip=CKV2_AZURE_33:private endpoints cost money: they come with hardening="strict"
@@ -57,7 +57,7 @@ resource "azurerm_storage_account" "acmedata" {
   }
 }
 
-# bucket sales-analytics (data_lake.py:19)
+# bucket sales-analytics (data_lake.py:15)
 resource "azurerm_storage_container" "sales_analytics" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-sales-analytics"
@@ -69,7 +69,7 @@ resource "azurerm_storage_container" "sales_analytics" {
   }
 }
 
-# bucket sales-processed (data_lake.py:18)
+# bucket sales-processed (data_lake.py:14)
 resource "azurerm_storage_container" "sales_processed" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-sales-processed"
@@ -81,7 +81,7 @@ resource "azurerm_storage_container" "sales_processed" {
   }
 }
 
-# bucket sales-raw (data_lake.py:17)
+# bucket sales-raw (data_lake.py:13)
 resource "azurerm_storage_container" "sales_raw" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-sales-raw"
@@ -93,7 +93,7 @@ resource "azurerm_storage_container" "sales_raw" {
   }
 }
 
-# records of pipeline data_lake_pipeline (data_lake.py:39)
+# records of pipeline data_lake_pipeline (data_lake.py:35)
 resource "azurerm_storage_container" "data_lake_pipeline_runs" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-data-lake-pipeline-runs"

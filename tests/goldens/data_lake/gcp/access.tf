@@ -9,7 +9,7 @@ resource "google_service_account" "stage_main" {
   depends_on = [google_project_service.iam]
 }
 
-# one run at a time (data_lake.py:39)
+# one run at a time (data_lake.py:35)
 resource "google_storage_bucket_iam_member" "stage_main_lists_data_lake_pipeline_runs_data_lake_pipeline_lease_1c762b" {
   bucket = google_storage_bucket.data_lake_pipeline_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -21,7 +21,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_data_lake_pipeline
   }
 }
 
-# stage main keeps its records and what it hands on (data_lake.py:39)
+# stage main keeps its records and what it hands on (data_lake.py:35)
 resource "google_storage_bucket_iam_member" "stage_main_lists_data_lake_pipeline_runs_data_lake_pipeline_main_all_920c22" {
   bucket = google_storage_bucket.data_lake_pipeline_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -33,7 +33,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_data_lake_pipeline
   }
 }
 
-# one run at a time (data_lake.py:39)
+# one run at a time (data_lake.py:35)
 resource "google_storage_bucket_iam_member" "stage_main_reads_data_lake_pipeline_runs_data_lake_pipeline_lease_1c762b" {
   bucket = google_storage_bucket.data_lake_pipeline_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -45,7 +45,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_data_lake_pipeline
   }
 }
 
-# stage main keeps its records and what it hands on (data_lake.py:39)
+# stage main keeps its records and what it hands on (data_lake.py:35)
 resource "google_storage_bucket_iam_member" "stage_main_reads_data_lake_pipeline_runs_data_lake_pipeline_main_all_920c22" {
   bucket = google_storage_bucket.data_lake_pipeline_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -57,7 +57,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_data_lake_pipeline
   }
 }
 
-# one run at a time (data_lake.py:39)
+# one run at a time (data_lake.py:35)
 resource "google_storage_bucket_iam_member" "stage_main_writes_data_lake_pipeline_runs_data_lake_pipeline_lease_1c762b" {
   bucket = google_storage_bucket.data_lake_pipeline_runs.name
   role   = google_project_iam_custom_role.writer.id
@@ -69,7 +69,7 @@ resource "google_storage_bucket_iam_member" "stage_main_writes_data_lake_pipelin
   }
 }
 
-# stage main keeps its records and what it hands on (data_lake.py:39)
+# stage main keeps its records and what it hands on (data_lake.py:35)
 resource "google_storage_bucket_iam_member" "stage_main_writes_data_lake_pipeline_runs_data_lake_pipeline_main_all_920c22" {
   bucket = google_storage_bucket.data_lake_pipeline_runs.name
   role   = google_project_iam_custom_role.writer.id
@@ -81,7 +81,7 @@ resource "google_storage_bucket_iam_member" "stage_main_writes_data_lake_pipelin
   }
 }
 
-# sales-analytics.write writes sales-analytics/data.parquet (data_lake.py:45)
+# sales-analytics.write writes sales-analytics/data.parquet (data_lake.py:41)
 resource "google_storage_bucket_iam_member" "stage_main_writes_sales_analytics_data_parquet" {
   bucket = google_storage_bucket.sales_analytics.name
   role   = google_project_iam_custom_role.writer.id
@@ -93,7 +93,7 @@ resource "google_storage_bucket_iam_member" "stage_main_writes_sales_analytics_d
   }
 }
 
-# sales-processed.write writes sales-processed/data.parquet (data_lake.py:44)
+# sales-processed.write writes sales-processed/data.parquet (data_lake.py:40)
 resource "google_storage_bucket_iam_member" "stage_main_writes_sales_processed_data_parquet" {
   bucket = google_storage_bucket.sales_processed.name
   role   = google_project_iam_custom_role.writer.id
@@ -105,7 +105,7 @@ resource "google_storage_bucket_iam_member" "stage_main_writes_sales_processed_d
   }
 }
 
-# load_data reads sales-raw/data.parquet (data_lake.py:42)
+# load_data reads sales-raw/data.parquet (data_lake.py:38)
 resource "google_storage_bucket_iam_member" "stage_main_lists_sales_raw_data_parquet" {
   bucket = google_storage_bucket.sales_raw.name
   role   = google_project_iam_custom_role.lister.id
@@ -117,7 +117,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_sales_raw_data_par
   }
 }
 
-# load_data reads sales-raw/data.parquet (data_lake.py:42)
+# load_data reads sales-raw/data.parquet (data_lake.py:38)
 resource "google_storage_bucket_iam_member" "stage_main_reads_sales_raw_data_parquet" {
   bucket = google_storage_bucket.sales_raw.name
   role   = google_project_iam_custom_role.reader.id

@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket sales-analytics (data_lake.py:19)
+# bucket sales-analytics (data_lake.py:15)
 resource "google_storage_bucket" "sales_analytics" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-sales-analytics"
@@ -51,7 +51,7 @@ resource "google_storage_bucket" "sales_analytics" {
   }
 }
 
-# bucket sales-processed (data_lake.py:18)
+# bucket sales-processed (data_lake.py:14)
 resource "google_storage_bucket" "sales_processed" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-sales-processed"
@@ -100,7 +100,7 @@ resource "google_storage_bucket" "sales_processed" {
   }
 }
 
-# bucket sales-raw (data_lake.py:17)
+# bucket sales-raw (data_lake.py:13)
 resource "google_storage_bucket" "sales_raw" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-sales-raw"
@@ -149,7 +149,7 @@ resource "google_storage_bucket" "sales_raw" {
   }
 }
 
-# records of pipeline data_lake_pipeline (data_lake.py:39)
+# records of pipeline data_lake_pipeline (data_lake.py:35)
 resource "google_storage_bucket" "data_lake_pipeline_runs" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-data-lake-pipeline-runs"

@@ -2,19 +2,19 @@
 
 # Buckets.
 
-# bucket sales-analytics (data_lake.py:19)
+# bucket sales-analytics (data_lake.py:15)
 resource "local_file" "sales_analytics" {
   filename = "${var.base_path}/sales-analytics/.keep"
   content  = ""
 }
 
-# bucket sales-processed (data_lake.py:18)
+# bucket sales-processed (data_lake.py:14)
 resource "local_file" "sales_processed" {
   filename = "${var.base_path}/sales-processed/.keep"
   content  = ""
 }
 
-# bucket sales-raw (data_lake.py:17)
+# bucket sales-raw (data_lake.py:13)
 resource "local_file" "sales_raw" {
   filename = "${var.base_path}/sales-raw/.keep"
   content  = ""

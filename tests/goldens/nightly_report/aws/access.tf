@@ -69,9 +69,9 @@ resource "aws_iam_role" "stage_main" {
   })
 }
 
-# one run at a time (nightly_report.py:38)
-# stage main keeps its records and what it hands on (nightly_report.py:38)
-# load_orders reads raw-data/orders.parquet (nightly_report.py:39)
+# one run at a time (nightly_report.py:34)
+# stage main keeps its records and what it hands on (nightly_report.py:34)
+# load_orders reads acme-raw-data/orders.parquet (nightly_report.py:35)
 resource "aws_iam_role_policy" "stage_main" {
   name = "access"
   role = aws_iam_role.stage_main.id
@@ -108,10 +108,10 @@ resource "aws_iam_role_policy" "stage_main" {
         ]
       },
       {
-        Sid      = "ListsRawData"
+        Sid      = "ListsAcmeRawData"
         Effect   = "Allow"
         Action   = "s3:ListBucket"
-        Resource = data.aws_s3_bucket.raw_data.arn
+        Resource = data.aws_s3_bucket.acme_raw_data.arn
         Condition = {
           StringLike = {
             "s3:prefix" = ["orders.parquet", "orders.parquet/"]
@@ -119,10 +119,10 @@ resource "aws_iam_role_policy" "stage_main" {
         }
       },
       {
-        Sid      = "ReadsRawData"
+        Sid      = "ReadsAcmeRawData"
         Effect   = "Allow"
         Action   = "s3:GetObject"
-        Resource = "${data.aws_s3_bucket.raw_data.arn}/orders.parquet"
+        Resource = "${data.aws_s3_bucket.acme_raw_data.arn}/orders.parquet"
       },
     ]
   })
@@ -150,9 +150,9 @@ resource "aws_iam_role" "stage_forecast" {
   })
 }
 
-# stage forecast keeps its records and what it hands on (nightly_report.py:38)
-# one run at a time (nightly_report.py:38)
-# stage forecast takes what stage main hands on (nightly_report.py:38)
+# stage forecast keeps its records and what it hands on (nightly_report.py:34)
+# one run at a time (nightly_report.py:34)
+# stage forecast takes what stage main hands on (nightly_report.py:34)
 resource "aws_iam_role_policy" "stage_forecast" {
   name = "access"
   role = aws_iam_role.stage_forecast.id
@@ -220,10 +220,10 @@ resource "aws_iam_role" "stage_main_2" {
   })
 }
 
-# stage main-2 takes what stage forecast hands on (nightly_report.py:38)
-# one run at a time (nightly_report.py:38)
-# stage main-2 keeps its records and what it hands on (nightly_report.py:38)
-# publish writes reports/forecast.parquet (nightly_report.py:40)
+# stage main-2 takes what stage forecast hands on (nightly_report.py:34)
+# one run at a time (nightly_report.py:34)
+# stage main-2 keeps its records and what it hands on (nightly_report.py:34)
+# publish writes reports/forecast.parquet (nightly_report.py:36)
 resource "aws_iam_role_policy" "stage_main_2" {
   name = "access"
   role = aws_iam_role.stage_main_2.id
@@ -378,7 +378,7 @@ resource "aws_iam_role_policy" "workflow" {
   })
 }
 
-# schedule="30 5 * * MON-FRI", timezone="Europe/Oslo" (nightly_report.py:33)
+# schedule="30 5 * * MON-FRI", timezone="Europe/Oslo" (nightly_report.py:29)
 resource "aws_iam_role" "scheduler" {
   name        = "acme-nightly-report--scheduler"
   description = "nightly_report: scheduler"
@@ -401,7 +401,7 @@ resource "aws_iam_role" "scheduler" {
   })
 }
 
-# schedule="30 5 * * MON-FRI", timezone="Europe/Oslo" (nightly_report.py:33)
+# schedule="30 5 * * MON-FRI", timezone="Europe/Oslo" (nightly_report.py:29)
 resource "aws_iam_role_policy" "scheduler" {
   name = "access"
   role = aws_iam_role.scheduler.id

@@ -35,14 +35,14 @@ output "state_machine" {
   value       = aws_sfn_state_machine.this.arn
 }
 
+output "bucket_acme_raw_data" {
+  description = "Bucket `acme-raw-data`."
+  value       = data.aws_s3_bucket.acme_raw_data.id
+}
+
 output "bucket_reports" {
   description = "Bucket `reports`."
   value       = aws_s3_bucket.reports.id
-}
-
-output "bucket_raw_data" {
-  description = "Bucket `raw-data`."
-  value       = data.aws_s3_bucket.raw_data.id
 }
 
 output "bucket_nightly_report_runs" {

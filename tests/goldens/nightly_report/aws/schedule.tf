@@ -208,7 +208,7 @@ resource "aws_sqs_queue_policy" "schedule" {
   })
 }
 
-# schedule="30 5 * * MON-FRI", timezone="Europe/Oslo" (nightly_report.py:33)
+# schedule="30 5 * * MON-FRI", timezone="Europe/Oslo" (nightly_report.py:29)
 resource "aws_scheduler_schedule" "this" {
   #checkov:skip=CKV_AWS_297:a key of your own comes with hardening="strict"
   name                         = "acme-nightly-report"

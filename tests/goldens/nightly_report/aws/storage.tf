@@ -2,7 +2,12 @@
 
 # Buckets.
 
-# bucket reports (nightly_report.py:40)
+# bucket acme-raw-data (nightly_report.py:35)
+data "aws_s3_bucket" "acme_raw_data" {
+  bucket = "acme-raw-data"
+}
+
+# bucket reports (nightly_report.py:36)
 resource "aws_s3_bucket" "reports" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept
@@ -110,12 +115,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "reports" {
   depends_on = [aws_s3_bucket_versioning.reports]
 }
 
-# bucket raw-data (nightly_report.py:39)
-data "aws_s3_bucket" "raw_data" {
-  bucket = "raw-data"
-}
-
-# records of pipeline nightly_report (nightly_report.py:38)
+# records of pipeline nightly_report (nightly_report.py:34)
 resource "aws_s3_bucket" "nightly_report_runs" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept

@@ -20,8 +20,8 @@ resource "azurerm_role_assignment" "stage_main_pulls_images" {
   principal_type       = "ServicePrincipal"
 }
 
-# one run at a time (nightly_report.py:38)
-# stage main keeps its records and what it hands on (nightly_report.py:38)
+# one run at a time (nightly_report.py:34)
+# stage main keeps its records and what it hands on (nightly_report.py:34)
 resource "azurerm_role_assignment" "stage_main_reads_nightly_report_runs" {
   scope              = azurerm_storage_container.nightly_report_runs.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -31,8 +31,8 @@ resource "azurerm_role_assignment" "stage_main_reads_nightly_report_runs" {
   condition_version  = "2.0"
 }
 
-# one run at a time (nightly_report.py:38)
-# stage main keeps its records and what it hands on (nightly_report.py:38)
+# one run at a time (nightly_report.py:34)
+# stage main keeps its records and what it hands on (nightly_report.py:34)
 resource "azurerm_role_assignment" "stage_main_writes_nightly_report_runs" {
   scope              = azurerm_storage_container.nightly_report_runs.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id
@@ -42,9 +42,9 @@ resource "azurerm_role_assignment" "stage_main_writes_nightly_report_runs" {
   condition_version  = "2.0"
 }
 
-# load_orders reads raw-data/orders.parquet (nightly_report.py:39)
-resource "azurerm_role_assignment" "stage_main_reads_raw_data" {
-  scope              = data.azurerm_storage_container.raw_data.id
+# load_orders reads acme-raw-data/orders.parquet (nightly_report.py:35)
+resource "azurerm_role_assignment" "stage_main_reads_acme_raw_data" {
+  scope              = data.azurerm_storage_container.acme_raw_data.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
   principal_id       = azurerm_user_assigned_identity.stage_main.principal_id
   principal_type     = "ServicePrincipal"
@@ -70,9 +70,9 @@ resource "azurerm_role_assignment" "stage_forecast_pulls_images" {
   principal_type       = "ServicePrincipal"
 }
 
-# stage forecast keeps its records and what it hands on (nightly_report.py:38)
-# one run at a time (nightly_report.py:38)
-# stage forecast takes what stage main hands on (nightly_report.py:38)
+# stage forecast keeps its records and what it hands on (nightly_report.py:34)
+# one run at a time (nightly_report.py:34)
+# stage forecast takes what stage main hands on (nightly_report.py:34)
 resource "azurerm_role_assignment" "stage_forecast_reads_nightly_report_runs" {
   scope              = azurerm_storage_container.nightly_report_runs.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -82,8 +82,8 @@ resource "azurerm_role_assignment" "stage_forecast_reads_nightly_report_runs" {
   condition_version  = "2.0"
 }
 
-# stage forecast keeps its records and what it hands on (nightly_report.py:38)
-# one run at a time (nightly_report.py:38)
+# stage forecast keeps its records and what it hands on (nightly_report.py:34)
+# one run at a time (nightly_report.py:34)
 resource "azurerm_role_assignment" "stage_forecast_writes_nightly_report_runs" {
   scope              = azurerm_storage_container.nightly_report_runs.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id
@@ -111,9 +111,9 @@ resource "azurerm_role_assignment" "stage_main_2_pulls_images" {
   principal_type       = "ServicePrincipal"
 }
 
-# stage main-2 takes what stage forecast hands on (nightly_report.py:38)
-# one run at a time (nightly_report.py:38)
-# stage main-2 keeps its records and what it hands on (nightly_report.py:38)
+# stage main-2 takes what stage forecast hands on (nightly_report.py:34)
+# one run at a time (nightly_report.py:34)
+# stage main-2 keeps its records and what it hands on (nightly_report.py:34)
 resource "azurerm_role_assignment" "stage_main_2_reads_nightly_report_runs" {
   scope              = azurerm_storage_container.nightly_report_runs.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -123,8 +123,8 @@ resource "azurerm_role_assignment" "stage_main_2_reads_nightly_report_runs" {
   condition_version  = "2.0"
 }
 
-# one run at a time (nightly_report.py:38)
-# stage main-2 keeps its records and what it hands on (nightly_report.py:38)
+# one run at a time (nightly_report.py:34)
+# stage main-2 keeps its records and what it hands on (nightly_report.py:34)
 resource "azurerm_role_assignment" "stage_main_2_writes_nightly_report_runs" {
   scope              = azurerm_storage_container.nightly_report_runs.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id
@@ -134,7 +134,7 @@ resource "azurerm_role_assignment" "stage_main_2_writes_nightly_report_runs" {
   condition_version  = "2.0"
 }
 
-# publish writes reports/forecast.parquet (nightly_report.py:40)
+# publish writes reports/forecast.parquet (nightly_report.py:36)
 resource "azurerm_role_assignment" "stage_main_2_writes_reports" {
   scope              = azurerm_storage_container.reports.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id
@@ -194,7 +194,7 @@ resource "azurerm_role_assignment" "scheduler_pulls_images" {
   principal_type       = "ServicePrincipal"
 }
 
-# schedule="30 5 * * MON-FRI", timezone="Europe/Oslo" (nightly_report.py:33)
+# schedule="30 5 * * MON-FRI", timezone="Europe/Oslo" (nightly_report.py:29)
 resource "azurerm_user_assigned_identity" "scheduler" {
   name                = "acme-nightly-report-scheduler"
   resource_group_name = data.azurerm_resource_group.this.name
@@ -206,7 +206,7 @@ resource "azurerm_user_assigned_identity" "scheduler" {
   }
 }
 
-# schedule="30 5 * * MON-FRI", timezone="Europe/Oslo" (nightly_report.py:33)
+# schedule="30 5 * * MON-FRI", timezone="Europe/Oslo" (nightly_report.py:29)
 resource "azurerm_role_assignment" "scheduler_starts_coordinator" {
   scope              = azurerm_container_app_job.coordinator.id
   role_definition_id = azurerm_role_definition.starter.role_definition_resource_id

@@ -40,14 +40,14 @@ output "scheduler" {
   value       = azurerm_container_app_job.scheduler.name
 }
 
+output "bucket_acme_raw_data" {
+  description = "Bucket `acme-raw-data`."
+  value       = data.azurerm_storage_container.acme_raw_data.name
+}
+
 output "bucket_reports" {
   description = "Bucket `reports`."
   value       = azurerm_storage_container.reports.name
-}
-
-output "bucket_raw_data" {
-  description = "Bucket `raw-data`."
-  value       = data.azurerm_storage_container.raw_data.name
 }
 
 output "bucket_nightly_report_runs" {

@@ -2,15 +2,21 @@
 
 # Buckets.
 
-# records of pipeline nightly_report (nightly_report.py:38)
-# bucket reports (nightly_report.py:40)
-# bucket raw-data (nightly_report.py:39)
+# records of pipeline nightly_report (nightly_report.py:34)
+# bucket acme-raw-data (nightly_report.py:35)
+# bucket reports (nightly_report.py:36)
 data "azurerm_storage_account" "acmedata" {
   name                = "acmedata"
   resource_group_name = data.azurerm_resource_group.this.name
 }
 
-# bucket reports (nightly_report.py:40)
+# bucket acme-raw-data (nightly_report.py:35)
+data "azurerm_storage_container" "acme_raw_data" {
+  name               = "acme-raw-data"
+  storage_account_id = data.azurerm_storage_account.acmedata.id
+}
+
+# bucket reports (nightly_report.py:36)
 resource "azurerm_storage_container" "reports" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-reports"
@@ -22,13 +28,7 @@ resource "azurerm_storage_container" "reports" {
   }
 }
 
-# bucket raw-data (nightly_report.py:39)
-data "azurerm_storage_container" "raw_data" {
-  name               = "raw-data"
-  storage_account_id = data.azurerm_storage_account.acmedata.id
-}
-
-# records of pipeline nightly_report (nightly_report.py:38)
+# records of pipeline nightly_report (nightly_report.py:34)
 resource "azurerm_storage_container" "nightly_report_runs" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-nightly-report-runs"

@@ -9,7 +9,31 @@ resource "google_service_account" "stage_main" {
   depends_on = [google_project_service.iam]
 }
 
-# one run at a time (nightly_report.py:38)
+# load_orders reads acme-raw-data/orders.parquet (nightly_report.py:35)
+resource "google_storage_bucket_iam_member" "stage_main_lists_acme_raw_data_orders_parquet" {
+  bucket = data.google_storage_bucket.acme_raw_data.name
+  role   = google_project_iam_custom_role.lister.id
+  member = google_service_account.stage_main.member
+
+  condition {
+    title      = "lists orders.parquet"
+    expression = "resource.name == \"projects/_/buckets/acme-raw-data/objects/orders.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"orders.parquet/\""
+  }
+}
+
+# load_orders reads acme-raw-data/orders.parquet (nightly_report.py:35)
+resource "google_storage_bucket_iam_member" "stage_main_reads_acme_raw_data_orders_parquet" {
+  bucket = data.google_storage_bucket.acme_raw_data.name
+  role   = google_project_iam_custom_role.reader.id
+  member = google_service_account.stage_main.member
+
+  condition {
+    title      = "reads orders.parquet"
+    expression = "resource.name == \"projects/_/buckets/acme-raw-data/objects/orders.parquet\""
+  }
+}
+
+# one run at a time (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_main_lists_nightly_report_runs_nightly_report_lease_ad126c" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -21,7 +45,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_nightly_report_run
   }
 }
 
-# stage main keeps its records and what it hands on (nightly_report.py:38)
+# stage main keeps its records and what it hands on (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_main_lists_nightly_report_runs_nightly_report_main_all_273392" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -33,7 +57,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_nightly_report_run
   }
 }
 
-# one run at a time (nightly_report.py:38)
+# one run at a time (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_main_reads_nightly_report_runs_nightly_report_lease_ad126c" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -45,7 +69,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_nightly_report_run
   }
 }
 
-# stage main keeps its records and what it hands on (nightly_report.py:38)
+# stage main keeps its records and what it hands on (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_main_reads_nightly_report_runs_nightly_report_main_all_273392" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -57,7 +81,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_nightly_report_run
   }
 }
 
-# one run at a time (nightly_report.py:38)
+# one run at a time (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_main_writes_nightly_report_runs_nightly_report_lease_ad126c" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.writer.id
@@ -69,7 +93,7 @@ resource "google_storage_bucket_iam_member" "stage_main_writes_nightly_report_ru
   }
 }
 
-# stage main keeps its records and what it hands on (nightly_report.py:38)
+# stage main keeps its records and what it hands on (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_main_writes_nightly_report_runs_nightly_report_main_all_273392" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.writer.id
@@ -81,30 +105,6 @@ resource "google_storage_bucket_iam_member" "stage_main_writes_nightly_report_ru
   }
 }
 
-# load_orders reads raw-data/orders.parquet (nightly_report.py:39)
-resource "google_storage_bucket_iam_member" "stage_main_lists_raw_data_orders_parquet" {
-  bucket = data.google_storage_bucket.raw_data.name
-  role   = google_project_iam_custom_role.lister.id
-  member = google_service_account.stage_main.member
-
-  condition {
-    title      = "lists orders.parquet"
-    expression = "resource.name == \"projects/_/buckets/raw-data/objects/orders.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"orders.parquet/\""
-  }
-}
-
-# load_orders reads raw-data/orders.parquet (nightly_report.py:39)
-resource "google_storage_bucket_iam_member" "stage_main_reads_raw_data_orders_parquet" {
-  bucket = data.google_storage_bucket.raw_data.name
-  role   = google_project_iam_custom_role.reader.id
-  member = google_service_account.stage_main.member
-
-  condition {
-    title      = "reads orders.parquet"
-    expression = "resource.name == \"projects/_/buckets/raw-data/objects/orders.parquet\""
-  }
-}
-
 resource "google_service_account" "stage_forecast" {
   account_id   = "acme-nightly-report-forecast"
   display_name = "nightly_report: stage forecast"
@@ -112,7 +112,7 @@ resource "google_service_account" "stage_forecast" {
   depends_on = [google_project_service.iam]
 }
 
-# stage forecast keeps its records and what it hands on (nightly_report.py:38)
+# stage forecast keeps its records and what it hands on (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_forecast_lists_nightly_report_runs_nightly_report_forecast_all_877c9b" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -124,7 +124,7 @@ resource "google_storage_bucket_iam_member" "stage_forecast_lists_nightly_report
   }
 }
 
-# one run at a time (nightly_report.py:38)
+# one run at a time (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_forecast_lists_nightly_report_runs_nightly_report_lease_ad126c" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -136,7 +136,7 @@ resource "google_storage_bucket_iam_member" "stage_forecast_lists_nightly_report
   }
 }
 
-# stage forecast takes what stage main hands on (nightly_report.py:38)
+# stage forecast takes what stage main hands on (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_forecast_lists_nightly_report_runs_nightly_report_main_all_273392" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -148,7 +148,7 @@ resource "google_storage_bucket_iam_member" "stage_forecast_lists_nightly_report
   }
 }
 
-# stage forecast keeps its records and what it hands on (nightly_report.py:38)
+# stage forecast keeps its records and what it hands on (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_forecast_reads_nightly_report_runs_nightly_report_forecast_all_877c9b" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -160,7 +160,7 @@ resource "google_storage_bucket_iam_member" "stage_forecast_reads_nightly_report
   }
 }
 
-# one run at a time (nightly_report.py:38)
+# one run at a time (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_forecast_reads_nightly_report_runs_nightly_report_lease_ad126c" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -172,7 +172,7 @@ resource "google_storage_bucket_iam_member" "stage_forecast_reads_nightly_report
   }
 }
 
-# stage forecast takes what stage main hands on (nightly_report.py:38)
+# stage forecast takes what stage main hands on (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_forecast_reads_nightly_report_runs_nightly_report_main_all_273392" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -184,7 +184,7 @@ resource "google_storage_bucket_iam_member" "stage_forecast_reads_nightly_report
   }
 }
 
-# stage forecast keeps its records and what it hands on (nightly_report.py:38)
+# stage forecast keeps its records and what it hands on (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_forecast_writes_nightly_report_runs_nightly_report_forecast_all_877c9b" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.writer.id
@@ -196,7 +196,7 @@ resource "google_storage_bucket_iam_member" "stage_forecast_writes_nightly_repor
   }
 }
 
-# one run at a time (nightly_report.py:38)
+# one run at a time (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_forecast_writes_nightly_report_runs_nightly_report_lease_ad126c" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.writer.id
@@ -215,7 +215,7 @@ resource "google_service_account" "stage_main_2" {
   depends_on = [google_project_service.iam]
 }
 
-# stage main-2 takes what stage forecast hands on (nightly_report.py:38)
+# stage main-2 takes what stage forecast hands on (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_main_2_lists_nightly_report_runs_nightly_report_forecast_all_877c9b" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -227,7 +227,7 @@ resource "google_storage_bucket_iam_member" "stage_main_2_lists_nightly_report_r
   }
 }
 
-# one run at a time (nightly_report.py:38)
+# one run at a time (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_main_2_lists_nightly_report_runs_nightly_report_lease_ad126c" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -239,7 +239,7 @@ resource "google_storage_bucket_iam_member" "stage_main_2_lists_nightly_report_r
   }
 }
 
-# stage main-2 keeps its records and what it hands on (nightly_report.py:38)
+# stage main-2 keeps its records and what it hands on (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_main_2_lists_nightly_report_runs_nightly_report_main_2_all_7cd25a" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -251,7 +251,7 @@ resource "google_storage_bucket_iam_member" "stage_main_2_lists_nightly_report_r
   }
 }
 
-# stage main-2 takes what stage forecast hands on (nightly_report.py:38)
+# stage main-2 takes what stage forecast hands on (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_main_2_reads_nightly_report_runs_nightly_report_forecast_all_877c9b" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -263,7 +263,7 @@ resource "google_storage_bucket_iam_member" "stage_main_2_reads_nightly_report_r
   }
 }
 
-# one run at a time (nightly_report.py:38)
+# one run at a time (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_main_2_reads_nightly_report_runs_nightly_report_lease_ad126c" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -275,7 +275,7 @@ resource "google_storage_bucket_iam_member" "stage_main_2_reads_nightly_report_r
   }
 }
 
-# stage main-2 keeps its records and what it hands on (nightly_report.py:38)
+# stage main-2 keeps its records and what it hands on (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_main_2_reads_nightly_report_runs_nightly_report_main_2_all_7cd25a" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -287,7 +287,7 @@ resource "google_storage_bucket_iam_member" "stage_main_2_reads_nightly_report_r
   }
 }
 
-# one run at a time (nightly_report.py:38)
+# one run at a time (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_main_2_writes_nightly_report_runs_nightly_report_lease_ad126c" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.writer.id
@@ -299,7 +299,7 @@ resource "google_storage_bucket_iam_member" "stage_main_2_writes_nightly_report_
   }
 }
 
-# stage main-2 keeps its records and what it hands on (nightly_report.py:38)
+# stage main-2 keeps its records and what it hands on (nightly_report.py:34)
 resource "google_storage_bucket_iam_member" "stage_main_2_writes_nightly_report_runs_nightly_report_main_2_all_7cd25a" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.writer.id
@@ -311,7 +311,7 @@ resource "google_storage_bucket_iam_member" "stage_main_2_writes_nightly_report_
   }
 }
 
-# publish writes reports/forecast.parquet (nightly_report.py:40)
+# publish writes reports/forecast.parquet (nightly_report.py:36)
 resource "google_storage_bucket_iam_member" "stage_main_2_writes_reports_forecast_parquet" {
   bucket = google_storage_bucket.reports.name
   role   = google_project_iam_custom_role.writer.id
@@ -354,7 +354,7 @@ resource "google_cloud_run_v2_job_iam_member" "workflow_main_2" {
   member   = google_service_account.workflow.member
 }
 
-# schedule="30 5 * * MON-FRI", timezone="Europe/Oslo" (nightly_report.py:33)
+# schedule="30 5 * * MON-FRI", timezone="Europe/Oslo" (nightly_report.py:29)
 resource "google_service_account" "scheduler" {
   account_id   = "acme-nightly-report--scheduler"
   display_name = "nightly_report: scheduler"
@@ -362,7 +362,7 @@ resource "google_service_account" "scheduler" {
   depends_on = [google_project_service.iam]
 }
 
-# schedule="30 5 * * MON-FRI", timezone="Europe/Oslo" (nightly_report.py:33)
+# schedule="30 5 * * MON-FRI", timezone="Europe/Oslo" (nightly_report.py:29)
 resource "google_project_iam_member" "scheduler_workflows" {
   project = "acme-data"
   role    = google_project_iam_custom_role.trigger.id

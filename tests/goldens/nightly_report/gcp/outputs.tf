@@ -30,14 +30,14 @@ output "workflow" {
   value       = google_workflows_workflow.this.name
 }
 
+output "bucket_acme_raw_data" {
+  description = "Bucket `acme-raw-data`."
+  value       = data.google_storage_bucket.acme_raw_data.name
+}
+
 output "bucket_reports" {
   description = "Bucket `reports`."
   value       = google_storage_bucket.reports.name
-}
-
-output "bucket_raw_data" {
-  description = "Bucket `raw-data`."
-  value       = data.google_storage_bucket.raw_data.name
 }
 
 output "bucket_nightly_report_runs" {

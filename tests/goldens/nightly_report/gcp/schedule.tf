@@ -155,7 +155,7 @@ resource "google_workflows_workflow" "this" {
   depends_on = [google_project_service.workflows]
 }
 
-# schedule="30 5 * * MON-FRI", timezone="Europe/Oslo" (nightly_report.py:33)
+# schedule="30 5 * * MON-FRI", timezone="Europe/Oslo" (nightly_report.py:29)
 resource "google_cloud_scheduler_job" "this" {
   region           = "europe-north1"
   name             = "acme-nightly-report"

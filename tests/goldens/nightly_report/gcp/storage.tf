@@ -2,7 +2,12 @@
 
 # Buckets.
 
-# bucket reports (nightly_report.py:40)
+# bucket acme-raw-data (nightly_report.py:35)
+data "google_storage_bucket" "acme_raw_data" {
+  name = "acme-raw-data"
+}
+
+# bucket reports (nightly_report.py:36)
 resource "google_storage_bucket" "reports" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-reports"
@@ -51,12 +56,7 @@ resource "google_storage_bucket" "reports" {
   }
 }
 
-# bucket raw-data (nightly_report.py:39)
-data "google_storage_bucket" "raw_data" {
-  name = "raw-data"
-}
-
-# records of pipeline nightly_report (nightly_report.py:38)
+# records of pipeline nightly_report (nightly_report.py:34)
 resource "google_storage_bucket" "nightly_report_runs" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-nightly-report-runs"

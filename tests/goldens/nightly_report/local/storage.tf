@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket reports (nightly_report.py:40)
+# bucket reports (nightly_report.py:36)
 resource "local_file" "reports" {
   filename = "${var.base_path}/reports/.keep"
   content  = ""

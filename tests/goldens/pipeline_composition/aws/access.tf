@@ -69,9 +69,9 @@ resource "aws_iam_role" "stage_main" {
   })
 }
 
-# one run at a time (pipeline_composition.py:35)
-# stage main keeps its records and what it hands on (pipeline_composition.py:35)
-# extract_and_validate reads raw/data.parquet (pipeline_composition.py:26)
+# one run at a time (pipeline_composition.py:31)
+# stage main keeps its records and what it hands on (pipeline_composition.py:31)
+# extract_and_validate reads raw/data.parquet (pipeline_composition.py:22)
 resource "aws_iam_role_policy" "stage_main" {
   name = "access"
   role = aws_iam_role.stage_main.id

@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket raw (pipeline_composition.py:25)
+# bucket raw (pipeline_composition.py:21)
 resource "aws_s3_bucket" "raw" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept
@@ -110,7 +110,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "raw" {
   depends_on = [aws_s3_bucket_versioning.raw]
 }
 
-# records of pipeline end_to_end (pipeline_composition.py:35)
+# records of pipeline end_to_end (pipeline_composition.py:31)
 resource "aws_s3_bucket" "end_to_end_runs" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept

@@ -20,8 +20,8 @@ resource "azurerm_role_assignment" "stage_main_pulls_images" {
   principal_type       = "ServicePrincipal"
 }
 
-# one run at a time (pipeline_composition.py:35)
-# stage main keeps its records and what it hands on (pipeline_composition.py:35)
+# one run at a time (pipeline_composition.py:31)
+# stage main keeps its records and what it hands on (pipeline_composition.py:31)
 resource "azurerm_role_assignment" "stage_main_reads_end_to_end_runs" {
   scope              = azurerm_storage_container.end_to_end_runs.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -31,8 +31,8 @@ resource "azurerm_role_assignment" "stage_main_reads_end_to_end_runs" {
   condition_version  = "2.0"
 }
 
-# one run at a time (pipeline_composition.py:35)
-# stage main keeps its records and what it hands on (pipeline_composition.py:35)
+# one run at a time (pipeline_composition.py:31)
+# stage main keeps its records and what it hands on (pipeline_composition.py:31)
 resource "azurerm_role_assignment" "stage_main_writes_end_to_end_runs" {
   scope              = azurerm_storage_container.end_to_end_runs.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id
@@ -42,7 +42,7 @@ resource "azurerm_role_assignment" "stage_main_writes_end_to_end_runs" {
   condition_version  = "2.0"
 }
 
-# extract_and_validate reads raw/data.parquet (pipeline_composition.py:26)
+# extract_and_validate reads raw/data.parquet (pipeline_composition.py:22)
 resource "azurerm_role_assignment" "stage_main_reads_raw" {
   scope              = azurerm_storage_container.raw.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id

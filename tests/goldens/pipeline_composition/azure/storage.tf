@@ -2,8 +2,8 @@
 
 # Buckets.
 
-# records of pipeline end_to_end (pipeline_composition.py:35)
-# bucket raw (pipeline_composition.py:25)
+# records of pipeline end_to_end (pipeline_composition.py:31)
+# bucket raw (pipeline_composition.py:21)
 resource "azurerm_storage_account" "acmedata" {
   #checkov:skip=CKV2_AZURE_1:a key of your own comes with key_vault_key=, or hardening="strict"
   #checkov:skip=CKV2_AZURE_33:private endpoints cost money: they come with hardening="strict"
@@ -55,7 +55,7 @@ resource "azurerm_storage_account" "acmedata" {
   }
 }
 
-# bucket raw (pipeline_composition.py:25)
+# bucket raw (pipeline_composition.py:21)
 resource "azurerm_storage_container" "raw" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-raw"
@@ -67,7 +67,7 @@ resource "azurerm_storage_container" "raw" {
   }
 }
 
-# records of pipeline end_to_end (pipeline_composition.py:35)
+# records of pipeline end_to_end (pipeline_composition.py:31)
 resource "azurerm_storage_container" "end_to_end_runs" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-end-to-end-runs"

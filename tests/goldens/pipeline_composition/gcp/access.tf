@@ -9,7 +9,7 @@ resource "google_service_account" "stage_main" {
   depends_on = [google_project_service.iam]
 }
 
-# one run at a time (pipeline_composition.py:35)
+# one run at a time (pipeline_composition.py:31)
 resource "google_storage_bucket_iam_member" "stage_main_lists_end_to_end_runs_end_to_end_lease_e88205" {
   bucket = google_storage_bucket.end_to_end_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -21,7 +21,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_end_to_end_runs_en
   }
 }
 
-# stage main keeps its records and what it hands on (pipeline_composition.py:35)
+# stage main keeps its records and what it hands on (pipeline_composition.py:31)
 resource "google_storage_bucket_iam_member" "stage_main_lists_end_to_end_runs_end_to_end_main_all_16f94c" {
   bucket = google_storage_bucket.end_to_end_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -33,7 +33,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_end_to_end_runs_en
   }
 }
 
-# one run at a time (pipeline_composition.py:35)
+# one run at a time (pipeline_composition.py:31)
 resource "google_storage_bucket_iam_member" "stage_main_reads_end_to_end_runs_end_to_end_lease_e88205" {
   bucket = google_storage_bucket.end_to_end_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -45,7 +45,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_end_to_end_runs_en
   }
 }
 
-# stage main keeps its records and what it hands on (pipeline_composition.py:35)
+# stage main keeps its records and what it hands on (pipeline_composition.py:31)
 resource "google_storage_bucket_iam_member" "stage_main_reads_end_to_end_runs_end_to_end_main_all_16f94c" {
   bucket = google_storage_bucket.end_to_end_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -57,7 +57,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_end_to_end_runs_en
   }
 }
 
-# one run at a time (pipeline_composition.py:35)
+# one run at a time (pipeline_composition.py:31)
 resource "google_storage_bucket_iam_member" "stage_main_writes_end_to_end_runs_end_to_end_lease_e88205" {
   bucket = google_storage_bucket.end_to_end_runs.name
   role   = google_project_iam_custom_role.writer.id
@@ -69,7 +69,7 @@ resource "google_storage_bucket_iam_member" "stage_main_writes_end_to_end_runs_e
   }
 }
 
-# stage main keeps its records and what it hands on (pipeline_composition.py:35)
+# stage main keeps its records and what it hands on (pipeline_composition.py:31)
 resource "google_storage_bucket_iam_member" "stage_main_writes_end_to_end_runs_end_to_end_main_all_16f94c" {
   bucket = google_storage_bucket.end_to_end_runs.name
   role   = google_project_iam_custom_role.writer.id
@@ -81,7 +81,7 @@ resource "google_storage_bucket_iam_member" "stage_main_writes_end_to_end_runs_e
   }
 }
 
-# extract_and_validate reads raw/data.parquet (pipeline_composition.py:26)
+# extract_and_validate reads raw/data.parquet (pipeline_composition.py:22)
 resource "google_storage_bucket_iam_member" "stage_main_lists_raw_data_parquet" {
   bucket = google_storage_bucket.raw.name
   role   = google_project_iam_custom_role.lister.id
@@ -93,7 +93,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_raw_data_parquet" 
   }
 }
 
-# extract_and_validate reads raw/data.parquet (pipeline_composition.py:26)
+# extract_and_validate reads raw/data.parquet (pipeline_composition.py:22)
 resource "google_storage_bucket_iam_member" "stage_main_reads_raw_data_parquet" {
   bucket = google_storage_bucket.raw.name
   role   = google_project_iam_custom_role.reader.id

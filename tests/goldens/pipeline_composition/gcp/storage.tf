@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket raw (pipeline_composition.py:25)
+# bucket raw (pipeline_composition.py:21)
 resource "google_storage_bucket" "raw" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-raw"
@@ -51,7 +51,7 @@ resource "google_storage_bucket" "raw" {
   }
 }
 
-# records of pipeline end_to_end (pipeline_composition.py:35)
+# records of pipeline end_to_end (pipeline_composition.py:31)
 resource "google_storage_bucket" "end_to_end_runs" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-end-to-end-runs"

@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket raw (pipeline_composition.py:25)
+# bucket raw (pipeline_composition.py:21)
 resource "local_file" "raw" {
   filename = "${var.base_path}/raw/.keep"
   content  = ""

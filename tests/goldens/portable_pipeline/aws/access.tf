@@ -69,9 +69,9 @@ resource "aws_iam_role" "stage_main" {
   })
 }
 
-# load_data reads data/sales.parquet (portable_pipeline.py:33)
-# one run at a time (portable_pipeline.py:31)
-# stage main keeps its records and what it hands on (portable_pipeline.py:31)
+# load_data reads data/sales.parquet (portable_pipeline.py:26)
+# one run at a time (portable_pipeline.py:24)
+# stage main keeps its records and what it hands on (portable_pipeline.py:24)
 resource "aws_iam_role_policy" "stage_main" {
   name = "access"
   role = aws_iam_role.stage_main.id

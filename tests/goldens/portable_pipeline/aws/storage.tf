@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket data (portable_pipeline.py:32)
+# bucket data (portable_pipeline.py:25)
 resource "aws_s3_bucket" "data" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept
@@ -110,7 +110,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "data" {
   depends_on = [aws_s3_bucket_versioning.data]
 }
 
-# records of pipeline portable_pipeline (portable_pipeline.py:31)
+# records of pipeline portable_pipeline (portable_pipeline.py:24)
 resource "aws_s3_bucket" "portable_pipeline_runs" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept

@@ -20,7 +20,7 @@ resource "azurerm_role_assignment" "stage_main_pulls_images" {
   principal_type       = "ServicePrincipal"
 }
 
-# load_data reads data/sales.parquet (portable_pipeline.py:33)
+# load_data reads data/sales.parquet (portable_pipeline.py:26)
 resource "azurerm_role_assignment" "stage_main_reads_data" {
   scope              = azurerm_storage_container.data.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -30,8 +30,8 @@ resource "azurerm_role_assignment" "stage_main_reads_data" {
   condition_version  = "2.0"
 }
 
-# one run at a time (portable_pipeline.py:31)
-# stage main keeps its records and what it hands on (portable_pipeline.py:31)
+# one run at a time (portable_pipeline.py:24)
+# stage main keeps its records and what it hands on (portable_pipeline.py:24)
 resource "azurerm_role_assignment" "stage_main_reads_portable_pipeline_runs" {
   scope              = azurerm_storage_container.portable_pipeline_runs.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -41,8 +41,8 @@ resource "azurerm_role_assignment" "stage_main_reads_portable_pipeline_runs" {
   condition_version  = "2.0"
 }
 
-# one run at a time (portable_pipeline.py:31)
-# stage main keeps its records and what it hands on (portable_pipeline.py:31)
+# one run at a time (portable_pipeline.py:24)
+# stage main keeps its records and what it hands on (portable_pipeline.py:24)
 resource "azurerm_role_assignment" "stage_main_writes_portable_pipeline_runs" {
   scope              = azurerm_storage_container.portable_pipeline_runs.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id

@@ -2,8 +2,8 @@
 
 # Buckets.
 
-# records of pipeline portable_pipeline (portable_pipeline.py:31)
-# bucket data (portable_pipeline.py:32)
+# records of pipeline portable_pipeline (portable_pipeline.py:24)
+# bucket data (portable_pipeline.py:25)
 resource "azurerm_storage_account" "acmedata" {
   #checkov:skip=CKV2_AZURE_1:a key of your own comes with key_vault_key=, or hardening="strict"
   #checkov:skip=CKV2_AZURE_33:private endpoints cost money: they come with hardening="strict"
@@ -55,7 +55,7 @@ resource "azurerm_storage_account" "acmedata" {
   }
 }
 
-# bucket data (portable_pipeline.py:32)
+# bucket data (portable_pipeline.py:25)
 resource "azurerm_storage_container" "data" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-data"
@@ -67,7 +67,7 @@ resource "azurerm_storage_container" "data" {
   }
 }
 
-# records of pipeline portable_pipeline (portable_pipeline.py:31)
+# records of pipeline portable_pipeline (portable_pipeline.py:24)
 resource "azurerm_storage_container" "portable_pipeline_runs" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-portable-pipeline-runs"

@@ -9,7 +9,7 @@ resource "google_service_account" "stage_main" {
   depends_on = [google_project_service.iam]
 }
 
-# load_data reads data/sales.parquet (portable_pipeline.py:33)
+# load_data reads data/sales.parquet (portable_pipeline.py:26)
 resource "google_storage_bucket_iam_member" "stage_main_lists_data_sales_parquet" {
   bucket = google_storage_bucket.data.name
   role   = google_project_iam_custom_role.lister.id
@@ -21,7 +21,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_data_sales_parquet
   }
 }
 
-# load_data reads data/sales.parquet (portable_pipeline.py:33)
+# load_data reads data/sales.parquet (portable_pipeline.py:26)
 resource "google_storage_bucket_iam_member" "stage_main_reads_data_sales_parquet" {
   bucket = google_storage_bucket.data.name
   role   = google_project_iam_custom_role.reader.id
@@ -33,7 +33,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_data_sales_parquet
   }
 }
 
-# one run at a time (portable_pipeline.py:31)
+# one run at a time (portable_pipeline.py:24)
 resource "google_storage_bucket_iam_member" "stage_main_lists_portable_pipeline_runs_portable_pipeline_lease_8fe570" {
   bucket = google_storage_bucket.portable_pipeline_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -45,7 +45,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_portable_pipeline_
   }
 }
 
-# stage main keeps its records and what it hands on (portable_pipeline.py:31)
+# stage main keeps its records and what it hands on (portable_pipeline.py:24)
 resource "google_storage_bucket_iam_member" "stage_main_lists_portable_pipeline_runs_portable_pipeline_main_all_7b579a" {
   bucket = google_storage_bucket.portable_pipeline_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -57,7 +57,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_portable_pipeline_
   }
 }
 
-# one run at a time (portable_pipeline.py:31)
+# one run at a time (portable_pipeline.py:24)
 resource "google_storage_bucket_iam_member" "stage_main_reads_portable_pipeline_runs_portable_pipeline_lease_8fe570" {
   bucket = google_storage_bucket.portable_pipeline_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -69,7 +69,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_portable_pipeline_
   }
 }
 
-# stage main keeps its records and what it hands on (portable_pipeline.py:31)
+# stage main keeps its records and what it hands on (portable_pipeline.py:24)
 resource "google_storage_bucket_iam_member" "stage_main_reads_portable_pipeline_runs_portable_pipeline_main_all_7b579a" {
   bucket = google_storage_bucket.portable_pipeline_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -81,7 +81,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_portable_pipeline_
   }
 }
 
-# one run at a time (portable_pipeline.py:31)
+# one run at a time (portable_pipeline.py:24)
 resource "google_storage_bucket_iam_member" "stage_main_writes_portable_pipeline_runs_portable_pipeline_lease_8fe570" {
   bucket = google_storage_bucket.portable_pipeline_runs.name
   role   = google_project_iam_custom_role.writer.id
@@ -93,7 +93,7 @@ resource "google_storage_bucket_iam_member" "stage_main_writes_portable_pipeline
   }
 }
 
-# stage main keeps its records and what it hands on (portable_pipeline.py:31)
+# stage main keeps its records and what it hands on (portable_pipeline.py:24)
 resource "google_storage_bucket_iam_member" "stage_main_writes_portable_pipeline_runs_portable_pipeline_main_all_7b579a" {
   bucket = google_storage_bucket.portable_pipeline_runs.name
   role   = google_project_iam_custom_role.writer.id

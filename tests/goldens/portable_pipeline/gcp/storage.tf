@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket data (portable_pipeline.py:32)
+# bucket data (portable_pipeline.py:25)
 resource "google_storage_bucket" "data" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-data"
@@ -51,7 +51,7 @@ resource "google_storage_bucket" "data" {
   }
 }
 
-# records of pipeline portable_pipeline (portable_pipeline.py:31)
+# records of pipeline portable_pipeline (portable_pipeline.py:24)
 resource "google_storage_bucket" "portable_pipeline_runs" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-portable-pipeline-runs"

@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket data (portable_pipeline.py:32)
+# bucket data (portable_pipeline.py:25)
 resource "local_file" "data" {
   filename = "${var.base_path}/data/.keep"
   content  = ""

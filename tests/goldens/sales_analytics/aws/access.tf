@@ -69,11 +69,11 @@ resource "aws_iam_role" "stage_main" {
   })
 }
 
-# load_customers reads customers/customers.parquet (sales_analytics.py:55)
-# load_inventory reads inventory/products.parquet (sales_analytics.py:54)
-# load_sales reads sales/transactions.parquet (sales_analytics.py:53)
-# one run at a time (sales_analytics.py:51)
-# stage main keeps its records and what it hands on (sales_analytics.py:51)
+# load_customers reads customers/customers.parquet (sales_analytics.py:51)
+# load_inventory reads inventory/products.parquet (sales_analytics.py:50)
+# load_sales reads sales/transactions.parquet (sales_analytics.py:49)
+# one run at a time (sales_analytics.py:47)
+# stage main keeps its records and what it hands on (sales_analytics.py:47)
 resource "aws_iam_role_policy" "stage_main" {
   name = "access"
   role = aws_iam_role.stage_main.id

@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket customers (sales_analytics.py:55)
+# bucket customers (sales_analytics.py:51)
 resource "aws_s3_bucket" "customers" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept
@@ -110,7 +110,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "customers" {
   depends_on = [aws_s3_bucket_versioning.customers]
 }
 
-# bucket inventory (sales_analytics.py:54)
+# bucket inventory (sales_analytics.py:50)
 resource "aws_s3_bucket" "inventory" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept
@@ -218,7 +218,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "inventory" {
   depends_on = [aws_s3_bucket_versioning.inventory]
 }
 
-# bucket sales (sales_analytics.py:53)
+# bucket sales (sales_analytics.py:49)
 resource "aws_s3_bucket" "sales" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept
@@ -326,7 +326,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "sales" {
   depends_on = [aws_s3_bucket_versioning.sales]
 }
 
-# records of pipeline sales_analytics (sales_analytics.py:51)
+# records of pipeline sales_analytics (sales_analytics.py:47)
 resource "aws_s3_bucket" "sales_analytics_runs" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept

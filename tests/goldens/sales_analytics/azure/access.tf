@@ -20,7 +20,7 @@ resource "azurerm_role_assignment" "stage_main_pulls_images" {
   principal_type       = "ServicePrincipal"
 }
 
-# load_customers reads customers/customers.parquet (sales_analytics.py:55)
+# load_customers reads customers/customers.parquet (sales_analytics.py:51)
 resource "azurerm_role_assignment" "stage_main_reads_customers" {
   scope              = azurerm_storage_container.customers.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -30,7 +30,7 @@ resource "azurerm_role_assignment" "stage_main_reads_customers" {
   condition_version  = "2.0"
 }
 
-# load_inventory reads inventory/products.parquet (sales_analytics.py:54)
+# load_inventory reads inventory/products.parquet (sales_analytics.py:50)
 resource "azurerm_role_assignment" "stage_main_reads_inventory" {
   scope              = azurerm_storage_container.inventory.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -40,7 +40,7 @@ resource "azurerm_role_assignment" "stage_main_reads_inventory" {
   condition_version  = "2.0"
 }
 
-# load_sales reads sales/transactions.parquet (sales_analytics.py:53)
+# load_sales reads sales/transactions.parquet (sales_analytics.py:49)
 resource "azurerm_role_assignment" "stage_main_reads_sales" {
   scope              = azurerm_storage_container.sales.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -50,8 +50,8 @@ resource "azurerm_role_assignment" "stage_main_reads_sales" {
   condition_version  = "2.0"
 }
 
-# one run at a time (sales_analytics.py:51)
-# stage main keeps its records and what it hands on (sales_analytics.py:51)
+# one run at a time (sales_analytics.py:47)
+# stage main keeps its records and what it hands on (sales_analytics.py:47)
 resource "azurerm_role_assignment" "stage_main_reads_sales_analytics_runs" {
   scope              = azurerm_storage_container.sales_analytics_runs.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -61,8 +61,8 @@ resource "azurerm_role_assignment" "stage_main_reads_sales_analytics_runs" {
   condition_version  = "2.0"
 }
 
-# one run at a time (sales_analytics.py:51)
-# stage main keeps its records and what it hands on (sales_analytics.py:51)
+# one run at a time (sales_analytics.py:47)
+# stage main keeps its records and what it hands on (sales_analytics.py:47)
 resource "azurerm_role_assignment" "stage_main_writes_sales_analytics_runs" {
   scope              = azurerm_storage_container.sales_analytics_runs.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id

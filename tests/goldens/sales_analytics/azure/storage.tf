@@ -2,10 +2,10 @@
 
 # Buckets.
 
-# records of pipeline sales_analytics (sales_analytics.py:51)
-# bucket customers (sales_analytics.py:55)
-# bucket inventory (sales_analytics.py:54)
-# bucket sales (sales_analytics.py:53)
+# records of pipeline sales_analytics (sales_analytics.py:47)
+# bucket customers (sales_analytics.py:51)
+# bucket inventory (sales_analytics.py:50)
+# bucket sales (sales_analytics.py:49)
 resource "azurerm_storage_account" "acmedata" {
   #checkov:skip=CKV2_AZURE_1:a key of your own comes with key_vault_key=, or hardening="strict"
   #checkov:skip=CKV2_AZURE_33:private endpoints cost money: they come with hardening="strict"
@@ -57,7 +57,7 @@ resource "azurerm_storage_account" "acmedata" {
   }
 }
 
-# bucket customers (sales_analytics.py:55)
+# bucket customers (sales_analytics.py:51)
 resource "azurerm_storage_container" "customers" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-customers"
@@ -69,7 +69,7 @@ resource "azurerm_storage_container" "customers" {
   }
 }
 
-# bucket inventory (sales_analytics.py:54)
+# bucket inventory (sales_analytics.py:50)
 resource "azurerm_storage_container" "inventory" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-inventory"
@@ -81,7 +81,7 @@ resource "azurerm_storage_container" "inventory" {
   }
 }
 
-# bucket sales (sales_analytics.py:53)
+# bucket sales (sales_analytics.py:49)
 resource "azurerm_storage_container" "sales" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-sales"
@@ -93,7 +93,7 @@ resource "azurerm_storage_container" "sales" {
   }
 }
 
-# records of pipeline sales_analytics (sales_analytics.py:51)
+# records of pipeline sales_analytics (sales_analytics.py:47)
 resource "azurerm_storage_container" "sales_analytics_runs" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-sales-analytics-runs"

@@ -9,7 +9,7 @@ resource "google_service_account" "stage_main" {
   depends_on = [google_project_service.iam]
 }
 
-# load_customers reads customers/customers.parquet (sales_analytics.py:55)
+# load_customers reads customers/customers.parquet (sales_analytics.py:51)
 resource "google_storage_bucket_iam_member" "stage_main_lists_customers_customers_parquet" {
   bucket = google_storage_bucket.customers.name
   role   = google_project_iam_custom_role.lister.id
@@ -21,7 +21,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_customers_customer
   }
 }
 
-# load_customers reads customers/customers.parquet (sales_analytics.py:55)
+# load_customers reads customers/customers.parquet (sales_analytics.py:51)
 resource "google_storage_bucket_iam_member" "stage_main_reads_customers_customers_parquet" {
   bucket = google_storage_bucket.customers.name
   role   = google_project_iam_custom_role.reader.id
@@ -33,7 +33,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_customers_customer
   }
 }
 
-# load_inventory reads inventory/products.parquet (sales_analytics.py:54)
+# load_inventory reads inventory/products.parquet (sales_analytics.py:50)
 resource "google_storage_bucket_iam_member" "stage_main_lists_inventory_products_parquet" {
   bucket = google_storage_bucket.inventory.name
   role   = google_project_iam_custom_role.lister.id
@@ -45,7 +45,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_inventory_products
   }
 }
 
-# load_inventory reads inventory/products.parquet (sales_analytics.py:54)
+# load_inventory reads inventory/products.parquet (sales_analytics.py:50)
 resource "google_storage_bucket_iam_member" "stage_main_reads_inventory_products_parquet" {
   bucket = google_storage_bucket.inventory.name
   role   = google_project_iam_custom_role.reader.id
@@ -57,7 +57,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_inventory_products
   }
 }
 
-# load_sales reads sales/transactions.parquet (sales_analytics.py:53)
+# load_sales reads sales/transactions.parquet (sales_analytics.py:49)
 resource "google_storage_bucket_iam_member" "stage_main_lists_sales_transactions_parquet" {
   bucket = google_storage_bucket.sales.name
   role   = google_project_iam_custom_role.lister.id
@@ -69,7 +69,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_sales_transactions
   }
 }
 
-# load_sales reads sales/transactions.parquet (sales_analytics.py:53)
+# load_sales reads sales/transactions.parquet (sales_analytics.py:49)
 resource "google_storage_bucket_iam_member" "stage_main_reads_sales_transactions_parquet" {
   bucket = google_storage_bucket.sales.name
   role   = google_project_iam_custom_role.reader.id
@@ -81,7 +81,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_sales_transactions
   }
 }
 
-# one run at a time (sales_analytics.py:51)
+# one run at a time (sales_analytics.py:47)
 resource "google_storage_bucket_iam_member" "stage_main_lists_sales_analytics_runs_sales_analytics_lease_63463f" {
   bucket = google_storage_bucket.sales_analytics_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -93,7 +93,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_sales_analytics_ru
   }
 }
 
-# stage main keeps its records and what it hands on (sales_analytics.py:51)
+# stage main keeps its records and what it hands on (sales_analytics.py:47)
 resource "google_storage_bucket_iam_member" "stage_main_lists_sales_analytics_runs_sales_analytics_main_all_6d5720" {
   bucket = google_storage_bucket.sales_analytics_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -105,7 +105,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_sales_analytics_ru
   }
 }
 
-# one run at a time (sales_analytics.py:51)
+# one run at a time (sales_analytics.py:47)
 resource "google_storage_bucket_iam_member" "stage_main_reads_sales_analytics_runs_sales_analytics_lease_63463f" {
   bucket = google_storage_bucket.sales_analytics_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -117,7 +117,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_sales_analytics_ru
   }
 }
 
-# stage main keeps its records and what it hands on (sales_analytics.py:51)
+# stage main keeps its records and what it hands on (sales_analytics.py:47)
 resource "google_storage_bucket_iam_member" "stage_main_reads_sales_analytics_runs_sales_analytics_main_all_6d5720" {
   bucket = google_storage_bucket.sales_analytics_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -129,7 +129,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_sales_analytics_ru
   }
 }
 
-# one run at a time (sales_analytics.py:51)
+# one run at a time (sales_analytics.py:47)
 resource "google_storage_bucket_iam_member" "stage_main_writes_sales_analytics_runs_sales_analytics_lease_63463f" {
   bucket = google_storage_bucket.sales_analytics_runs.name
   role   = google_project_iam_custom_role.writer.id
@@ -141,7 +141,7 @@ resource "google_storage_bucket_iam_member" "stage_main_writes_sales_analytics_r
   }
 }
 
-# stage main keeps its records and what it hands on (sales_analytics.py:51)
+# stage main keeps its records and what it hands on (sales_analytics.py:47)
 resource "google_storage_bucket_iam_member" "stage_main_writes_sales_analytics_runs_sales_analytics_main_all_6d5720" {
   bucket = google_storage_bucket.sales_analytics_runs.name
   role   = google_project_iam_custom_role.writer.id

@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket customers (sales_analytics.py:55)
+# bucket customers (sales_analytics.py:51)
 resource "google_storage_bucket" "customers" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-customers"
@@ -51,7 +51,7 @@ resource "google_storage_bucket" "customers" {
   }
 }
 
-# bucket inventory (sales_analytics.py:54)
+# bucket inventory (sales_analytics.py:50)
 resource "google_storage_bucket" "inventory" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-inventory"
@@ -100,7 +100,7 @@ resource "google_storage_bucket" "inventory" {
   }
 }
 
-# bucket sales (sales_analytics.py:53)
+# bucket sales (sales_analytics.py:49)
 resource "google_storage_bucket" "sales" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-sales"
@@ -149,7 +149,7 @@ resource "google_storage_bucket" "sales" {
   }
 }
 
-# records of pipeline sales_analytics (sales_analytics.py:51)
+# records of pipeline sales_analytics (sales_analytics.py:47)
 resource "google_storage_bucket" "sales_analytics_runs" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-sales-analytics-runs"

@@ -2,19 +2,19 @@
 
 # Buckets.
 
-# bucket customers (sales_analytics.py:55)
+# bucket customers (sales_analytics.py:51)
 resource "local_file" "customers" {
   filename = "${var.base_path}/customers/.keep"
   content  = ""
 }
 
-# bucket inventory (sales_analytics.py:54)
+# bucket inventory (sales_analytics.py:50)
 resource "local_file" "inventory" {
   filename = "${var.base_path}/inventory/.keep"
   content  = ""
 }
 
-# bucket sales (sales_analytics.py:53)
+# bucket sales (sales_analytics.py:49)
 resource "local_file" "sales" {
   filename = "${var.base_path}/sales/.keep"
   content  = ""

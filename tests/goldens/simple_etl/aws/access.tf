@@ -69,10 +69,10 @@ resource "aws_iam_role" "stage_main" {
   })
 }
 
-# load writes processed/data.parquet (simple_etl.py:35)
-# extract reads raw/data.csv (simple_etl.py:33)
-# one run at a time (simple_etl.py:29)
-# stage main keeps its records and what it hands on (simple_etl.py:29)
+# load writes processed/data.parquet (simple_etl.py:31)
+# extract reads raw/data.csv (simple_etl.py:29)
+# one run at a time (simple_etl.py:25)
+# stage main keeps its records and what it hands on (simple_etl.py:25)
 resource "aws_iam_role_policy" "stage_main" {
   name = "access"
   role = aws_iam_role.stage_main.id

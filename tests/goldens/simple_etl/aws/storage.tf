@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket processed (simple_etl.py:31)
+# bucket processed (simple_etl.py:27)
 resource "aws_s3_bucket" "processed" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept
@@ -110,7 +110,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "processed" {
   depends_on = [aws_s3_bucket_versioning.processed]
 }
 
-# bucket raw (simple_etl.py:30)
+# bucket raw (simple_etl.py:26)
 resource "aws_s3_bucket" "raw" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept
@@ -218,7 +218,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "raw" {
   depends_on = [aws_s3_bucket_versioning.raw]
 }
 
-# records of pipeline simple_etl (simple_etl.py:29)
+# records of pipeline simple_etl (simple_etl.py:25)
 resource "aws_s3_bucket" "simple_etl_runs" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept

@@ -20,7 +20,7 @@ resource "azurerm_role_assignment" "stage_main_pulls_images" {
   principal_type       = "ServicePrincipal"
 }
 
-# load writes processed/data.parquet (simple_etl.py:35)
+# load writes processed/data.parquet (simple_etl.py:31)
 resource "azurerm_role_assignment" "stage_main_writes_processed" {
   scope              = azurerm_storage_container.processed.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id
@@ -30,7 +30,7 @@ resource "azurerm_role_assignment" "stage_main_writes_processed" {
   condition_version  = "2.0"
 }
 
-# extract reads raw/data.csv (simple_etl.py:33)
+# extract reads raw/data.csv (simple_etl.py:29)
 resource "azurerm_role_assignment" "stage_main_reads_raw" {
   scope              = azurerm_storage_container.raw.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -40,8 +40,8 @@ resource "azurerm_role_assignment" "stage_main_reads_raw" {
   condition_version  = "2.0"
 }
 
-# one run at a time (simple_etl.py:29)
-# stage main keeps its records and what it hands on (simple_etl.py:29)
+# one run at a time (simple_etl.py:25)
+# stage main keeps its records and what it hands on (simple_etl.py:25)
 resource "azurerm_role_assignment" "stage_main_reads_simple_etl_runs" {
   scope              = azurerm_storage_container.simple_etl_runs.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -51,8 +51,8 @@ resource "azurerm_role_assignment" "stage_main_reads_simple_etl_runs" {
   condition_version  = "2.0"
 }
 
-# one run at a time (simple_etl.py:29)
-# stage main keeps its records and what it hands on (simple_etl.py:29)
+# one run at a time (simple_etl.py:25)
+# stage main keeps its records and what it hands on (simple_etl.py:25)
 resource "azurerm_role_assignment" "stage_main_writes_simple_etl_runs" {
   scope              = azurerm_storage_container.simple_etl_runs.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id

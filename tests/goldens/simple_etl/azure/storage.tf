@@ -2,9 +2,9 @@
 
 # Buckets.
 
-# records of pipeline simple_etl (simple_etl.py:29)
-# bucket processed (simple_etl.py:31)
-# bucket raw (simple_etl.py:30)
+# records of pipeline simple_etl (simple_etl.py:25)
+# bucket processed (simple_etl.py:27)
+# bucket raw (simple_etl.py:26)
 resource "azurerm_storage_account" "acmedata" {
   #checkov:skip=CKV2_AZURE_1:a key of your own comes with key_vault_key=, or hardening="strict"
   #checkov:skip=CKV2_AZURE_33:private endpoints cost money: they come with hardening="strict"
@@ -56,7 +56,7 @@ resource "azurerm_storage_account" "acmedata" {
   }
 }
 
-# bucket processed (simple_etl.py:31)
+# bucket processed (simple_etl.py:27)
 resource "azurerm_storage_container" "processed" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-processed"
@@ -68,7 +68,7 @@ resource "azurerm_storage_container" "processed" {
   }
 }
 
-# bucket raw (simple_etl.py:30)
+# bucket raw (simple_etl.py:26)
 resource "azurerm_storage_container" "raw" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-raw"
@@ -80,7 +80,7 @@ resource "azurerm_storage_container" "raw" {
   }
 }
 
-# records of pipeline simple_etl (simple_etl.py:29)
+# records of pipeline simple_etl (simple_etl.py:25)
 resource "azurerm_storage_container" "simple_etl_runs" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-simple-etl-runs"

@@ -9,7 +9,7 @@ resource "google_service_account" "stage_main" {
   depends_on = [google_project_service.iam]
 }
 
-# load writes processed/data.parquet (simple_etl.py:35)
+# load writes processed/data.parquet (simple_etl.py:31)
 resource "google_storage_bucket_iam_member" "stage_main_writes_processed_data_parquet" {
   bucket = google_storage_bucket.processed.name
   role   = google_project_iam_custom_role.writer.id
@@ -21,7 +21,7 @@ resource "google_storage_bucket_iam_member" "stage_main_writes_processed_data_pa
   }
 }
 
-# extract reads raw/data.csv (simple_etl.py:33)
+# extract reads raw/data.csv (simple_etl.py:29)
 resource "google_storage_bucket_iam_member" "stage_main_lists_raw_data_csv" {
   bucket = google_storage_bucket.raw.name
   role   = google_project_iam_custom_role.lister.id
@@ -33,7 +33,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_raw_data_csv" {
   }
 }
 
-# extract reads raw/data.csv (simple_etl.py:33)
+# extract reads raw/data.csv (simple_etl.py:29)
 resource "google_storage_bucket_iam_member" "stage_main_reads_raw_data_csv" {
   bucket = google_storage_bucket.raw.name
   role   = google_project_iam_custom_role.reader.id
@@ -45,7 +45,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_raw_data_csv" {
   }
 }
 
-# one run at a time (simple_etl.py:29)
+# one run at a time (simple_etl.py:25)
 resource "google_storage_bucket_iam_member" "stage_main_lists_simple_etl_runs_simple_etl_lease_fb03d4" {
   bucket = google_storage_bucket.simple_etl_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -57,7 +57,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_simple_etl_runs_si
   }
 }
 
-# stage main keeps its records and what it hands on (simple_etl.py:29)
+# stage main keeps its records and what it hands on (simple_etl.py:25)
 resource "google_storage_bucket_iam_member" "stage_main_lists_simple_etl_runs_simple_etl_main_all_c628d6" {
   bucket = google_storage_bucket.simple_etl_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -69,7 +69,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_simple_etl_runs_si
   }
 }
 
-# one run at a time (simple_etl.py:29)
+# one run at a time (simple_etl.py:25)
 resource "google_storage_bucket_iam_member" "stage_main_reads_simple_etl_runs_simple_etl_lease_fb03d4" {
   bucket = google_storage_bucket.simple_etl_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -81,7 +81,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_simple_etl_runs_si
   }
 }
 
-# stage main keeps its records and what it hands on (simple_etl.py:29)
+# stage main keeps its records and what it hands on (simple_etl.py:25)
 resource "google_storage_bucket_iam_member" "stage_main_reads_simple_etl_runs_simple_etl_main_all_c628d6" {
   bucket = google_storage_bucket.simple_etl_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -93,7 +93,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_simple_etl_runs_si
   }
 }
 
-# one run at a time (simple_etl.py:29)
+# one run at a time (simple_etl.py:25)
 resource "google_storage_bucket_iam_member" "stage_main_writes_simple_etl_runs_simple_etl_lease_fb03d4" {
   bucket = google_storage_bucket.simple_etl_runs.name
   role   = google_project_iam_custom_role.writer.id
@@ -105,7 +105,7 @@ resource "google_storage_bucket_iam_member" "stage_main_writes_simple_etl_runs_s
   }
 }
 
-# stage main keeps its records and what it hands on (simple_etl.py:29)
+# stage main keeps its records and what it hands on (simple_etl.py:25)
 resource "google_storage_bucket_iam_member" "stage_main_writes_simple_etl_runs_simple_etl_main_all_c628d6" {
   bucket = google_storage_bucket.simple_etl_runs.name
   role   = google_project_iam_custom_role.writer.id

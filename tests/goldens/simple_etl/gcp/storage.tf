@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket processed (simple_etl.py:31)
+# bucket processed (simple_etl.py:27)
 resource "google_storage_bucket" "processed" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-processed"
@@ -51,7 +51,7 @@ resource "google_storage_bucket" "processed" {
   }
 }
 
-# bucket raw (simple_etl.py:30)
+# bucket raw (simple_etl.py:26)
 resource "google_storage_bucket" "raw" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-raw"
@@ -100,7 +100,7 @@ resource "google_storage_bucket" "raw" {
   }
 }
 
-# records of pipeline simple_etl (simple_etl.py:29)
+# records of pipeline simple_etl (simple_etl.py:25)
 resource "google_storage_bucket" "simple_etl_runs" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-simple-etl-runs"

@@ -2,13 +2,13 @@
 
 # Buckets.
 
-# bucket processed (simple_etl.py:31)
+# bucket processed (simple_etl.py:27)
 resource "local_file" "processed" {
   filename = "${var.base_path}/processed/.keep"
   content  = ""
 }
 
-# bucket raw (simple_etl.py:30)
+# bucket raw (simple_etl.py:26)
 resource "local_file" "raw" {
   filename = "${var.base_path}/raw/.keep"
   content  = ""

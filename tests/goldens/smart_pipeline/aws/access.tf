@@ -69,9 +69,9 @@ resource "aws_iam_role" "stage_main" {
   })
 }
 
-# process reads data/input.parquet (smart_pipeline.py:35)
-# one run at a time (smart_pipeline.py:29)
-# stage main keeps its records and what it hands on (smart_pipeline.py:29)
+# process reads data/input.parquet (smart_pipeline.py:32)
+# one run at a time (smart_pipeline.py:26)
+# stage main keeps its records and what it hands on (smart_pipeline.py:26)
 resource "aws_iam_role_policy" "stage_main" {
   name = "access"
   role = aws_iam_role.stage_main.id

@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket data (smart_pipeline.py:30)
+# bucket data (smart_pipeline.py:27)
 resource "aws_s3_bucket" "data" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept
@@ -110,7 +110,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "data" {
   depends_on = [aws_s3_bucket_versioning.data]
 }
 
-# records of pipeline smart_pipeline (smart_pipeline.py:29)
+# records of pipeline smart_pipeline (smart_pipeline.py:26)
 resource "aws_s3_bucket" "smart_pipeline_runs" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept

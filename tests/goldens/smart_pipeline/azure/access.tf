@@ -20,7 +20,7 @@ resource "azurerm_role_assignment" "stage_main_pulls_images" {
   principal_type       = "ServicePrincipal"
 }
 
-# process reads data/input.parquet (smart_pipeline.py:35)
+# process reads data/input.parquet (smart_pipeline.py:32)
 resource "azurerm_role_assignment" "stage_main_reads_data" {
   scope              = azurerm_storage_container.data.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -30,8 +30,8 @@ resource "azurerm_role_assignment" "stage_main_reads_data" {
   condition_version  = "2.0"
 }
 
-# one run at a time (smart_pipeline.py:29)
-# stage main keeps its records and what it hands on (smart_pipeline.py:29)
+# one run at a time (smart_pipeline.py:26)
+# stage main keeps its records and what it hands on (smart_pipeline.py:26)
 resource "azurerm_role_assignment" "stage_main_reads_smart_pipeline_runs" {
   scope              = azurerm_storage_container.smart_pipeline_runs.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -41,8 +41,8 @@ resource "azurerm_role_assignment" "stage_main_reads_smart_pipeline_runs" {
   condition_version  = "2.0"
 }
 
-# one run at a time (smart_pipeline.py:29)
-# stage main keeps its records and what it hands on (smart_pipeline.py:29)
+# one run at a time (smart_pipeline.py:26)
+# stage main keeps its records and what it hands on (smart_pipeline.py:26)
 resource "azurerm_role_assignment" "stage_main_writes_smart_pipeline_runs" {
   scope              = azurerm_storage_container.smart_pipeline_runs.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id

@@ -9,7 +9,7 @@ resource "google_service_account" "stage_main" {
   depends_on = [google_project_service.iam]
 }
 
-# process reads data/input.parquet (smart_pipeline.py:35)
+# process reads data/input.parquet (smart_pipeline.py:32)
 resource "google_storage_bucket_iam_member" "stage_main_lists_data_input_parquet" {
   bucket = google_storage_bucket.data.name
   role   = google_project_iam_custom_role.lister.id
@@ -21,7 +21,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_data_input_parquet
   }
 }
 
-# process reads data/input.parquet (smart_pipeline.py:35)
+# process reads data/input.parquet (smart_pipeline.py:32)
 resource "google_storage_bucket_iam_member" "stage_main_reads_data_input_parquet" {
   bucket = google_storage_bucket.data.name
   role   = google_project_iam_custom_role.reader.id
@@ -33,7 +33,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_data_input_parquet
   }
 }
 
-# one run at a time (smart_pipeline.py:29)
+# one run at a time (smart_pipeline.py:26)
 resource "google_storage_bucket_iam_member" "stage_main_lists_smart_pipeline_runs_smart_pipeline_lease_ac50e5" {
   bucket = google_storage_bucket.smart_pipeline_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -45,7 +45,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_smart_pipeline_run
   }
 }
 
-# stage main keeps its records and what it hands on (smart_pipeline.py:29)
+# stage main keeps its records and what it hands on (smart_pipeline.py:26)
 resource "google_storage_bucket_iam_member" "stage_main_lists_smart_pipeline_runs_smart_pipeline_main_all_36deee" {
   bucket = google_storage_bucket.smart_pipeline_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -57,7 +57,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_smart_pipeline_run
   }
 }
 
-# one run at a time (smart_pipeline.py:29)
+# one run at a time (smart_pipeline.py:26)
 resource "google_storage_bucket_iam_member" "stage_main_reads_smart_pipeline_runs_smart_pipeline_lease_ac50e5" {
   bucket = google_storage_bucket.smart_pipeline_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -69,7 +69,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_smart_pipeline_run
   }
 }
 
-# stage main keeps its records and what it hands on (smart_pipeline.py:29)
+# stage main keeps its records and what it hands on (smart_pipeline.py:26)
 resource "google_storage_bucket_iam_member" "stage_main_reads_smart_pipeline_runs_smart_pipeline_main_all_36deee" {
   bucket = google_storage_bucket.smart_pipeline_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -81,7 +81,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_smart_pipeline_run
   }
 }
 
-# one run at a time (smart_pipeline.py:29)
+# one run at a time (smart_pipeline.py:26)
 resource "google_storage_bucket_iam_member" "stage_main_writes_smart_pipeline_runs_smart_pipeline_lease_ac50e5" {
   bucket = google_storage_bucket.smart_pipeline_runs.name
   role   = google_project_iam_custom_role.writer.id
@@ -93,7 +93,7 @@ resource "google_storage_bucket_iam_member" "stage_main_writes_smart_pipeline_ru
   }
 }
 
-# stage main keeps its records and what it hands on (smart_pipeline.py:29)
+# stage main keeps its records and what it hands on (smart_pipeline.py:26)
 resource "google_storage_bucket_iam_member" "stage_main_writes_smart_pipeline_runs_smart_pipeline_main_all_36deee" {
   bucket = google_storage_bucket.smart_pipeline_runs.name
   role   = google_project_iam_custom_role.writer.id

@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket data (smart_pipeline.py:30)
+# bucket data (smart_pipeline.py:27)
 resource "google_storage_bucket" "data" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-data"
@@ -51,7 +51,7 @@ resource "google_storage_bucket" "data" {
   }
 }
 
-# records of pipeline smart_pipeline (smart_pipeline.py:29)
+# records of pipeline smart_pipeline (smart_pipeline.py:26)
 resource "google_storage_bucket" "smart_pipeline_runs" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-smart-pipeline-runs"

@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket data (smart_pipeline.py:30)
+# bucket data (smart_pipeline.py:27)
 resource "local_file" "data" {
   filename = "${var.base_path}/data/.keep"
   content  = ""

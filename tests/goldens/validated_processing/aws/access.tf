@@ -69,11 +69,11 @@ resource "aws_iam_role" "stage_main" {
   })
 }
 
-# validate_schema reads raw-data/orders.parquet (validated_processing.py:66)
-# validate_quality reads raw-data/orders.parquet (validated_processing.py:67)
-# process_data reads raw-data/orders.parquet (validated_processing.py:70)
-# one run at a time (validated_processing.py:61)
-# stage main keeps its records and what it hands on (validated_processing.py:61)
+# validate_schema reads raw-data/orders.parquet (validated_processing.py:63)
+# validate_quality reads raw-data/orders.parquet (validated_processing.py:64)
+# process_data reads raw-data/orders.parquet (validated_processing.py:67)
+# one run at a time (validated_processing.py:58)
+# stage main keeps its records and what it hands on (validated_processing.py:58)
 resource "aws_iam_role_policy" "stage_main" {
   name = "access"
   role = aws_iam_role.stage_main.id

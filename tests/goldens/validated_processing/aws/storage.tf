@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket raw-data (validated_processing.py:63)
+# bucket raw-data (validated_processing.py:60)
 resource "aws_s3_bucket" "raw_data" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept
@@ -110,7 +110,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "raw_data" {
   depends_on = [aws_s3_bucket_versioning.raw_data]
 }
 
-# records of pipeline validated_processing (validated_processing.py:61)
+# records of pipeline validated_processing (validated_processing.py:58)
 resource "aws_s3_bucket" "validated_processing_runs" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept

@@ -20,9 +20,9 @@ resource "azurerm_role_assignment" "stage_main_pulls_images" {
   principal_type       = "ServicePrincipal"
 }
 
-# validate_schema reads raw-data/orders.parquet (validated_processing.py:66)
-# validate_quality reads raw-data/orders.parquet (validated_processing.py:67)
-# process_data reads raw-data/orders.parquet (validated_processing.py:70)
+# validate_schema reads raw-data/orders.parquet (validated_processing.py:63)
+# validate_quality reads raw-data/orders.parquet (validated_processing.py:64)
+# process_data reads raw-data/orders.parquet (validated_processing.py:67)
 resource "azurerm_role_assignment" "stage_main_reads_raw_data" {
   scope              = azurerm_storage_container.raw_data.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -32,8 +32,8 @@ resource "azurerm_role_assignment" "stage_main_reads_raw_data" {
   condition_version  = "2.0"
 }
 
-# one run at a time (validated_processing.py:61)
-# stage main keeps its records and what it hands on (validated_processing.py:61)
+# one run at a time (validated_processing.py:58)
+# stage main keeps its records and what it hands on (validated_processing.py:58)
 resource "azurerm_role_assignment" "stage_main_reads_validated_processing_runs" {
   scope              = azurerm_storage_container.validated_processing_runs.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -43,8 +43,8 @@ resource "azurerm_role_assignment" "stage_main_reads_validated_processing_runs" 
   condition_version  = "2.0"
 }
 
-# one run at a time (validated_processing.py:61)
-# stage main keeps its records and what it hands on (validated_processing.py:61)
+# one run at a time (validated_processing.py:58)
+# stage main keeps its records and what it hands on (validated_processing.py:58)
 resource "azurerm_role_assignment" "stage_main_writes_validated_processing_runs" {
   scope              = azurerm_storage_container.validated_processing_runs.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id

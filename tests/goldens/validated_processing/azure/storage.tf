@@ -2,8 +2,8 @@
 
 # Buckets.
 
-# records of pipeline validated_processing (validated_processing.py:61)
-# bucket raw-data (validated_processing.py:63)
+# records of pipeline validated_processing (validated_processing.py:58)
+# bucket raw-data (validated_processing.py:60)
 resource "azurerm_storage_account" "acmedata" {
   #checkov:skip=CKV2_AZURE_1:a key of your own comes with key_vault_key=, or hardening="strict"
   #checkov:skip=CKV2_AZURE_33:private endpoints cost money: they come with hardening="strict"
@@ -55,7 +55,7 @@ resource "azurerm_storage_account" "acmedata" {
   }
 }
 
-# bucket raw-data (validated_processing.py:63)
+# bucket raw-data (validated_processing.py:60)
 resource "azurerm_storage_container" "raw_data" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-raw-data"
@@ -67,7 +67,7 @@ resource "azurerm_storage_container" "raw_data" {
   }
 }
 
-# records of pipeline validated_processing (validated_processing.py:61)
+# records of pipeline validated_processing (validated_processing.py:58)
 resource "azurerm_storage_container" "validated_processing_runs" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-validated-processing-runs"

@@ -9,9 +9,9 @@ resource "google_service_account" "stage_main" {
   depends_on = [google_project_service.iam]
 }
 
-# validate_schema reads raw-data/orders.parquet (validated_processing.py:66)
-# validate_quality reads raw-data/orders.parquet (validated_processing.py:67)
-# process_data reads raw-data/orders.parquet (validated_processing.py:70)
+# validate_schema reads raw-data/orders.parquet (validated_processing.py:63)
+# validate_quality reads raw-data/orders.parquet (validated_processing.py:64)
+# process_data reads raw-data/orders.parquet (validated_processing.py:67)
 resource "google_storage_bucket_iam_member" "stage_main_lists_raw_data_orders_parquet" {
   bucket = google_storage_bucket.raw_data.name
   role   = google_project_iam_custom_role.lister.id
@@ -23,9 +23,9 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_raw_data_orders_pa
   }
 }
 
-# validate_schema reads raw-data/orders.parquet (validated_processing.py:66)
-# validate_quality reads raw-data/orders.parquet (validated_processing.py:67)
-# process_data reads raw-data/orders.parquet (validated_processing.py:70)
+# validate_schema reads raw-data/orders.parquet (validated_processing.py:63)
+# validate_quality reads raw-data/orders.parquet (validated_processing.py:64)
+# process_data reads raw-data/orders.parquet (validated_processing.py:67)
 resource "google_storage_bucket_iam_member" "stage_main_reads_raw_data_orders_parquet" {
   bucket = google_storage_bucket.raw_data.name
   role   = google_project_iam_custom_role.reader.id
@@ -37,7 +37,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_raw_data_orders_pa
   }
 }
 
-# one run at a time (validated_processing.py:61)
+# one run at a time (validated_processing.py:58)
 resource "google_storage_bucket_iam_member" "stage_main_lists_validated_processing_runs_validated_processing_lease_f13600" {
   bucket = google_storage_bucket.validated_processing_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -49,7 +49,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_validated_processi
   }
 }
 
-# stage main keeps its records and what it hands on (validated_processing.py:61)
+# stage main keeps its records and what it hands on (validated_processing.py:58)
 resource "google_storage_bucket_iam_member" "stage_main_lists_validated_processing_runs_validated_processing_main_all_4c6d8f" {
   bucket = google_storage_bucket.validated_processing_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -61,7 +61,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_validated_processi
   }
 }
 
-# one run at a time (validated_processing.py:61)
+# one run at a time (validated_processing.py:58)
 resource "google_storage_bucket_iam_member" "stage_main_reads_validated_processing_runs_validated_processing_lease_f13600" {
   bucket = google_storage_bucket.validated_processing_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -73,7 +73,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_validated_processi
   }
 }
 
-# stage main keeps its records and what it hands on (validated_processing.py:61)
+# stage main keeps its records and what it hands on (validated_processing.py:58)
 resource "google_storage_bucket_iam_member" "stage_main_reads_validated_processing_runs_validated_processing_main_all_4c6d8f" {
   bucket = google_storage_bucket.validated_processing_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -85,7 +85,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_validated_processi
   }
 }
 
-# one run at a time (validated_processing.py:61)
+# one run at a time (validated_processing.py:58)
 resource "google_storage_bucket_iam_member" "stage_main_writes_validated_processing_runs_validated_processing_lease_f13600" {
   bucket = google_storage_bucket.validated_processing_runs.name
   role   = google_project_iam_custom_role.writer.id
@@ -97,7 +97,7 @@ resource "google_storage_bucket_iam_member" "stage_main_writes_validated_process
   }
 }
 
-# stage main keeps its records and what it hands on (validated_processing.py:61)
+# stage main keeps its records and what it hands on (validated_processing.py:58)
 resource "google_storage_bucket_iam_member" "stage_main_writes_validated_processing_runs_validated_processing_main_all_4c6d8f" {
   bucket = google_storage_bucket.validated_processing_runs.name
   role   = google_project_iam_custom_role.writer.id

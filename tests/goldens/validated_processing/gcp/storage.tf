@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket raw-data (validated_processing.py:63)
+# bucket raw-data (validated_processing.py:60)
 resource "google_storage_bucket" "raw_data" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-raw-data"
@@ -51,7 +51,7 @@ resource "google_storage_bucket" "raw_data" {
   }
 }
 
-# records of pipeline validated_processing (validated_processing.py:61)
+# records of pipeline validated_processing (validated_processing.py:58)
 resource "google_storage_bucket" "validated_processing_runs" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-validated-processing-runs"

@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket raw-data (validated_processing.py:63)
+# bucket raw-data (validated_processing.py:60)
 resource "local_file" "raw_data" {
   filename = "${var.base_path}/raw-data/.keep"
   content  = ""
