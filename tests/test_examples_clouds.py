@@ -32,7 +32,7 @@ from stores import (
     gcs_server,
     s3_client,
     seaweedfs,
-)  # fmt: skip
+)
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ASIDE = {"make_data", "process", "providers", "serverless_transformation"}
@@ -163,8 +163,12 @@ def test_one_variable_moves_an_example(name: str, here: Home, printed_here: dict
 def test_a_misspelt_environment_is_told(here: Home) -> None:
     done = subprocess.run(
         [sys.executable, "simple_etl.py"],
-        cwd=here.folder, env={**here.told, "GLACIER_ENV": "asw"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=here.folder,
+        env={**here.told, "GLACIER_ENV": "asw"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.stderr.endswith("ValueError: GLACIER_ENV=asw is none of aws, gcp, azure, local\n")
 
 
