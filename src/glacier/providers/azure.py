@@ -257,7 +257,7 @@ class AzureBlob:
     def probe(self, client: Client, container: str, key: str) -> str:
         """Gives an address without a signature, since most credentials would have to ask for one."""
         del client
-        service = self.azure.endpoint_url or f"https://{self.azure.storage_account}.blob.core.windows.net"
+        service = self._endpoint or f"https://{self.azure.storage_account}.blob.core.windows.net"
         return f"{service}/{container}/{quote(key)}"
 
     def attributes(self, config: AzureBlobConfig | None) -> dict[str, str]:

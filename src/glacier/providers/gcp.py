@@ -233,7 +233,7 @@ class CloudStorage:
     def probe(self, client: Client, container: str, key: str) -> str:
         """Gives an address without a signature, since most credentials would have to ask for one."""
         del client
-        return f"{self.gcp.endpoint_url or 'https://storage.googleapis.com'}/{container}/{quote(key)}"
+        return f"{self._endpoint or 'https://storage.googleapis.com'}/{container}/{quote(key)}"
 
     def attributes(self, config: GCSConfig | None) -> dict[str, str]:
         """Gives nothing: the bucket's default class is that of its objects."""
