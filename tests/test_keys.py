@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from importlib import util
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 import pytest
@@ -147,6 +147,11 @@ ALL = {"first", "second", "listed", "each listed/second", "each listed/third", "
 """All that comes from `first`."""
 
 
+def named(part: object) -> str:
+    """Gives the same text in every process, where sets have another order."""
+    return str(sorted(cast("set[str]", part)) if isinstance(part, set) else part)
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
@@ -174,7 +179,7 @@ ALL = {"first", "second", "listed", "each listed/second", "each listed/third", "
         (('bucket("raw", path="a.parquet")', 'bucket("raw", path="b.parquet")'), {"read", "out.write"}),
         (('bucket("out", path="a.parquet")', 'bucket("out", path="b.parquet")'), {"out.write"}),
     ],
-    ids=lambda part: str(sorted(part) if isinstance(part, set) else part),
+    ids=named,
 )
 def test_what_changes_a_value_changes_its_key_and_those_after_it(
     change: tuple[str, str], expected: set[str], keys: Callable[..., dict[str, str | None]]
