@@ -5,7 +5,9 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
+from glacier.config import AzureFunctionConfig, CloudFunctionConfig, LambdaConfig
 from glacier.providers import AWSProvider, AzureProvider, GCPProvider, LocalProvider
 
 Provider = AWSProvider | AzureProvider | GCPProvider | LocalProvider
@@ -14,17 +16,30 @@ PREFIX = "acme-"  # of all buckets in a cloud; put your own, since no two in the
 
 def get_provider() -> Provider:
     """Region, project and account are what the cloud's own tools take from the environment."""
+    functions = os.getenv("FUNCTIONS_URL")  # where functions are, if not at the cloud's own address
     match os.getenv("GLACIER_ENV", "local"):
         case "aws":
-            return AWSProvider(region=os.getenv("AWS_REGION", "us-east-1"), name_prefix=PREFIX)
+            region = os.getenv("AWS_REGION", "us-east-1")
+            return AWSProvider(region=region, name_prefix=PREFIX, functions_url=functions)
         case "gcp":
-            return GCPProvider(name_prefix=PREFIX)
+            return GCPProvider(name_prefix=PREFIX, functions_url=functions)
         case "azure":
-            return AzureProvider(name_prefix=PREFIX)
+            return AzureProvider(name_prefix=PREFIX, functions_url=functions)
         case "local":
             return LocalProvider(base_path=Path(__file__).parent / "data")
         case other:
             raise ValueError(f"GLACIER_ENV={other} is none of aws, gcp, azure, local")
+
+
+def function_options() -> dict[str, Any]:
+    """How large a function is, which each cloud says in its own words; here it is held to what Lambda would give."""
+    match provider:
+        case GCPProvider():
+            return {"config": CloudFunctionConfig(memory=4096, timeout=900)}
+        case AzureProvider():
+            return {"config": AzureFunctionConfig(memory=4096, timeout=900)}
+        case AWSProvider() | LocalProvider():
+            return {"config": LambdaConfig(memory=3008, timeout=900)}
 
 
 provider = get_provider()

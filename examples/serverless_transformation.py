@@ -1,18 +1,13 @@
-"""A step of a pipeline that runs as a function, here in a process of its own: `process.py` is its code.
+"""A step of a pipeline that runs as a function: `process.py` is its code, which a process of its own runs here.
 
 `load_results` is given nothing of the invocation, and waits for it: what a function does is not known, so whatever
 touches a resource after it in the body comes after it in the run.
 """
 
-from pathlib import Path
-
 import polars as pl
 
 from glacier import Bucket, Serverless, pipeline, task
-from glacier.config import LambdaConfig
-from glacier.providers import LocalProvider
-
-provider = LocalProvider(base_path=Path(__file__).parent / "data")
+from providers import function_options, provider
 
 
 @task
@@ -56,7 +51,9 @@ def serverless_pipeline() -> pl.DataFrame:
         "data-processor",
         handler="process.handler",
         runtime="python3.11",
-        config=LambdaConfig(memory=3008, timeout=900),
+        reads=[staging],
+        writes=[results],
+        **function_options(),
     )
 
     # Pipeline flow

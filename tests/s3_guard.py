@@ -34,6 +34,7 @@ class GuardedS3:
         self.may: Callable[[str, str, str], bool] = lambda _action, _bucket, _key: True
         self.used: set[Right] = set()
         self.denied: set[Right] = set()
+        self._made: set[str] = set()
         moto: Any = import_module("moto.moto_server.werkzeug_app")  # which says nothing of its types
         self._moto = moto.DomainDispatcherApplication(moto.create_backend_app)
         server = make_server("127.0.0.1", 0, self, threaded=True)
@@ -43,9 +44,12 @@ class GuardedS3:
     def create(self, bucket: str) -> None:
         """Makes a bucket, empty even if there is one; moto keeps what all servers of this process hold in one place."""
         client = boto(s3_url())
+        self._made.add(bucket)
         if bucket in [one["Name"] for one in client.list_buckets()["Buckets"]]:
             for one in client.list_objects_v2(Bucket=bucket).get("Contents", []):
                 client.delete_object(Bucket=bucket, Key=one["Key"])
+            for one in client.list_multipart_uploads(Bucket=bucket).get("Uploads", []):
+                client.abort_multipart_upload(Bucket=bucket, Key=one["Key"], UploadId=one["UploadId"])
             return
         client.create_bucket(Bucket=bucket)
 
@@ -56,8 +60,8 @@ class GuardedS3:
     def uploads(self) -> list[str]:
         """Gives the uploads that are neither complete nor dropped."""
         client = boto(s3_url())
-        names = [one["Name"] for one in client.list_buckets()["Buckets"]]
-        return [one["Key"] for name in names for one in client.list_multipart_uploads(Bucket=name).get("Uploads", [])]
+        found = [client.list_multipart_uploads(Bucket=name).get("Uploads", []) for name in sorted(self._made)]
+        return [one["Key"] for each in found for one in each]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answers a request, or refuses it."""

@@ -161,22 +161,24 @@ def test_terminal_shows_tasks_and_ends_with_the_sum() -> None:
     assert any("✓ use[#2]" in line for line in last)
 
 
-def test_terminal_shows_no_more_lines_than_its_height(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("width", [30, 60])
+def test_terminal_shows_no_more_lines_than_its_height(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     monkeypatch.setenv("LINES", "10")
-    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setenv("COLUMNS", str(width))
     stream = Terminal()
     observer: Any = progress_observer(stream)
     graph = fan(500)
     observer.run_started(start_of(graph))
+    observer._tally._resident = lambda: 2**44  # bytes, a wide figure
     for index in range(400):
         observer.node_started(index)
     printed = io.StringIO()
-    Console(file=printed, width=60, height=10).print(observer._view())
+    Console(file=printed, width=width, height=10).print(observer._view())
     observer.run_ended(record_of("wide", 1.0))
     lines = printed.getvalue().splitlines()
     assert len(lines) < 10
     assert lines[-2] == "  ... and 394 more running"
-    assert max(map(len, lines)) <= 60
+    assert max(map(len, lines)) <= width
 
 
 def test_the_bar_tells_the_level_the_rows_and_the_memory() -> None:

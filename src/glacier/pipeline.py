@@ -18,6 +18,7 @@ from glacier.errors import ConfigError, GlacierError, GraphError, Site, listed, 
 from glacier.graph import Graph
 from glacier.inlining import bound, checked, inlining, refuse_options
 from glacier.rehearsal import Unknowable, rehearsed
+from glacier.running import Wanted, run_here
 from glacier.secret import Mask
 from glacier.source import definition_line, is_users
 from glacier.task import Task
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from glacier.config import DeployConfig
     from glacier.deployment.reading import Provider, Source
     from glacier.execution.cache.run import CacheOption
-    from glacier.execution.checkpoints import Checkpoint
     from glacier.execution.measures import Measures
     from glacier.execution.options import Executor, OnFailure
     from glacier.execution.record import Observer
@@ -236,6 +236,7 @@ class Pipeline(Generic[P, R_co]):
         """
         if current_plan() is None and rehearsed() is not None:
             raise Unknowable(f"it runs pipeline `{self.name}`")
+        wanted = Wanted(max_workers, executor, on_failure, replace, progress, record, checkpoint, resume, cache)
         match mode:
             case "analyze":
                 from glacier.report.analysis import analyze
@@ -252,50 +253,10 @@ class Pipeline(Generic[P, R_co]):
             case "local" if (outer := current_plan()) is not None:
                 frame = sys._getframe(1)
                 site = Site.of_frame(frame)
-                own: dict[str, bool] = {
-                    "max_workers": max_workers is not None,
-                    "executor": executor != "threads",
-                    "on_failure": on_failure != "stop",
-                    "replace": replace is not None,
-                    "progress": progress is not False,
-                    "record": not record,
-                    "checkpoint": checkpoint is not None,
-                    "resume": resume is not None,
-                    "cache": cache is not True,
-                }
-                refuse_options(self, outer, [name for name, given in own.items() if given], site)
+                refuse_options(self, outer, wanted.given, site)
                 return self._inlined(outer, frame, *self._split(checked(self, inputs or {}, site, partial=False)))
             case "local":
-                from glacier.execution.cache.run import cache_of
-                from glacier.execution.options import RunOptions
-                from glacier.execution.scheduler import execute
-                from glacier.lineage.environment import lineage
-                from glacier.telemetry.telemetry import telemetry
-
-                def prepared(given: Inputs, kept: Checkpoint | None) -> tuple[Graph, RunOptions]:
-                    told = lineage()
-                    recorded = self._recording(given, executor, kept) if record else None
-                    options = RunOptions(
-                        max_workers,
-                        executor,
-                        on_failure,
-                        replace or {},
-                        _together(_observer(progress), recorded, told),
-                        run_id=kept.run_id if kept else None,
-                        checkpoint=kept,
-                        cache=cache_of(self.site.file, cache, self.site),
-                        tracer=telemetry(),
-                        tells_origins=told is not None,
-                        measured=self._keep,
-                    )
-                    return self.plan(given), options
-
-                if resume is None and not (self.checkpoint if checkpoint is None else checkpoint):
-                    return execute(*prepared(inputs or {}, None))
-                from glacier.execution.resuming import keep_and_execute
-
-                names = [parameter.name for parameter in self.signature.parameters]
-                return keep_and_execute(self.name, self.site.file, inputs or {}, names, resume, prepared)
+                return run_here(self, inputs or {}, wanted, self._keep)
             case _:
                 modes = [str(mode) for mode in ExecutionMode]
                 raise ConfigError(
@@ -465,33 +426,8 @@ class Pipeline(Generic[P, R_co]):
                 fix="what depends on data belongs in a task; the body runs before there is any",
             ) from error
 
-    def _recording(self, inputs: Inputs, executor: Executor, kept: Checkpoint | None) -> Observer | None:
-        """Gives what records a run in the history, unless that is turned off."""
-        from glacier.history.recording import recording
-
-        resumes = {"resumes": kept.resumes} if kept and kept.resumes else {}
-        return recording(self.site.file, inputs, {"executor": executor, **resumes})
-
     def __repr__(self) -> str:
         return f"<pipeline {self.name}>"
-
-
-def _together(*observers: Observer | None) -> Observer | None:
-    """Gives one observer in place of those there are."""
-    from glacier.execution.record import Observers
-
-    told = [observer for observer in observers if observer is not None]
-    return Observers(*told) if len(told) > 1 else next(iter(told), None)
-
-
-def _observer(progress: bool | Observer) -> Observer | None:  # noqa: FBT001  # the public argument's two forms
-    if isinstance(progress, bool):
-        if not progress:
-            return None
-        from glacier.report.progress import progress_observer
-
-        return progress_observer()
-    return progress
 
 
 def _sent(coroutine: Any, pipeline: Pipeline[..., Any]) -> object:

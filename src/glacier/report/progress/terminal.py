@@ -31,6 +31,7 @@ from glacier.report.progress.tally import (
 
 _REFRESHES = 8  # per second
 _MOST_ROWS = 60
+_BAR = 30  # columns
 
 
 class TerminalView:
@@ -134,15 +135,18 @@ class TerminalView:
     def _bar(self, now: float) -> RenderableType:
         tally = self._tally
         row = Table.grid(padding=(0, 1))
+        bar = min(_BAR, self._console.width // 3)
+        for width in (1, bar, None, None):
+            row.add_column(width=width, no_wrap=True)
+        row.add_column()  # what is cut off first where there is no room
+        details = "  ".join([f"{now - self._begun:.0f} s", *tally.doing(self._running.copy())])
         failed = tally.states["failed"]
         row.add_row(
             " ",
-            ProgressBar(
-                total=max(tally.total, 1), completed=tally.done, width=30, complete_style="red" if failed else "cyan"
-            ),
+            ProgressBar(tally.total or 1, tally.done, bar, complete_style="red" if failed else "cyan"),
             Text(f"{tally.done:,}/{tally.total:,}"),
             Text(f"{failed:,} failed" if failed else "", style="bold red"),
-            Text("  ".join([f"{now - self._begun:.0f} s", *tally.doing(self._running.copy())]), style="dim"),
+            _one_line(Text(details, style="dim")),
         )
         return row
 

@@ -69,12 +69,12 @@ resource "aws_iam_role" "stage_main" {
   })
 }
 
-# load_raw_data reads raw/input.parquet (serverless_transformation.py:63)
-# load_results reads results/output.parquet (serverless_transformation.py:66)
-# one run at a time (serverless_transformation.py:45)
-# stage main keeps its records and what it hands on (serverless_transformation.py:45)
-# prepare_for_processing writes staging/prepared.parquet (serverless_transformation.py:64)
-# invoke_processing invokes data-processor (serverless_transformation.py:65)
+# load_raw_data reads raw/input.parquet (serverless_transformation.py:60)
+# load_results reads results/output.parquet (serverless_transformation.py:63)
+# one run at a time (serverless_transformation.py:40)
+# stage main keeps its records and what it hands on (serverless_transformation.py:40)
+# prepare_for_processing writes staging/prepared.parquet (serverless_transformation.py:61)
+# invoke_processing invokes data-processor (serverless_transformation.py:62)
 resource "aws_iam_role_policy" "stage_main" {
   name = "access"
   role = aws_iam_role.stage_main.id
@@ -164,7 +164,7 @@ resource "aws_iam_role_policy" "stage_main" {
   })
 }
 
-# function data-processor (serverless_transformation.py:55)
+# function data-processor (serverless_transformation.py:50)
 resource "aws_iam_role" "function_data_processor" {
   name        = "acme-serverless-pipeline--fn-data-processor"
   description = "serverless_pipeline: function data-processor"
@@ -182,13 +182,38 @@ resource "aws_iam_role" "function_data_processor" {
   })
 }
 
-# function data-processor (serverless_transformation.py:55)
+# function data-processor writes results/output.parquet (serverless_transformation.py:50)
+# function data-processor reads staging/prepared.parquet (serverless_transformation.py:50)
+# function data-processor (serverless_transformation.py:50)
 resource "aws_iam_role_policy" "function_data_processor" {
   name = "access"
   role = aws_iam_role.function_data_processor.id
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
+      {
+        Sid      = "WritesResults"
+        Effect   = "Allow"
+        Action   = ["s3:PutObject", "s3:AbortMultipartUpload"]
+        Resource = "${aws_s3_bucket.results.arn}/output.parquet"
+      },
+      {
+        Sid      = "ListsStaging"
+        Effect   = "Allow"
+        Action   = "s3:ListBucket"
+        Resource = aws_s3_bucket.staging.arn
+        Condition = {
+          StringLike = {
+            "s3:prefix" = ["prepared.parquet", "prepared.parquet/"]
+          }
+        }
+      },
+      {
+        Sid      = "ReadsStaging"
+        Effect   = "Allow"
+        Action   = "s3:GetObject"
+        Resource = "${aws_s3_bucket.staging.arn}/prepared.parquet"
+      },
       {
         Sid      = "WritesLogs"
         Effect   = "Allow"

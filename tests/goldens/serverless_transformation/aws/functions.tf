@@ -2,7 +2,7 @@
 
 # Serverless functions.
 
-# function data-processor (serverless_transformation.py:55)
+# function data-processor (serverless_transformation.py:50)
 resource "aws_cloudwatch_log_group" "data_processor" {
   #checkov:skip=CKV_AWS_158:a key of your own comes with hardening="strict"
   #checkov:skip=CKV_AWS_338:log_retention_days says how long; hardening="strict" keeps them for a year at least
@@ -10,7 +10,7 @@ resource "aws_cloudwatch_log_group" "data_processor" {
   retention_in_days = 30
 }
 
-# function data-processor (serverless_transformation.py:55)
+# function data-processor (serverless_transformation.py:50)
 resource "aws_sqs_queue" "data_processor" {
   name                      = "acme-serverless-pipeline-data-processor-failed"
   message_retention_seconds = 1209600
@@ -38,7 +38,7 @@ resource "aws_sqs_queue_policy" "data_processor" {
   })
 }
 
-# function data-processor (serverless_transformation.py:55)
+# function data-processor (serverless_transformation.py:50)
 resource "aws_lambda_function" "data_processor" {
   #checkov:skip=CKV_AWS_117:it reaches AWS alone; a network of its own would need addresses and endpoints
   #checkov:skip=CKV_AWS_272:the archive is made here, and its digest is in the declaration

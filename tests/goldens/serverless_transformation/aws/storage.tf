@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket raw (serverless_transformation.py:50)
+# bucket raw (serverless_transformation.py:45)
 resource "aws_s3_bucket" "raw" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept
@@ -110,7 +110,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "raw" {
   depends_on = [aws_s3_bucket_versioning.raw]
 }
 
-# bucket results (serverless_transformation.py:52)
+# bucket results (serverless_transformation.py:47)
 resource "aws_s3_bucket" "results" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept
@@ -218,7 +218,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "results" {
   depends_on = [aws_s3_bucket_versioning.results]
 }
 
-# bucket staging (serverless_transformation.py:51)
+# bucket staging (serverless_transformation.py:46)
 resource "aws_s3_bucket" "staging" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept
@@ -326,7 +326,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "staging" {
   depends_on = [aws_s3_bucket_versioning.staging]
 }
 
-# records of pipeline serverless_pipeline (serverless_transformation.py:45)
+# records of pipeline serverless_pipeline (serverless_transformation.py:40)
 resource "aws_s3_bucket" "serverless_pipeline_runs" {
   #checkov:skip=CKV2_AWS_62:nothing waits for events of this bucket
   #checkov:skip=CKV_AWS_144:a copy in another region is for its owner to decide; versions are kept

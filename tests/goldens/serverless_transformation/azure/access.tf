@@ -20,7 +20,7 @@ resource "azurerm_role_assignment" "stage_main_pulls_images" {
   principal_type       = "ServicePrincipal"
 }
 
-# load_raw_data reads raw/input.parquet (serverless_transformation.py:63)
+# load_raw_data reads raw/input.parquet (serverless_transformation.py:60)
 resource "azurerm_role_assignment" "stage_main_reads_raw" {
   scope              = azurerm_storage_container.raw.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -30,7 +30,7 @@ resource "azurerm_role_assignment" "stage_main_reads_raw" {
   condition_version  = "2.0"
 }
 
-# load_results reads results/output.parquet (serverless_transformation.py:66)
+# load_results reads results/output.parquet (serverless_transformation.py:63)
 resource "azurerm_role_assignment" "stage_main_reads_results" {
   scope              = azurerm_storage_container.results.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -40,8 +40,8 @@ resource "azurerm_role_assignment" "stage_main_reads_results" {
   condition_version  = "2.0"
 }
 
-# one run at a time (serverless_transformation.py:45)
-# stage main keeps its records and what it hands on (serverless_transformation.py:45)
+# one run at a time (serverless_transformation.py:40)
+# stage main keeps its records and what it hands on (serverless_transformation.py:40)
 resource "azurerm_role_assignment" "stage_main_reads_serverless_pipeline_runs" {
   scope              = azurerm_storage_container.serverless_pipeline_runs.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
@@ -51,8 +51,8 @@ resource "azurerm_role_assignment" "stage_main_reads_serverless_pipeline_runs" {
   condition_version  = "2.0"
 }
 
-# one run at a time (serverless_transformation.py:45)
-# stage main keeps its records and what it hands on (serverless_transformation.py:45)
+# one run at a time (serverless_transformation.py:40)
+# stage main keeps its records and what it hands on (serverless_transformation.py:40)
 resource "azurerm_role_assignment" "stage_main_writes_serverless_pipeline_runs" {
   scope              = azurerm_storage_container.serverless_pipeline_runs.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id
@@ -62,7 +62,7 @@ resource "azurerm_role_assignment" "stage_main_writes_serverless_pipeline_runs" 
   condition_version  = "2.0"
 }
 
-# prepare_for_processing writes staging/prepared.parquet (serverless_transformation.py:64)
+# prepare_for_processing writes staging/prepared.parquet (serverless_transformation.py:61)
 resource "azurerm_role_assignment" "stage_main_writes_staging" {
   scope              = azurerm_storage_container.staging.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id
@@ -72,7 +72,7 @@ resource "azurerm_role_assignment" "stage_main_writes_staging" {
   condition_version  = "2.0"
 }
 
-# function data-processor (serverless_transformation.py:55)
+# function data-processor (serverless_transformation.py:50)
 resource "azurerm_user_assigned_identity" "function_data_processor" {
   name                = "acme-serverless-pipeline-function-data-processor"
   resource_group_name = data.azurerm_resource_group.this.name
@@ -84,7 +84,7 @@ resource "azurerm_user_assigned_identity" "function_data_processor" {
   }
 }
 
-# function data-processor (serverless_transformation.py:55)
+# function data-processor (serverless_transformation.py:50)
 resource "azurerm_role_assignment" "function_data_processor_keeps_its_state" {
   scope                = azurerm_storage_account.function_data_processor.id
   role_definition_name = "Storage Blob Data Owner"
@@ -92,12 +92,32 @@ resource "azurerm_role_assignment" "function_data_processor_keeps_its_state" {
   principal_type       = "ServicePrincipal"
 }
 
-# function data-processor (serverless_transformation.py:55)
+# function data-processor (serverless_transformation.py:50)
 resource "azurerm_role_assignment" "function_data_processor_sends_telemetry" {
   scope                = azurerm_application_insights.this.id
   role_definition_name = "Monitoring Metrics Publisher"
   principal_id         = azurerm_user_assigned_identity.function_data_processor.principal_id
   principal_type       = "ServicePrincipal"
+}
+
+# function data-processor writes results/output.parquet (serverless_transformation.py:50)
+resource "azurerm_role_assignment" "function_data_processor_writes_results" {
+  scope              = azurerm_storage_container.results.id
+  role_definition_id = azurerm_role_definition.writer.role_definition_resource_id
+  principal_id       = azurerm_user_assigned_identity.function_data_processor.principal_id
+  principal_type     = "ServicePrincipal"
+  condition          = "((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write'})) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringEquals 'output.parquet'))"
+  condition_version  = "2.0"
+}
+
+# function data-processor reads staging/prepared.parquet (serverless_transformation.py:50)
+resource "azurerm_role_assignment" "function_data_processor_reads_staging" {
+  scope              = azurerm_storage_container.staging.id
+  role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
+  principal_id       = azurerm_user_assigned_identity.function_data_processor.principal_id
+  principal_type     = "ServicePrincipal"
+  condition          = "((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read'} AND NOT SubOperationMatches{'Blob.List'})) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringEquals 'prepared.parquet')) AND ((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read'} AND SubOperationMatches{'Blob.List'})) OR (@Request[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:prefix] StringEquals 'prepared.parquet/'))"
+  condition_version  = "2.0"
 }
 
 resource "azurerm_role_definition" "reader" {

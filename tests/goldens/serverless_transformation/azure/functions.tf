@@ -16,7 +16,7 @@ resource "azurerm_application_insights" "this" {
   }
 }
 
-# function data-processor (serverless_transformation.py:55)
+# function data-processor (serverless_transformation.py:50)
 resource "azurerm_service_plan" "data_processor" {
   #checkov:skip=CKV_AZURE_212:Flex Consumption starts instances as requests come, and none where none do
   #checkov:skip=CKV_AZURE_225:not every region has zones for Flex Consumption, and invocations are tried again
@@ -32,7 +32,7 @@ resource "azurerm_service_plan" "data_processor" {
   }
 }
 
-# function data-processor (serverless_transformation.py:55)
+# function data-processor (serverless_transformation.py:50)
 resource "azurerm_storage_account" "function_data_processor" {
   #checkov:skip=CKV2_AZURE_1:a key of your own comes with hardening="strict"
   #checkov:skip=CKV2_AZURE_33:private endpoints cost money: they come with hardening="strict"
@@ -87,7 +87,7 @@ resource "azurerm_storage_container" "function_data_processor_packages" {
   container_access_type = "private"
 }
 
-# function data-processor (serverless_transformation.py:55)
+# function data-processor (serverless_transformation.py:50)
 resource "azuread_application" "data_processor" {
   display_name     = "acme-serverless-pipeline-fn-data-processor"
   sign_in_audience = "AzureADMyOrg"
@@ -110,7 +110,7 @@ resource "azuread_service_principal" "data_processor" {
   client_id = azuread_application.data_processor.client_id
 }
 
-# function data-processor (serverless_transformation.py:55)
+# function data-processor (serverless_transformation.py:50)
 resource "azurerm_resource_group_template_deployment" "function_data_processor" {
   name                = "acme-serverless-pipeline-function-data-processor"
   resource_group_name = data.azurerm_resource_group.this.name

@@ -2,10 +2,10 @@
 
 # Buckets.
 
-# records of pipeline serverless_pipeline (serverless_transformation.py:45)
-# bucket raw (serverless_transformation.py:50)
-# bucket results (serverless_transformation.py:52)
-# bucket staging (serverless_transformation.py:51)
+# records of pipeline serverless_pipeline (serverless_transformation.py:40)
+# bucket raw (serverless_transformation.py:45)
+# bucket results (serverless_transformation.py:47)
+# bucket staging (serverless_transformation.py:46)
 resource "azurerm_storage_account" "acmedata" {
   #checkov:skip=CKV2_AZURE_1:a key of your own comes with key_vault_key=, or hardening="strict"
   #checkov:skip=CKV2_AZURE_33:private endpoints cost money: they come with hardening="strict"
@@ -57,7 +57,7 @@ resource "azurerm_storage_account" "acmedata" {
   }
 }
 
-# bucket raw (serverless_transformation.py:50)
+# bucket raw (serverless_transformation.py:45)
 resource "azurerm_storage_container" "raw" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-raw"
@@ -69,7 +69,7 @@ resource "azurerm_storage_container" "raw" {
   }
 }
 
-# bucket results (serverless_transformation.py:52)
+# bucket results (serverless_transformation.py:47)
 resource "azurerm_storage_container" "results" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-results"
@@ -81,7 +81,7 @@ resource "azurerm_storage_container" "results" {
   }
 }
 
-# bucket staging (serverless_transformation.py:51)
+# bucket staging (serverless_transformation.py:46)
 resource "azurerm_storage_container" "staging" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-staging"
@@ -93,7 +93,7 @@ resource "azurerm_storage_container" "staging" {
   }
 }
 
-# records of pipeline serverless_pipeline (serverless_transformation.py:45)
+# records of pipeline serverless_pipeline (serverless_transformation.py:40)
 resource "azurerm_storage_container" "serverless_pipeline_runs" {
   #checkov:skip=CKV2_AZURE_21:it knows none but the retired storage insights; reads are logged with hardening="strict"
   name                  = "acme-serverless-pipeline-runs"

@@ -9,7 +9,7 @@ resource "google_service_account" "stage_main" {
   depends_on = [google_project_service.iam]
 }
 
-# load_raw_data reads raw/input.parquet (serverless_transformation.py:63)
+# load_raw_data reads raw/input.parquet (serverless_transformation.py:60)
 resource "google_storage_bucket_iam_member" "stage_main_lists_raw_input_parquet" {
   bucket = google_storage_bucket.raw.name
   role   = google_project_iam_custom_role.lister.id
@@ -21,7 +21,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_raw_input_parquet"
   }
 }
 
-# load_raw_data reads raw/input.parquet (serverless_transformation.py:63)
+# load_raw_data reads raw/input.parquet (serverless_transformation.py:60)
 resource "google_storage_bucket_iam_member" "stage_main_reads_raw_input_parquet" {
   bucket = google_storage_bucket.raw.name
   role   = google_project_iam_custom_role.reader.id
@@ -33,7 +33,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_raw_input_parquet"
   }
 }
 
-# load_results reads results/output.parquet (serverless_transformation.py:66)
+# load_results reads results/output.parquet (serverless_transformation.py:63)
 resource "google_storage_bucket_iam_member" "stage_main_lists_results_output_parquet" {
   bucket = google_storage_bucket.results.name
   role   = google_project_iam_custom_role.lister.id
@@ -45,7 +45,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_results_output_par
   }
 }
 
-# load_results reads results/output.parquet (serverless_transformation.py:66)
+# load_results reads results/output.parquet (serverless_transformation.py:63)
 resource "google_storage_bucket_iam_member" "stage_main_reads_results_output_parquet" {
   bucket = google_storage_bucket.results.name
   role   = google_project_iam_custom_role.reader.id
@@ -57,7 +57,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_results_output_par
   }
 }
 
-# one run at a time (serverless_transformation.py:45)
+# one run at a time (serverless_transformation.py:40)
 resource "google_storage_bucket_iam_member" "stage_main_lists_serverless_pipeline_runs_serverless_pipeline_lease_6c0e23" {
   bucket = google_storage_bucket.serverless_pipeline_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -69,7 +69,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_serverless_pipelin
   }
 }
 
-# stage main keeps its records and what it hands on (serverless_transformation.py:45)
+# stage main keeps its records and what it hands on (serverless_transformation.py:40)
 resource "google_storage_bucket_iam_member" "stage_main_lists_serverless_pipeline_runs_serverless_pipeline_main_all_2d7587" {
   bucket = google_storage_bucket.serverless_pipeline_runs.name
   role   = google_project_iam_custom_role.lister.id
@@ -81,7 +81,7 @@ resource "google_storage_bucket_iam_member" "stage_main_lists_serverless_pipelin
   }
 }
 
-# one run at a time (serverless_transformation.py:45)
+# one run at a time (serverless_transformation.py:40)
 resource "google_storage_bucket_iam_member" "stage_main_reads_serverless_pipeline_runs_serverless_pipeline_lease_6c0e23" {
   bucket = google_storage_bucket.serverless_pipeline_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -93,7 +93,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_serverless_pipelin
   }
 }
 
-# stage main keeps its records and what it hands on (serverless_transformation.py:45)
+# stage main keeps its records and what it hands on (serverless_transformation.py:40)
 resource "google_storage_bucket_iam_member" "stage_main_reads_serverless_pipeline_runs_serverless_pipeline_main_all_2d7587" {
   bucket = google_storage_bucket.serverless_pipeline_runs.name
   role   = google_project_iam_custom_role.reader.id
@@ -105,7 +105,7 @@ resource "google_storage_bucket_iam_member" "stage_main_reads_serverless_pipelin
   }
 }
 
-# one run at a time (serverless_transformation.py:45)
+# one run at a time (serverless_transformation.py:40)
 resource "google_storage_bucket_iam_member" "stage_main_writes_serverless_pipeline_runs_serverless_pipeline_lease_6c0e23" {
   bucket = google_storage_bucket.serverless_pipeline_runs.name
   role   = google_project_iam_custom_role.writer.id
@@ -117,7 +117,7 @@ resource "google_storage_bucket_iam_member" "stage_main_writes_serverless_pipeli
   }
 }
 
-# stage main keeps its records and what it hands on (serverless_transformation.py:45)
+# stage main keeps its records and what it hands on (serverless_transformation.py:40)
 resource "google_storage_bucket_iam_member" "stage_main_writes_serverless_pipeline_runs_serverless_pipeline_main_all_2d7587" {
   bucket = google_storage_bucket.serverless_pipeline_runs.name
   role   = google_project_iam_custom_role.writer.id
@@ -129,7 +129,7 @@ resource "google_storage_bucket_iam_member" "stage_main_writes_serverless_pipeli
   }
 }
 
-# prepare_for_processing writes staging/prepared.parquet (serverless_transformation.py:64)
+# prepare_for_processing writes staging/prepared.parquet (serverless_transformation.py:61)
 resource "google_storage_bucket_iam_member" "stage_main_writes_staging_prepared_parquet" {
   bucket = google_storage_bucket.staging.name
   role   = google_project_iam_custom_role.writer.id
@@ -141,7 +141,7 @@ resource "google_storage_bucket_iam_member" "stage_main_writes_staging_prepared_
   }
 }
 
-# invoke_processing invokes data-processor (serverless_transformation.py:65)
+# invoke_processing invokes data-processor (serverless_transformation.py:62)
 resource "google_cloud_run_v2_service_iam_member" "stage_main_invokes_data_processor" {
   location = "europe-north1"
   name     = google_cloudfunctions2_function.data_processor.name
@@ -149,12 +149,48 @@ resource "google_cloud_run_v2_service_iam_member" "stage_main_invokes_data_proce
   member   = google_service_account.stage_main.member
 }
 
-# function data-processor (serverless_transformation.py:55)
+# function data-processor (serverless_transformation.py:50)
 resource "google_service_account" "function_data_processor" {
   account_id   = "acme-serverless-pipel-e25c36d2"
   display_name = "serverless_pipeline: function data-processor"
 
   depends_on = [google_project_service.iam]
+}
+
+# function data-processor writes results/output.parquet (serverless_transformation.py:50)
+resource "google_storage_bucket_iam_member" "function_data_processor_writes_results_output_parquet" {
+  bucket = google_storage_bucket.results.name
+  role   = google_project_iam_custom_role.writer.id
+  member = google_service_account.function_data_processor.member
+
+  condition {
+    title      = "writes output.parquet"
+    expression = "resource.name == \"projects/_/buckets/acme-results/objects/output.parquet\""
+  }
+}
+
+# function data-processor reads staging/prepared.parquet (serverless_transformation.py:50)
+resource "google_storage_bucket_iam_member" "function_data_processor_lists_staging_prepared_parquet" {
+  bucket = google_storage_bucket.staging.name
+  role   = google_project_iam_custom_role.lister.id
+  member = google_service_account.function_data_processor.member
+
+  condition {
+    title      = "lists prepared.parquet"
+    expression = "resource.name == \"projects/_/buckets/acme-staging/objects/prepared.parquet\" || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\") == \"prepared.parquet/\""
+  }
+}
+
+# function data-processor reads staging/prepared.parquet (serverless_transformation.py:50)
+resource "google_storage_bucket_iam_member" "function_data_processor_reads_staging_prepared_parquet" {
+  bucket = google_storage_bucket.staging.name
+  role   = google_project_iam_custom_role.reader.id
+  member = google_service_account.function_data_processor.member
+
+  condition {
+    title      = "reads prepared.parquet"
+    expression = "resource.name == \"projects/_/buckets/acme-staging/objects/prepared.parquet\""
+  }
 }
 
 resource "google_service_account" "builder" {

@@ -8,7 +8,7 @@ resource "google_storage_bucket_object" "data_processor" {
   source = "${path.module}/functions/data-processor.zip"
 }
 
-# function data-processor (serverless_transformation.py:55)
+# function data-processor (serverless_transformation.py:50)
 resource "google_cloudfunctions2_function" "data_processor" {
   location    = "europe-north1"
   name        = "acme-data-processor"

@@ -2,7 +2,7 @@
 
 # Where it runs.
 
-# function data-processor (serverless_transformation.py:55)
+# function data-processor (serverless_transformation.py:50)
 resource "google_compute_network" "this" {
   name                    = "acme-serverless-pipeline"
   auto_create_subnetworks = false

@@ -2,7 +2,7 @@
 
 # Buckets.
 
-# bucket raw (serverless_transformation.py:50)
+# bucket raw (serverless_transformation.py:45)
 resource "google_storage_bucket" "raw" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-raw"
@@ -51,7 +51,7 @@ resource "google_storage_bucket" "raw" {
   }
 }
 
-# bucket results (serverless_transformation.py:52)
+# bucket results (serverless_transformation.py:47)
 resource "google_storage_bucket" "results" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-results"
@@ -100,7 +100,7 @@ resource "google_storage_bucket" "results" {
   }
 }
 
-# bucket staging (serverless_transformation.py:51)
+# bucket staging (serverless_transformation.py:46)
 resource "google_storage_bucket" "staging" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-staging"
@@ -149,7 +149,7 @@ resource "google_storage_bucket" "staging" {
   }
 }
 
-# records of pipeline serverless_pipeline (serverless_transformation.py:45)
+# records of pipeline serverless_pipeline (serverless_transformation.py:40)
 resource "google_storage_bucket" "serverless_pipeline_runs" {
   #checkov:skip=CKV_GCP_62:access logs are kept with hardening="strict"
   name                        = "acme-serverless-pipeline-runs"

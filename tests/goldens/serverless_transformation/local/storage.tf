@@ -2,19 +2,19 @@
 
 # Buckets.
 
-# bucket raw (serverless_transformation.py:50)
+# bucket raw (serverless_transformation.py:45)
 resource "local_file" "raw" {
   filename = "${var.base_path}/raw/.keep"
   content  = ""
 }
 
-# bucket results (serverless_transformation.py:52)
+# bucket results (serverless_transformation.py:47)
 resource "local_file" "results" {
   filename = "${var.base_path}/results/.keep"
   content  = ""
 }
 
-# bucket staging (serverless_transformation.py:51)
+# bucket staging (serverless_transformation.py:46)
 resource "local_file" "staging" {
   filename = "${var.base_path}/staging/.keep"
   content  = ""
