@@ -101,7 +101,7 @@ def serving(pem: Path | None = None) -> Generator[Server]:
             except OSError:  # who asked has gone
                 self.close_connection = True
 
-        do_GET = do_POST
+        do_GET = do_HEAD = do_POST
 
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002  # the parent's name
             pass

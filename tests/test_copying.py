@@ -5,18 +5,23 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from function_servers import serving
 from gcs_server import GoogleStorage
 from glacier import Bucket, pipeline, task
 from glacier.errors import ObjectNotFound, StorageError, TaskError
-from glacier.providers import GCPProvider, LocalProvider
+from glacier.providers import GCPProvider, LocalProvider, gcp_checksums
 from glacier.testing import MemoryProvider
 from stores import Place, place_of
+
+GOOGLE_AUTH: Any = import_module("google.auth")  # which says little of its types
 
 SALES = pl.DataFrame({"city": ["Köln", "Oslo", "Köln"], "id": [1, 2, 3], "amount": [9.5, None, 3.0]})
 
@@ -73,7 +78,58 @@ def test_copies_that_are_refused(tmp_path: Path) -> None:
     assert raw.at("./").list() == ["a.csv", "b.csv"]
 
 
-def test_a_copy_that_arrives_otherwise_is_not_published(google: GoogleStorage, tmp_path: Path) -> None:
+@pytest.mark.parametrize("known", [True, False])
+def test_what_google_tells_of_an_object_is_not_read_back(
+    google: GoogleStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
+    source = LocalProvider(tmp_path).bucket("raw", path="a.csv")
+    source.write(SALES)
+    target = GCPProvider(endpoint_url=google.url).bucket("raw", path="a.csv")
+    monkeypatch.setattr(gcp_checksums, "is_known", lambda: known)
+    asked: list[tuple[str, str]] = []
+    google.state.refuse = lambda method, key: asked.append((method, key))
+    target.copy_from(source)
+    staged = [method for method, key in asked if ".glacier-" in key and method in ("GET", "HEAD")]
+    assert ("GET" in staged) is not known
+    assert_frame_equal(target.read(), SALES)
+
+
+def test_google_is_asked_for_checksums_with_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Credentials:
+        valid, token = False, "t0ken"
+
+        def refresh(self, _session: object) -> None:
+            self.valid = True
+
+    gcp_checksums._credentials.cache_clear()
+
+    def robot(scopes: object) -> tuple[Credentials, object]:
+        return Credentials(), scopes
+
+    monkeypatch.setattr(GOOGLE_AUTH, "default", robot)
+    with serving() as server:
+        server.answer((200, {"x-goog-hash": "crc32c=AAAAAQ==", "x-goog-stored-content-length": "7"}, b""))
+        assert gcp_checksums.stored(server.url + "/raw/a.csv", 5, plain=False) == (7, 1)
+        assert [(one.method, one.headers["authorization"]) for one in server.asked] == [("HEAD", "Bearer t0ken")]
+        for status, hashes in (403, "crc32c=AAAAAQ=="), (200, "md5=AAAA"):
+            server.answer((status, {"x-goog-hash": hashes}, b""))
+            assert gcp_checksums.stored(server.url + "/raw/a.csv", 5, plain=False) is None
+    assert gcp_checksums.stored(server.url + "/raw/a.csv", 5, plain=True) is None  # nobody is there any more
+
+    def nobody(scopes: object) -> None:
+        raise GOOGLE_AUTH.exceptions.DefaultCredentialsError(scopes)
+
+    gcp_checksums._credentials.cache_clear()
+    monkeypatch.setattr(GOOGLE_AUTH, "default", nobody)
+    assert gcp_checksums.stored(server.url + "/raw/a.csv", 5, plain=False) is None
+    gcp_checksums._credentials.cache_clear()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_copy_that_arrives_otherwise_is_not_published(
+    google: GoogleStorage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, known: bool
+) -> None:
+    monkeypatch.setattr(gcp_checksums, "is_known", lambda: known)
     source = LocalProvider(tmp_path).bucket("raw", path="a.csv")
     source.write(SALES)
     target = GCPProvider(endpoint_url=google.url).bucket("raw", path="a.csv")

@@ -5,6 +5,7 @@ It prints the seconds that the step took, and the most memory that the process h
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import sys
@@ -50,13 +51,13 @@ def main() -> None:
             wide(int(sys.argv[3])).sink_parquet(target.uri, **target.store.reach())
         case "write":
             target.write(wide(int(sys.argv[3])))
-        case "read" | "back":
-            place = source if step == "read" else target
-            for chunk in obstore.get(client(place), place.path).stream(min_chunk_size=_CHUNK_BYTES):
+        case "read":
+            for chunk in obstore.get(client(source), source.path).stream(min_chunk_size=_CHUNK_BYTES):
                 del chunk
         case "put":
             size = obstore.head(client(source), source.path)["size"]
-            pieces = (bytes(_CHUNK_BYTES) for _ in range(size // _CHUNK_BYTES))
+            piece = os.urandom(_CHUNK_BYTES)  # a server may make less of zeros
+            pieces = (piece for _ in range(size // _CHUNK_BYTES))
             began = time.perf_counter()
             obstore.put(client(target), target.path, pieces, chunk_size=2 * _CHUNK_BYTES, max_concurrency=4)
         case _:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from glacier.config import CloudFunctionConfig, GCSConfig
 from glacier.errors import Site
+from glacier.providers import gcp_checksums
 from glacier.providers.functions import CloudFunctions
 from glacier.providers.gcp_functions import RunFunctions
 from glacier.providers.limits import client_options, retry_options, scan_options
@@ -234,6 +235,15 @@ class CloudStorage:
         """Gives an address without a signature, since most credentials would have to ask for one."""
         del client
         return f"{self._endpoint or 'https://storage.googleapis.com'}/{container}/{quote(key)}"
+
+    def checksum(self, block: memoryview, before: int) -> int:
+        """Adds to a CRC-32C, which Cloud Storage keeps of each object."""
+        return gcp_checksums.added(block, before)
+
+    def stored(self, container: str, key: str) -> tuple[int, int] | None:
+        """Asks for size and CRC-32C."""
+        address = f"{self._endpoint or 'https://storage.googleapis.com'}/{container}/{quote(key)}"
+        return gcp_checksums.stored(address, self.timeout, plain=self._is_plain)
 
     def attributes(self, config: GCSConfig | None) -> dict[str, str]:
         """Gives nothing: the bucket's default class is that of its objects."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from glacier.config import (
     AzureBlobConfig,
@@ -389,14 +390,17 @@ class LocalStaged:
         files = sorted(file for file in new.rglob("*") if file.is_file())
         return [Entry(prefix + file.relative_to(new).as_posix(), file.stat().st_size) for file in files]
 
-    @property
-    def is_checked(self) -> bool:
-        """A file system compares nothing."""
-        return False
+    def checksum(self, block: memoryview, before: int) -> int:
+        """Adds to a CRC-32."""
+        return crc32(block, before)
 
-    def sent(self, path: str) -> Iterator[memoryview]:
-        """Reads the staged file."""
-        return _blocks(Path(self.file(path)))
+    def arrived(self, path: str) -> tuple[int, int]:
+        """Reads the staged file back."""
+        size = checksum = 0
+        for block in _blocks(Path(self.file(path))):
+            size += len(block)
+            checksum = crc32(block, checksum)
+        return size, checksum
 
     def publish(self) -> None:
         """Renames it into place; a folder takes two renames, and if the second fails, the old folder comes back."""

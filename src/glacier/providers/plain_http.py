@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a service answered; header names are lower-case."""
+    """What a service answered; header names are lower-case, and what comes several times is joined by commas."""
 
     status: int
     headers: Mapping[str, str]
@@ -50,7 +50,10 @@ def send(request: Request, end: float) -> Answer:
                 pieces.append(piece)
                 if time.monotonic() > end:
                     raise TimeoutError
-            headers = {str(name).lower(): str(value) for name, value in response.headers.items()}
+            headers: dict[str, str] = {}
+            for name, value in response.headers.items():
+                before = headers.get(name.lower())
+                headers[name.lower()] = value if before is None else f"{before}, {value}"
             return Answer(response.status, headers, b"".join(pieces))
     except URLError as error:
         if isinstance(error.reason, OSError):

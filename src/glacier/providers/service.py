@@ -63,6 +63,14 @@ class Service(Hashable, Protocol):
         """The address of an object, for a HEAD request that tells how the service is; signed where that is for free."""
         ...
 
+    def checksum(self, block: memoryview, before: int) -> int:
+        """Adds bytes to a checksum: of the kind that `stored` tells, where it tells any."""
+        ...
+
+    def stored(self, container: str, key: str) -> tuple[int, int] | None:
+        """What the service itself says of an object: size and checksum; None if it does not."""
+        ...
+
     def attributes(self, config: Any) -> dict[str, str]:
         """What is said of each object that is written."""
         ...

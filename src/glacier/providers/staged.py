@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import secrets
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import IO, TYPE_CHECKING, cast
 
@@ -48,15 +48,13 @@ class StagedObject:
         """Gives the object as it will be."""
         return [Entry(self._path, self._upload.size)]
 
-    @property
-    def is_checked(self) -> bool:
-        """Whether the store compares checksums."""
-        return self._container.service.checks
+    def checksum(self, block: memoryview, before: int) -> int:
+        """Gives what was given: nothing is compared here."""
+        del block
+        return before
 
-    def sent(self, path: str) -> Iterator[memoryview]:
-        """Gives nothing: an object that is not published cannot be read."""
-        del path
-        return iter(())
+    def arrived(self, path: str) -> None:
+        """Tells nothing: the store compares checksums, and an object that is not published cannot be read."""
 
     def publish(self) -> None:
         """Completes the upload."""
@@ -113,16 +111,16 @@ class StagedTree:
         """Gives the objects by the paths they will have."""
         return [Entry(path, upload.size) for path, upload in self._uploads.items()]
 
-    @property
-    def is_checked(self) -> bool:
-        """Whether the store compares checksums."""
-        return self._container.service.checks
+    def checksum(self, block: memoryview, before: int) -> int:
+        """Adds to the store's kind of checksum, unless the store compares checksums itself."""
+        service = self._container.service
+        return before if service.checks else service.checksum(block, before)
 
-    def sent(self, path: str) -> Iterator[memoryview]:
-        """Completes the staged object, and reads it back unless the store compares checksums."""
+    def arrived(self, path: str) -> tuple[int, int] | None:
+        """Completes the staged object, and tells what is there, unless the store compares checksums."""
         upload = self._uploads[self._final(path)]
         upload.finish()
-        return iter(()) if self.is_checked else self._container.blocks(Entry(upload.key, upload.size))
+        return None if self._container.service.checks else self._container.content_sum(Entry(upload.key, upload.size))
 
     def publish(self) -> None:
         """Puts the tree in place of the old one, all of it or nothing; the old objects are deleted afterwards.

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zlib import crc32
 
 from glacier.errors import StorageError
 from glacier.lease import check_lease, current_lease, keeping, publishing
@@ -68,7 +67,7 @@ def _check(target: Bucket, source: Bucket, found: list[Entry]) -> None:
 
 
 def _one(staged: Staged, source: Bucket, entry: Entry, name: str) -> None:
-    """Copies one object to its staged place, and reads it back unless the store compares checksums itself."""
+    """Copies one object to its staged place, and compares what arrived unless the store itself has."""
     checksum = size = 0
     with ExitStack() as stack:
         place = staged.file(name)
@@ -77,7 +76,7 @@ def _one(staged: Staged, source: Bucket, entry: Entry, name: str) -> None:
         with source.sited():
             for block in source.store.blocks(source.name, entry):
                 check_lease()  # the interpreter's exit waits for this thread
-                checksum = checksum if staged.is_checked else crc32(block, checksum)
+                checksum = staged.checksum(block, checksum)
                 size += len(block)
                 write(block)
     if size != entry.size:
@@ -86,13 +85,10 @@ def _one(staged: Staged, source: Bucket, entry: Entry, name: str) -> None:
             site=source.site,
             fix="copy again when nobody writes it",
         )
-    again = arrived = 0
-    for block in staged.sent(name):
-        again = crc32(block, again)
-        arrived += len(block)
-    if not staged.is_checked and (arrived, again) != (size, checksum):
+    arrived = staged.arrived(name)
+    if arrived is not None and arrived != (size, checksum):
         raise StorageError(
-            f"`{source.store.uri(source.name, entry.path)}` did not arrive as sent: {arrived:,} bytes of {size:,}",
+            f"`{source.store.uri(source.name, entry.path)}` did not arrive as sent: {arrived[0]:,} bytes of {size:,}",
             site=source.site,
             fix="copy again; if it stays, look at the network or the disk",
         )

@@ -68,13 +68,15 @@ class Staged(Protocol):
         """What has been written so far, by the paths that it will have."""
         ...
 
-    @property
-    def is_checked(self) -> bool:
-        """Whether the store itself has compared checksums of what it was sent."""
+    def checksum(self, block: memoryview, before: int) -> int:
+        """Adds bytes to a checksum, of the kind that `arrived` gives."""
         ...
 
-    def sent(self, path: str) -> Iterator[memoryview]:
-        """Completes what `file(path)` gave, and reads it back; nothing comes if the store compares checksums itself."""
+    def arrived(self, path: str) -> tuple[int, int] | None:
+        """Completes what `file(path)` gave, and tells size and checksum of what is there.
+
+        It is read back where the store does not tell. None if the store has compared checksums of what it was sent.
+        """
         ...
 
     def publish(self) -> None:
