@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import doctest
 import linecache
+import logging
 import os
 import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,15 @@ def run_console(block: str, folder: Path) -> None:
             assert done.returncode == 0, f"$ {command}\n{printed}"
 
 
+@pytest.fixture
+def same_level() -> Iterator[None]:
+    """Undoes what a page lets through of what is logged."""
+    level = logging.root.level
+    yield
+    logging.root.setLevel(level)
+
+
+@pytest.mark.usefixtures("same_level")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_blocks_run(page: Path, in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
