@@ -64,9 +64,8 @@ def posted(url: str, body: bytes) -> tuple[int, Any]:
 
 def test_google_calls_it(tmp_path: Path) -> None:
     app, (port,) = unpacked(tmp_path, "gcp"), free_ports(1)
-    program = "from functions_framework._cli import _cli; _cli()"
-    options = ["--target", GCP_ENTRY_POINT, "--host", "127.0.0.1", "--port", str(port), "--debug"]
-    with running([sys.executable, "-c", program, *options], app, "Running on", PYTHONDONTWRITEBYTECODE="1"):
+    program = f"from functions_framework import create_app; create_app({GCP_ENTRY_POINT!r}).run(port={port})"
+    with running([sys.executable, "-c", program], app, "Running on", PYTHONDONTWRITEBYTECODE="1"):
         assert posted(f"http://127.0.0.1:{port}/", b'{"text": "hi"}') == (200, ANSWER)
         status, told = posted(f"http://127.0.0.1:{port}/", b"")
     assert (status, told["errorType"], told["errorMessage"]) == (500, "ValueError", "no event")

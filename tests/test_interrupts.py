@@ -180,10 +180,10 @@ def ends_soon(child: Child, number: signal.Signals) -> None:
     assert list(child.scratch.glob("glacier-*")) == []
     assert all(gone(pid) for pid in pids)
     if number == signal.SIGINT:
-        assert child.process.returncode == -signal.SIGINT
+        assert child.process.returncode == -signal.SIGINT, err
         assert err.rstrip().endswith("KeyboardInterrupt")
     else:
-        assert child.process.returncode == 128 + signal.SIGTERM
+        assert child.process.returncode == 128 + signal.SIGTERM, err
         assert "Traceback" not in err
 
 

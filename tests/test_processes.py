@@ -7,6 +7,9 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ from glacier import Bucket, Pipeline, pipeline, task
 from glacier.errors import RunErrors, TaskError, WorkerDied
 from glacier.execution.options import Executor
 from glacier.execution.record import Recorder
+from glacier.execution.workers import Workers
+from glacier.lease import GivenUp
 from glacier.providers import LocalProvider
 
 EXECUTORS: list[Executor] = ["threads", "processes", "sync"]
@@ -325,3 +330,33 @@ def pid_of(n: int) -> int:
 @pipeline
 def pids(count: int) -> list[int]:
     return [pid_of(n) for n in range(count)]
+
+
+def wait_for_ever(payload: bytes, begun: Callable[[], None]) -> bytes:
+    begun()
+    time.sleep(LONG)
+    return payload
+
+
+def test_a_worker_that_is_ended_from_two_sides_is_hung_up_on_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the end of the pool, and by the thread that waits for an answer: the second would close another's file."""
+    closed: list[int] = []
+    real: Callable[[Connection], None] = Connection.close
+
+    def slowly(self: Connection) -> None:
+        if not self.closed:
+            handle = self.fileno()
+            time.sleep(0.2)
+            closed.append(handle)
+            real(self)
+
+    workers = Workers(1, wait_for_ever)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(workers.answer, b"", None)
+        while not (begun := [*workers._all]) or not begun[0]._ready:
+            time.sleep(0.01)
+        monkeypatch.setattr(Connection, "close", slowly)
+        workers.end()
+        with pytest.raises(GivenUp):
+            asked.result()
+    assert len(closed) == len(set(closed)) == 2

@@ -633,7 +633,8 @@ def test_what_is_generated_runs_from_the_image_with_nothing_else(
     deployed = deployment_of(pipeline.plan(), source, tmp_path / "terraform", place.provider)
     (packed,) = (asset.content for asset in image_of(deployed).assets if asset.path.endswith("project.tar"))
     with tarfile.open(fileobj=io.BytesIO(packed)) as files:
-        files.extractall(tmp_path / "app", filter="data")
+        filtered: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python has it from 3.11.4 on
+        files.extractall(tmp_path / "app", **filtered)
 
     place.provider.bucket("raw", path="sales.parquet").write(SOLD)
     given = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "GLACIER_RUN_ID": "r1", **SECRETS}

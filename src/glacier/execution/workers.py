@@ -76,7 +76,7 @@ class Workers:
         """Lets all leave that have nothing to do; ends those that do not."""
         workers = self._all_of_them()
         for worker in workers:
-            worker.pipe.close()
+            worker.close(worker.pipe)
         _await(workers, _LEAVING)
         _end([worker for worker in workers if worker.process.is_alive()])
 
@@ -129,6 +129,7 @@ class _Worker:
         theirs.close()
         held.close()
         self._ready = False
+        self._closing = threading.Lock()
 
     def answer(self, payload: bytes, timeout: float | None) -> bytes:
         if not self._ready:
@@ -138,6 +139,11 @@ class _Worker:
             self.pipe.send_bytes(payload)
         answer = self._receive(None)
         return self._receive(timeout) if answer == _BEGUN else answer
+
+    def close(self, connection: Connection) -> None:
+        """Closes the pipe or the leash, once: whoever asked it for something may end it while all are ended."""
+        with self._closing:
+            connection.close()
 
     def end(self) -> None:
         _end([self])
@@ -156,9 +162,9 @@ class _Worker:
             left = _LOOK if end is None else min(_LOOK, end - perf_counter())
             if left <= 0:
                 raise OutOfTime
-            wait([self.pipe, self.process.sentinel], left)
-            alive = self.process.is_alive()  # asked before the pipe is: an answer may have come just before the end
             try:
+                wait([self.pipe, self.process.sentinel], left)
+                alive = self.process.is_alive()  # asked before the pipe is: an answer may have come just before the end
                 if self.pipe.poll():
                     return self.pipe.recv_bytes()
             except (EOFError, OSError):
@@ -195,14 +201,14 @@ def _end(workers: Sequence[_Worker]) -> None:
     """Ends processes: lets go of their leashes, and kills after a moment what is left."""
     try:
         for worker in workers:
-            worker.leash.close()
+            worker.close(worker.leash)
         _await(workers, _PATIENCE)
     finally:
         for worker in workers:
             worker.kill()
         for worker in workers:
             worker.process.join(_PATIENCE)
-            worker.pipe.close()
+            worker.close(worker.pipe)
 
 
 def _await(workers: Sequence[_Worker], seconds: float) -> None:
