@@ -21,6 +21,6 @@ test *args:
 golden:
     pytest --update-golden
 
-# the figures of docs/benchmarks.md (peers: python -m benchmarks.peers)
-bench *args:
-    python -m benchmarks {{args}}
+# the figures of docs/benchmarks.md: `just bench start`, `just bench peers --only sales`
+bench name *args:
+    python -m benchmarks.{{name}} {{args}}

@@ -308,7 +308,8 @@ def slow() -> int:
 
 
 @pytest.fixture
-def project(in_tmp: Path) -> Path:
+def project(in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("GLACIER_HOME")
     (in_tmp / "slow.py").write_text(SLOW)
     (in_tmp / ".glacier").mkdir()
     return in_tmp
