@@ -231,7 +231,7 @@ def test_a_late_thread_that_tries_whatever_happens_ends_where_it_writes(free: th
 def test_a_write_that_is_being_published_at_the_deadline_is_finished_first(
     out: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from glacier.providers.local import LocalStaged
+    from glacier.providers.local_staged import LocalStaged
 
     publish = LocalStaged.publish
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
-from zlib import crc32
 
 from glacier.config import (
     AzureBlobConfig,
@@ -25,6 +23,7 @@ from glacier.config.translation import BucketConfig, FunctionConfig, translated
 from glacier.errors import ConfigError, Site, StorageError
 from glacier.providers import durable, leftovers
 from glacier.providers.local_functions import LocalFunctions
+from glacier.providers.local_staged import LocalStaged, blocks_of, remove, restore
 from glacier.rebinding import rebound
 from glacier.resources.bucket import Bucket, check_config, declare
 from glacier.resources.serverless import NO_ENV, Code, Serverless, declare_function
@@ -34,7 +33,6 @@ from glacier.schemas import SchemaLike
 if TYPE_CHECKING:
     from glacier.resources.formats import Format
 
-_BLOCK_BYTES = 8 * 1024 * 1024
 _NAME_BYTES = 255
 """Of one path component: NAME_MAX of Linux's, macOS's and (counted in UTF-16 units) Windows' file systems."""
 _PATH_BYTES = 4095
@@ -247,7 +245,7 @@ class LocalStore:
 
     def blocks(self, bucket: str, entry: Entry) -> Iterator[memoryview]:
         """Reads the file in blocks of 8 MiB."""
-        return _blocks(self._place(bucket, entry.path))
+        return blocks_of(self._place(bucket, entry.path))
 
     def small(self, bucket: str, path: str) -> Small | None:
         """Reads the file; its content is its version."""
@@ -306,8 +304,8 @@ class LocalStore:
         for folder in (place.parent, *_folders(place)):
             for left in folder.glob(f"{leftovers.PREFIX}*.tmp"):
                 if _is_stale(left):
-                    _restore(left)
-                    _remove(left)
+                    restore(left)
+                    remove(left)
 
     def _place(self, bucket: str, path: str) -> Path:
         return Path(self.local.base_path, bucket, path)
@@ -344,125 +342,6 @@ class LocalStore:
 def _entry(path: str, found: os.stat_result) -> Entry:
     """Gives a file; nobody can set when it was last changed, so that tells contents apart."""
     return Entry(path, found.st_size, f"{found.st_ino:x}-{found.st_mtime_ns:x}-{found.st_ctime_ns:x}")
-
-
-@dataclass(frozen=True)
-class LocalStaged:
-    """A hidden folder beside a place: `new` in it becomes the place, `old` is a replaced folder on its way out.
-
-    `place` in it is the place's name, so that a sweep can put `old` back if the process ended between two renames. A
-    file is staged in a folder too: threads of a failed query may open it late, and cannot once the folder is gone.
-    """
-
-    hidden: Path
-    place: Path
-    path: str
-    is_tree: bool
-
-    def __post_init__(self) -> None:
-        (self.hidden / "new" if self.is_tree else self.hidden).mkdir(parents=True)
-        (self.hidden / "place").write_text(self.place.name, encoding="utf-8")
-
-    @property
-    def takes_bytes(self) -> bool:
-        """Polars writes to files itself."""
-        return False
-
-    @property
-    def failure(self) -> None:
-        """What a file system refuses, Polars tells well."""
-
-    def file(self, path: str) -> str:
-        """Gives the staged file, its folder made."""
-        if not path:
-            return str(self.hidden / "new")
-        place = self.hidden / "new" / path
-        if self.hidden.exists():  # a thread of a failed query may ask late, and must not bring the folder back
-            place.parent.mkdir(parents=True, exist_ok=True)
-        return str(place)
-
-    def entries(self) -> list[Entry]:
-        """Gives the files, by the paths they will have."""
-        new = self.hidden / "new"
-        if not self.is_tree:
-            return [Entry(self.path, new.stat().st_size)]
-        prefix = "" if self.path == "." else self.path + "/"
-        files = sorted(file for file in new.rglob("*") if file.is_file())
-        return [Entry(prefix + file.relative_to(new).as_posix(), file.stat().st_size) for file in files]
-
-    def checksum(self, block: memoryview, before: int) -> int:
-        """Adds to a CRC-32."""
-        return crc32(block, before)
-
-    def arrived(self, path: str) -> tuple[int, int]:
-        """Reads the staged file back."""
-        size = checksum = 0
-        for block in _blocks(Path(self.file(path))):
-            size += len(block)
-            checksum = crc32(block, checksum)
-        return size, checksum
-
-    def publish(self) -> None:
-        """Renames it into place; a folder takes two renames, and if the second fails, the old folder comes back."""
-        if self.is_tree:
-            self._swap()
-        elif self.place.is_dir():
-            raise StorageError(
-                f"`{self.place}` is a directory, and a file is to be written there",
-                fix='delete the directory first, or end the path with "/" to write one',
-            )
-        else:
-            (self.hidden / "new").replace(self.place)
-        _remove(self.hidden)
-
-    def discard(self) -> None:
-        """Removes it; looks again for a moment, because threads of a failed query may still make folders in it."""
-        _restore(self.hidden)
-        for pause in (0.0, 0.01, 0.02, 0.04) if self.is_tree else (0.0,):
-            time.sleep(pause)
-            _remove(self.hidden)
-
-    def _swap(self) -> None:
-        try:
-            if self.place.exists():
-                self.place.rename(self.hidden / "old")
-            (self.hidden / "new").rename(self.place)
-        except BaseException:
-            _restore(self.hidden)
-            raise
-
-
-def _restore(hidden: Path) -> None:
-    old = hidden / "old"
-    if not old.exists():
-        return
-    place = hidden.parent / (hidden / "place").read_text(encoding="utf-8")
-    if not place.exists():
-        old.rename(place)
-
-
-def _remove(folder: Path) -> None:
-    """Removes a staged folder; files may still appear in it, so it is tried again, and left to a sweep in the end."""
-    if folder.is_file():  # a small object
-        folder.unlink(missing_ok=True)
-        return
-    for pause in (0.0, 0.01, 0.1, 0.5):
-        time.sleep(pause)
-        try:
-            shutil.rmtree(folder)
-        except FileNotFoundError:
-            if not folder.exists():
-                return
-        except OSError:
-            continue
-        else:
-            return
-
-
-def _blocks(place: Path) -> Iterator[memoryview]:
-    with place.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            yield memoryview(block)
 
 
 def _end(place: Path, end: End) -> bytes:
