@@ -12,6 +12,7 @@ from glacier.access import touches
 from glacier.blueprint import Because
 from glacier.config.deploy import DeployConfig
 from glacier.config.translation import Translation, told, translated
+from glacier.deployment.grants import WHOLE_TREE, merged, needed
 from glacier.deployment.needs import (
     DeclaredBucket,
     DeclaredFunction,
@@ -28,17 +29,13 @@ from glacier.graph import Graph, Node, Resource
 from glacier.providers.aws import AWSProvider
 from glacier.providers.azure import AzureProvider
 from glacier.providers.gcp import GCPProvider
-from glacier.providers.leftovers import PREFIX
 from glacier.providers.local import LocalProvider
-from glacier.resources import paths
 from glacier.resources.bucket import Bucket
 from glacier.resources.serverless import Serverless
 from glacier.schedules import Schedule
 from glacier.usage import Access
 
 Provider = AWSProvider | GCPProvider | AzureProvider | LocalProvider
-
-_TREE: frozenset[Verb] = frozenset(("read", "list", "write", "delete"))
 
 
 @dataclass(frozen=True)
@@ -210,7 +207,7 @@ class _Reading:
                 *((one, False) for one in function.reads),
                 *((one, True) for one in function.writes),
             ]
-            for verbs, keys in _needed(cast("Bucket", resource), Access(reads=not writes, writes=writes))
+            for verbs, keys in needed(cast("Bucket", resource), Access(reads=not writes, writes=writes))
         ]
         if not grants:
             self.warnings.append(
@@ -227,7 +224,7 @@ class _Reading:
             Path(function.source),
             function.requirements,
             dict(function.env),
-            tuple(_merged(grants)),
+            tuple(merged(grants)),
             because,
             site,
         )
@@ -247,7 +244,7 @@ class _Reading:
                 part.compute,
                 tuple(self.graph.names[index] for index in part.nodes if not self.graph.nodes[index].hidden),
                 part.upstream,
-                tuple(_merged([*grants, *self._bookkeeping(part.name, part.upstream, records)])),
+                tuple(merged([*grants, *self._bookkeeping(part.name, part.upstream, records)])),
             )
 
     def _grants(self, node: Node, name: str) -> Iterator[Grant]:
@@ -264,10 +261,10 @@ class _Reading:
                     "state it with @task(reads=[...], writes=[...])"
                 )
                 because = Because(f"what {name} does to {bucket.name} is not known", *self._at(node.site))
-                yield Grant(target, _TREE, Keys("", below=True), (because,))
+                yield Grant(target, WHOLE_TREE, Keys("", below=True), (because,))
                 continue
             done = " and ".join(["reads"] * touch.access.reads + ["writes"] * touch.access.writes)
-            for verbs, keys in _needed(self._rebound(bucket), touch.access):
+            for verbs, keys in needed(self._rebound(bucket), touch.access):
                 yield Grant(target, verbs, keys, (Because(f"{name} {done} {bucket.label}", *self._at(node.site)),))
 
     def _bookkeeping(self, stage: str, upstream: Sequence[str], records: DeclaredBucket) -> Iterator[Grant]:
@@ -365,51 +362,6 @@ class _Reading:
 def _declarer(resource: Resource) -> Provider:
     held = cast("Bucket", resource).store if not resource.invocable else cast("Serverless", resource).host
     return cast("Provider", held.declarer)
-
-
-def _needed(bucket: Bucket, access: Access) -> Iterator[tuple[frozenset[Verb], Keys]]:
-    """Gives what must be permitted for an access, as Glacier's own requests to stores are.
-
-    A missing object is told from a forbidden one only by those who may list, so a reader may list just that name.
-    """
-    path = bucket.path
-    below = path.endswith("/") or paths.is_glob(path)
-    folder = paths.folder(path)
-    if below:
-        verbs: set[Verb] = set()
-        if access.reads:
-            verbs |= {"read", "list"}
-        if access.removes:  # of a glob, what a writer has noted is read too
-            verbs |= {"read", "list", "delete"} if paths.is_glob(path) else {"list", "delete"}
-        elif access.writes:  # a tree is written beside, copied into its place, and the old one deleted
-            verbs |= _TREE
-        yield frozenset(verbs), Keys(folder, below=True)
-        return
-    verbs = set()
-    if access.reads:
-        verbs |= {"read", "list"}
-    if access.writes and not access.removes:
-        verbs.add("write")
-    if "delete" in access.besides:
-        verbs |= {"read", "list", "delete"}
-        yield frozenset(("list", "delete")), Keys(f"{path}/", below=True)
-    if "copy" in access.besides and bucket.store.copies_beside:
-        yield _TREE, Keys(f"{folder}{PREFIX}", below=True)
-    yield frozenset(verbs), Keys(path)
-
-
-def _merged(grants: Iterable[Grant]) -> Iterator[Grant]:
-    """Gives one grant for each place, with all that is done there, sorted by target and keys."""
-    found: dict[tuple[str, str, Keys], Grant] = {}
-    for grant in grants:
-        kind = "function" if isinstance(grant.target, DeclaredFunction) else "bucket"
-        key = (kind, grant.target.physical, grant.keys)
-        known = found.get(key)
-        if known is not None:
-            because = tuple(dict.fromkeys((*known.because, *grant.because)))
-            grant = Grant(grant.target, known.verbs | grant.verbs, grant.keys, because)  # noqa: PLW2901
-        found[key] = grant
-    yield from (found[key] for key in sorted(found))
 
 
 def _check_same(known: DeclaredBucket, bucket: Bucket, physical: str, site: Site | None) -> None:
