@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from glacier.config import AzureFunctionConfig, CloudFunctionConfig, LambdaConfig
 from glacier.providers import AWSProvider, AzureProvider, GCPProvider, LocalProvider
 
@@ -32,13 +34,19 @@ def get_provider() -> Provider:
 
 
 def function_options() -> dict[str, Any]:
-    """How large a function is, which each cloud says in its own words; here it is held to what Lambda would give."""
+    """How large a function is, which each cloud says in its own words, and what is installed there.
+
+    Here it is held to what Lambda would give, and has the packages of this Python.
+    """
+    requirements = [f"polars=={pl.__version__}"]
     match provider:
+        case AWSProvider():
+            return {"config": LambdaConfig(memory=3008, timeout=900), "requirements": requirements}
         case GCPProvider():
-            return {"config": CloudFunctionConfig(memory=4096, timeout=900)}
+            return {"config": CloudFunctionConfig(memory=4096, timeout=900), "requirements": requirements}
         case AzureProvider():
-            return {"config": AzureFunctionConfig(memory=4096, timeout=900)}
-        case AWSProvider() | LocalProvider():
+            return {"config": AzureFunctionConfig(memory=4096, timeout=900), "requirements": requirements}
+        case LocalProvider():
             return {"config": LambdaConfig(memory=3008, timeout=900)}
 
 

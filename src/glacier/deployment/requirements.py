@@ -50,6 +50,30 @@ def requirements_text(root: Path, imported: Iterable[str], extra: str, more: Seq
     return "".join(f"{line}\n" for line in lines)
 
 
+def unnamed(imported: Iterable[str], requirements: Sequence[str]) -> dict[str, str]:
+    """Gives what is imported and does not come with requirements: by module, the requirement that would bring it.
+
+    Only packages that are installed here are known; the standard library comes with Python.
+
+    Args:
+        imported: modules, by their first name.
+        requirements: as pip takes them.
+    """
+    providing = metadata.packages_distributions()
+    come, pending = set[str](), [_normal(found[1]) for line in requirements if (found := _NAME.match(line))]
+    while pending:
+        package = pending.pop()
+        if package not in come:
+            come.add(package)
+            pending += (one.name for one in _dependencies(package, set()))
+    missing: dict[str, str] = {}
+    for module in sorted({*imported} - sys.stdlib_module_names):
+        packages = [_normal(package) for package in providing.get(module, ())]
+        if packages and come.isdisjoint(packages):
+            missing[module] = f"{packages[0]}=={_version(packages[0])}"
+    return missing
+
+
 def _pinned(imported: Iterable[str], extra: str) -> dict[str, str]:
     """Gives a line for each installed package that is needed, by its name in order."""
     providing = metadata.packages_distributions()
@@ -82,7 +106,7 @@ def _line(name: str, markers: set[frozenset[str]], extras: set[str]) -> str:
 
 def _dependencies(name: str, extras: set[str]) -> Iterator[_Needed]:
     """Gives what an installed package needs, with the extras asked for; of a marker what is left beside the extra."""
-    for text in metadata.requires(name) or ():
+    for text in (metadata.requires(name) or ()) if _version(name) else ():
         stated, _, marker = text.partition(";")
         found = _NAME.match(stated)
         asked = set(_EXTRA.findall(marker))
