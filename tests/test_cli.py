@@ -238,7 +238,7 @@ def test_interrupt_ends_with_130(folder: Path) -> None:
     began = time.perf_counter()
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=10)
-    assert time.perf_counter() - began < 1.5
+    assert time.perf_counter() - began < 3
     assert (process.returncode, stderr) == (130, b"interrupted\n")
 
 

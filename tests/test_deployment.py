@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
@@ -164,6 +165,26 @@ def etl() -> None:
     ]
     assert told(deployment.stages[0].grants)[-1] == "invoke acme-crunch-prod "
     assert [bucket.name for bucket in deployment.buckets] == ["results", "staging"]
+
+
+def test_what_a_function_imports_and_does_not_bring_is_told(read: Reader) -> None:
+    (read.folder / "crunch.py").write_text(
+        "import json, boto3, hypothesis, unheard_of\nimport polars\ndef handler(event, context): import rich\n"
+    )
+    body = """
+@pipeline
+def etl() -> None:
+    raw = [provider.bucket("raw", path="a.csv")]
+    call({}.serverless("crunch", handler="crunch.handler", requirements=["typer>=0.20"], reads=raw))
+"""
+    assert read(body.format("provider")).warnings == (
+        "function `crunch` imports `hypothesis`, `polars`, which its requirements do not bring: it would fail in the "
+        f'cloud; write requirements=["hypothesis=={version("hypothesis")}", "polars=={version("polars")}"]',
+    )  # rich comes with typer, and boto3 with Lambda
+    assert read(body.format("local").replace("reads=raw", "")).warnings == (
+        "function `crunch` is permitted to touch no bucket: what its code touches is not read; state it with "
+        "reads=[...] and writes=[...]",
+    )  # it has the packages of this Python
 
 
 def test_a_local_pipeline_is_rebound(read: Reader) -> None:

@@ -934,6 +934,32 @@ def test_a_config_of_its_own_wins_over_strict_hardening(small: Deployment) -> No
 
 @needs_offline
 @pytest.mark.parametrize("hardening", ["standard", "strict"])
+def test_an_archive_too_large_to_be_sent_is_taken_from_a_bucket(
+    project: Path, rich: Deployment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hardening: Hardening
+) -> None:
+    monkeypatch.setattr("glacier.infrastructure.aws.functions.SENT_BYTES", 0)
+    made = aws.blueprint(with_options(rich, hardening=hardening))
+    function = told(made, "aws_lambda_function.thumb")
+    (archive,) = (one for one in made.assets if one.path == "functions/thumb.zip")
+    assert "filename" not in function
+    assert function["s3_bucket"] == "<aws_s3_object.thumb.bucket>"
+    assert function["s3_key"] == "<aws_s3_object.thumb.key>"
+    stored = told(made, "aws_s3_object.thumb")
+    assert stored["bucket"] == "<aws_s3_bucket.archives.id>"
+    assert stored["key"] == f"thumb-{hashlib.sha256(archive.content).hexdigest()[:12]}.zip"
+    assert ("kms_key_id" in stored) == (hardening == "strict")
+    kinds = {one.kind for one in made.declarations if one.name == "archives"}
+    assert kinds >= {one.kind for one in made.declarations if one.name == "report" and one.kind != "aws_s3_object"}
+    loaded = load_pipeline(f"{project / 'shop.py'}:rich")
+    assert loaded.deploy is not None
+    loaded.deploy = replace(loaded.deploy, hardening=hardening)
+    loaded.run(mode="generate", output_dir=tmp_path / "terraform")
+    assert formatted(tmp_path / "terraform") == ""
+    assert applied(tmp_path / "terraform", tmp_path / "state.json")
+
+
+@needs_offline
+@pytest.mark.parametrize("hardening", ["standard", "strict"])
 @pytest.mark.parametrize("subnets", [(), ("subnet-0123456789abcdef0",)], ids=["own-network", "given-subnets"])
 def test_terraform_applies_all_of_it_and_then_finds_nothing_to_do(
     project: Path, tmp_path: Path, hardening: Hardening, subnets: tuple[str, ...]

@@ -272,10 +272,10 @@ def test_handlers_that_are_not_there(tmp_path: Path) -> None:
 
 def test_an_archive_longer_than_lambda_takes(tmp_path: Path) -> None:
     folder = project(tmp_path / "project")
-    (folder / "helpers" / "big.bin").write_bytes(os.urandom(51 * 1024 * 1024))
+    (folder / "helpers" / "big.bin").write_bytes(bytes(251 * 1024 * 1024))
     assert refusal(lambda: archive_of(beside(folder, config=LambdaConfig()), "lambda-x86_64")) == (
-        "the archive of function `sums` has 51 MiB zipped, and Lambda takes 50 (AWS Lambda quotas: deployment package "
-        "size) / take packages out of requirements=[...], or do this work in a task"
+        "the archive of function `sums` has 251 MiB unzipped, and Lambda takes 250 (AWS Lambda quotas: deployment "
+        "package size) / take packages out of requirements=[...], or do this work in a task"
     )
 
 

@@ -6,15 +6,15 @@ import ast
 import hashlib
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, assert_never
+from typing import Any, Literal, assert_never, cast
 
 from glacier.blueprint import Asset
 from glacier.deployment.archives import tarred, zipped
 from glacier.deployment.needs import DeclaredFunction, Deployment, slug
-from glacier.deployment.requirements import requirements_text
+from glacier.deployment.requirements import requirements_text, unnamed
 from glacier.deployment.sources import module_file, parsed, sources_of, whole_folder
 from glacier.deployment.wheels import Target, packages_for
 from glacier.errors import ConfigError, did_you_mean, listed
@@ -30,8 +30,17 @@ _FRAMEWORK = "functions-framework==3.10.2"
 _AZURE_LIBRARY, _AZURE_LIBRARY_BEFORE_3_13 = "azure-functions==2.3.0", "azure-functions==1.26.0"
 
 _MIB = 1024 * 1024
-_LAMBDA_ZIPPED, _LAMBDA_UNZIPPED = 50 * _MIB, 250 * _MIB
+_LAMBDA_UNZIPPED = 250 * _MIB
 _LAMBDA_QUOTAS = "AWS Lambda quotas: deployment package size"
+
+_AT_HAND: dict[type, frozenset[str]] = {
+    AWSProvider: frozenset(
+        {"boto3", "botocore", "s3transfer", "awslambdaric", "urllib3", "jmespath", "dateutil", "six"}
+    ),
+    GCPProvider: frozenset({"functions_framework", "flask", "werkzeug", "cloudevents"}),
+    AzureProvider: frozenset({"azure"}),
+}
+"""What a cloud's own runtime of functions brings, or the archive that Glacier makes for it."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +101,26 @@ def archive_of(function: DeclaredFunction, platform: Platform) -> Asset:
             assert_never(platform)
     archive = zipped(files)
     if platform.startswith("lambda"):
-        _check_size(function, len(archive), sum(map(len, files.values())))
+        _check_size(function, sum(map(len, files.values())))
     return Asset(f"functions/{slug(function.name)}.zip", archive)
+
+
+def unpackaged(function: DeclaredFunction) -> Iterator[str]:
+    """Warns of what a function's code imports and will not find in the cloud."""
+    at_hand = _AT_HAND.get(type(cast("object", function.provider)))
+    if at_hand is None:
+        return
+    module = handler_of(function).rpartition(".")[0]
+    try:
+        imported = sources_of(function.source, module, function.site).imported
+    except ConfigError:  # told when the archive is made
+        return
+    missing = unnamed(imported - at_hand, function.requirements)
+    if missing:
+        yield (
+            f"function `{function.name}` imports {listed(missing)}, which its requirements do not bring: it would fail "
+            f"in the cloud; write requirements={json.dumps([*missing.values()])}"
+        )
 
 
 def image_of(deployment: Deployment) -> Image:
@@ -190,18 +217,14 @@ def _lambda_target(platform: Platform, python: str) -> Target:
     return Target("x86_64" if platform == "lambda-x86_64" else "aarch64", python, glibc)
 
 
-def _check_size(function: DeclaredFunction, zipped_bytes: int, unzipped_bytes: int) -> None:
-    for size, limit, what in (
-        (zipped_bytes, _LAMBDA_ZIPPED, "zipped"),
-        (unzipped_bytes, _LAMBDA_UNZIPPED, "unzipped"),
-    ):
-        if size > limit:
-            raise ConfigError(
-                f"the archive of function `{function.name}` has {size / _MIB:,.0f} MiB {what}, and Lambda takes "
-                f"{limit // _MIB} ({_LAMBDA_QUOTAS})",
-                site=function.site,
-                fix="take packages out of requirements=[...], or do this work in a task",
-            )
+def _check_size(function: DeclaredFunction, unzipped_bytes: int) -> None:
+    if unzipped_bytes > _LAMBDA_UNZIPPED:
+        raise ConfigError(
+            f"the archive of function `{function.name}` has {unzipped_bytes / _MIB:,.0f} MiB unzipped, and Lambda "
+            f"takes {_LAMBDA_UNZIPPED // _MIB} ({_LAMBDA_QUOTAS})",
+            site=function.site,
+            fix="take packages out of requirements=[...], or do this work in a task",
+        )
 
 
 def _called_over_http(function: DeclaredFunction, sources: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -23,8 +23,7 @@ from glacier.deployment.needs import (
     Verb,
     slug,
 )
-from glacier.deployment.requirements import unnamed
-from glacier.deployment.sources import sources_of
+from glacier.deployment.packaging import unpackaged
 from glacier.deployment.stages import stages_of
 from glacier.errors import ConfigError, GlacierError, Site, UnsupportedError, listed
 from glacier.graph import Graph, Node, Resource
@@ -231,7 +230,7 @@ class _Reading:
             site,
         )
         self.functions[function.name] = declared
-        self.warnings += _unpackaged(declared)
+        self.warnings += unpackaged(declared)
         return declared
 
     def _stages(self, records: DeclaredBucket) -> Iterator[Stage]:
@@ -365,34 +364,6 @@ class _Reading:
 def _declarer(resource: Resource) -> Provider:
     held = cast("Bucket", resource).store if not resource.invocable else cast("Serverless", resource).host
     return cast("Provider", held.declarer)
-
-
-_AT_HAND = {
-    AWSProvider: frozenset(
-        {"boto3", "botocore", "s3transfer", "awslambdaric", "urllib3", "jmespath", "dateutil", "six"}
-    ),
-    GCPProvider: frozenset({"functions_framework", "flask", "werkzeug", "cloudevents"}),
-    AzureProvider: frozenset({"azure"}),
-}
-"""What a cloud's own runtime of functions brings, or the archive that Glacier makes for it."""
-
-
-def _unpackaged(function: DeclaredFunction) -> Iterator[str]:
-    """Warns of what a function's code imports and will not find in the cloud."""
-    at_hand = _AT_HAND.get(type(function.provider))
-    if at_hand is None:
-        return
-    module = function.handler.replace("/", ".").rpartition(".")[0]
-    try:
-        imported = sources_of(function.source, module, function.site).imported
-    except ConfigError:  # told when the archive is made
-        return
-    missing = unnamed(imported - at_hand, function.requirements)
-    if missing:
-        yield (
-            f"function `{function.name}` imports {listed(missing)}, which its requirements do not bring: it would fail "
-            f"in the cloud; write requirements={list(missing.values())}"
-        )
 
 
 def _check_same(known: DeclaredBucket, bucket: Bucket, physical: str, site: Site | None) -> None:

@@ -11,7 +11,7 @@ from glacier.infrastructure.aws.access import Access, Identity, access_of, grant
 from glacier.infrastructure.aws.account import Account, account_of, identity
 from glacier.infrastructure.aws.alerts import alert_declarations
 from glacier.infrastructure.aws.buckets import access_logs, bucket_declarations, bucket_ref
-from glacier.infrastructure.aws.functions import archive, function_access, function_declarations
+from glacier.infrastructure.aws.functions import archive, archives_of, function_access, function_declarations
 from glacier.infrastructure.aws.jobs import AGENT, agent_rights, cluster, image, images, log_of_jobs, task_definition
 from glacier.infrastructure.aws.keys import KmsKeys, keys_of
 from glacier.infrastructure.aws.network import FLOW, Network, flow_rights, network_of
@@ -63,6 +63,7 @@ def blueprint(deployment: Deployment) -> Blueprint:
         identity(),
         *bucket_declarations(account, keys),
         *access_logs(account),
+        *archives_of(account, keys, packed),
         *functions,
         *images(account, keys),
         here,

@@ -22,6 +22,7 @@ RECORDS_DAYS = 90
 
 _NAME = 63
 _ACCESS_LOGS = "access-logs"
+_ARCHIVES = "archives"
 _EVENTS = Waiver("CKV2_AWS_62", "nothing waits for events of this bucket")
 _COPIES = Waiver("CKV_AWS_144", "a copy in another region is for its owner to decide; versions are kept")
 _NO_LOGS = Waiver("CKV_AWS_18", 'access logs are kept with hardening="strict"')
@@ -48,6 +49,31 @@ def access_logs(account: Account) -> list[Declaration]:
     made = [one for one in (*deployment.buckets, deployment.records) if not one.existing]
     regions = sorted({account.region_of(one) for one in made})
     return [one for region in regions for one in _logs_in(account, region)]
+
+
+def archives_ref(account: Account, region: str, *path: str) -> Ref:
+    """Gives a reference to an attribute of a region's bucket for archives of functions."""
+    return Ref("aws_s3_bucket", identifier(_part(account, _ARCHIVES, region)), path)
+
+
+def archives(account: Account, keys: KmsKeys, region: str) -> list[Declaration]:
+    """Gives a region's bucket for archives of functions, from which only whoever deploys has something read."""
+    place = account.elsewhere(region)
+    part = _part(account, _ARCHIVES, region)
+    key = keys.of(region)
+    declaration = Declaration(
+        "aws_s3_bucket",
+        identifier(part),
+        "storage",
+        {"bucket": account.called(part, longest=_NAME, what="a bucket").lower(), **place, "force_destroy": False},
+        waivers=_waivers(account, S3Config()),
+    )
+    encryption = _encryption("aws:kms" if key else "AES256", key)
+    return [
+        declaration,
+        *_settings(declaration, place, S3Config(), (), encryption),
+        *_logging(account, declaration, part, region),
+    ]
 
 
 def bucket_ref(bucket: DeclaredBucket, *path: str) -> Ref:
@@ -78,15 +104,20 @@ def _declarations(
     key = keys.of_bucket(bucket)
     algorithm = config.encryption or ("aws:kms" if key else "AES256")
     settings = _settings(declaration, place, config, (*config.rules, *expiry), _encryption(algorithm, key))
+    return [declaration, *settings, *_logging(account, declaration, bucket.name, region)]
+
+
+def _logging(account: Account, bucket: Declaration, name: str, region: str) -> list[Declaration]:
+    """Has it noted who read and wrote what, where hardening is strict."""
     if not account.strict:
-        return [declaration, *settings]
+        return []
     logging: dict[str, Value] = {
-        "bucket": declaration.ref("id"),
-        **place,
-        "target_bucket": Ref("aws_s3_bucket", _logs_name(account, region), ("id",)),
-        "target_prefix": f"{bucket.name}/",
+        "bucket": bucket.ref("id"),
+        **account.elsewhere(region),
+        "target_bucket": Ref("aws_s3_bucket", identifier(_part(account, _ACCESS_LOGS, region)), ("id",)),
+        "target_prefix": f"{name}/",
     }
-    return [declaration, *settings, Declaration("aws_s3_bucket_logging", ref.name, "storage", logging)]
+    return [Declaration("aws_s3_bucket_logging", bucket.name, "storage", logging)]
 
 
 def _settings(
@@ -196,17 +227,14 @@ def _waivers(account: Account, config: S3Config) -> tuple[Waiver, ...]:
     return tuple(own)
 
 
-def _logs_name(account: Account, region: str) -> str:
-    return identifier(_logs_part(account, region))
-
-
-def _logs_part(account: Account, region: str) -> str:
-    return _ACCESS_LOGS if region == account.region else f"{_ACCESS_LOGS}-{region}"
+def _part(account: Account, what: str, region: str) -> str:
+    return what if region == account.region else f"{what}-{region}"
 
 
 def _logs_in(account: Account, region: str) -> list[Declaration]:
     place = account.elsewhere(region)
-    name = account.called(_logs_part(account, region), longest=_NAME, what="a bucket").lower()
+    part = _part(account, _ACCESS_LOGS, region)
+    name = account.called(part, longest=_NAME, what="a bucket").lower()
     waivers = (
         _EVENTS,
         _COPIES,
@@ -215,7 +243,7 @@ def _logs_in(account: Account, region: str) -> list[Declaration]:
     )
     declaration = Declaration(
         "aws_s3_bucket",
-        _logs_name(account, region),
+        identifier(part),
         "storage",
         {"bucket": name, **place, "force_destroy": False},
         keeps_data=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from hashlib import sha256
 
 from glacier.blueprint import Asset, AssetPath, Block, Declaration, Ref, Value, Waiver, text
@@ -12,11 +13,14 @@ from glacier.deployment.packaging import archive_of, handler_of, python_of
 from glacier.errors import UnsupportedError, listed
 from glacier.infrastructure.aws.access import Access, Identity, Right, access_of, granted, on_keys
 from glacier.infrastructure.aws.account import Account
+from glacier.infrastructure.aws.buckets import archives, archives_ref
 from glacier.infrastructure.aws.keys import KmsKeys
 from glacier.infrastructure.aws.logs import log_group
 from glacier.infrastructure.aws.policies import Statement
 from glacier.infrastructure.aws.queues import dead_letters, sending
 
+SENT_BYTES = 50 * 1024 * 1024
+"""Of the largest archive that Lambda is sent itself; it takes larger ones from S3. (AWS Lambda quotas)"""
 STRICT_CONCURRENCY = 10
 """How many invocations of a function may run at once where hardening is strict and its config does not say."""
 
@@ -25,6 +29,7 @@ _PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 _VPC = Waiver("CKV_AWS_117", "it reaches AWS alone; a network of its own would need addresses and endpoints")
 _SIGNED = Waiver("CKV_AWS_272", "the archive is made here, and its digest is in the declaration")
 _UNRESERVED = Waiver("CKV_AWS_115", 'set LambdaConfig(reserved_concurrency=...), or hardening="strict"')
+_NO_KEY_OF_ARCHIVE = Waiver("CKV_AWS_186", 'a key of your own comes with hardening="strict"')
 _NO_KEY = Waiver("CKV_AWS_173", 'a key of your own comes with hardening="strict"')
 
 
@@ -65,6 +70,7 @@ def function_declarations(
     if function.env and not account.strict:
         waivers.append(_NO_KEY)
     key = keys.of(region)
+    stored, code = _code(account, function, packed, region, key)
     arguments: dict[str, Value] = {
         "function_name": function.physical,
         **account.elsewhere(region),
@@ -73,7 +79,7 @@ def function_declarations(
         "runtime": f"python{python_of(function)}",
         "handler": handler_of(function),
         "architectures": (config.architecture,),
-        "filename": AssetPath(packed.path),
+        **code,
         "source_code_hash": base64.b64encode(sha256(packed.content).digest()).decode(),
         "memory_size": config.memory,
         "timeout": config.timeout,
@@ -94,7 +100,39 @@ def function_declarations(
         because=function.because,
         waivers=tuple(waivers),
     )
-    return [logs, queue, *rest, declaration]
+    return [logs, queue, *rest, *stored, declaration]
+
+
+def archives_of(account: Account, keys: KmsKeys, packed: Mapping[str, Asset]) -> list[Declaration]:
+    """Gives the buckets from which Lambda takes archives that it is not sent; none where all are small."""
+    large = [one for one in account.deployment.functions if _is_large(packed[one.name])]
+    regions = sorted({account.region_of(one) for one in large})
+    return [one for region in regions for one in archives(account, keys, region)]
+
+
+def _code(
+    account: Account, function: DeclaredFunction, packed: Asset, region: str, key: Value
+) -> tuple[list[Declaration], dict[str, Value]]:
+    """Gives how Lambda gets an archive: it is sent, or lies in S3 under a name that tells its content."""
+    if not _is_large(packed):
+        return [], {"filename": AssetPath(packed.path)}
+    arguments: dict[str, Value] = {
+        "bucket": archives_ref(account, region, "id"),
+        **account.elsewhere(region),
+        "key": f"{function.name}-{sha256(packed.content).hexdigest()[:12]}.zip",
+        "source": AssetPath(packed.path),
+        "kms_key_id": key,
+    }
+    waivers = () if key else (_NO_KEY_OF_ARCHIVE,)
+    because = function.because
+    stored = Declaration(
+        "aws_s3_object", identifier(function.name), "functions", arguments, because=because, waivers=waivers
+    )
+    return [stored], {"s3_bucket": stored.ref("bucket"), "s3_key": stored.ref("key")}
+
+
+def _is_large(packed: Asset) -> bool:
+    return len(packed.content) > SENT_BYTES
 
 
 def function_access(account: Account, keys: KmsKeys, function: DeclaredFunction) -> Access:
