@@ -18,7 +18,7 @@ from glacier.errors import ConfigError, GlacierError, GraphError, Site, listed, 
 from glacier.graph import Graph
 from glacier.inlining import bound, checked, inlining, refuse_options
 from glacier.rehearsal import Unknowable, rehearsed
-from glacier.running import Wanted, run_here
+from glacier.running import RunRequest, run_here
 from glacier.secret import Mask
 from glacier.source import definition_line, is_users
 from glacier.task import Task
@@ -236,7 +236,7 @@ class Pipeline(Generic[P, R_co]):
         """
         if current_plan() is None and rehearsed() is not None:
             raise Unknowable(f"it runs pipeline `{self.name}`")
-        wanted = Wanted(max_workers, executor, on_failure, replace, progress, record, checkpoint, resume, cache)
+        request = RunRequest(max_workers, executor, on_failure, replace, progress, record, checkpoint, resume, cache)
         match mode:
             case "analyze":
                 from glacier.report.analysis import analyze
@@ -253,10 +253,10 @@ class Pipeline(Generic[P, R_co]):
             case "local" if (outer := current_plan()) is not None:
                 frame = sys._getframe(1)
                 site = Site.of_frame(frame)
-                refuse_options(self, outer, wanted.given, site)
+                refuse_options(self, outer, request.given, site)
                 return self._inlined(outer, frame, *self._split(checked(self, inputs or {}, site, partial=False)))
             case "local":
-                return run_here(self, inputs or {}, wanted, self._keep)
+                return run_here(self, inputs or {}, request, self._keep)
             case _:
                 modes = [str(mode) for mode in ExecutionMode]
                 raise ConfigError(

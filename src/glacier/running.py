@@ -34,7 +34,7 @@ class Runnable(Body, Protocol):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RunRequest:
     """How a pipeline is to be run, as `Pipeline.run` takes it."""
 
     max_workers: int | None = None
@@ -54,14 +54,14 @@ class Wanted:
 
 
 def run_here(
-    pipeline: Runnable, inputs: Inputs, wanted: Wanted, measured: Callable[[Mapping[str, Measures]], None]
+    pipeline: Runnable, inputs: Inputs, request: RunRequest, measured: Callable[[Mapping[str, Measures]], None]
 ) -> object:
     """Runs a pipeline, and gives what its body returned; see `Pipeline.run` for what it raises.
 
     Args:
         pipeline: that is run.
         inputs: values for the body's parameters; where a run is resumed, those left out are what they were.
-        wanted: how.
+        request: how.
         measured: is given what was measured, by task, when the run is over.
     """
     from glacier.execution.cache.run import cache_of
@@ -74,29 +74,29 @@ def run_here(
 
     def prepared(given: Inputs, kept: Checkpoint | None) -> tuple[Graph, RunOptions]:
         told = lineage()
-        recorded = _recording(site.file, given, wanted.executor, kept) if wanted.record else None
+        recorded = _recording(site.file, given, request.executor, kept) if request.record else None
         options = RunOptions(
-            wanted.max_workers,
-            wanted.executor,
-            wanted.on_failure,
-            wanted.replace or {},
-            _together(_shown(wanted.progress), recorded, told),
+            request.max_workers,
+            request.executor,
+            request.on_failure,
+            request.replace or {},
+            _together(_shown(request.progress), recorded, told),
             run_id=kept.run_id if kept else None,
             checkpoint=kept,
-            cache=cache_of(site.file, wanted.cache, site),
+            cache=cache_of(site.file, request.cache, site),
             tracer=telemetry(),
             tells_origins=told is not None,
             measured=measured,
         )
         return pipeline.plan(given), options
 
-    keeps = pipeline.checkpoint if wanted.checkpoint is None else wanted.checkpoint
-    if wanted.resume is None and not keeps:
+    keeps = pipeline.checkpoint if request.checkpoint is None else request.checkpoint
+    if request.resume is None and not keeps:
         return execute(*prepared(inputs, None))
     from glacier.execution.resuming import keep_and_execute
 
     names = [parameter.name for parameter in pipeline.signature.parameters]
-    return keep_and_execute(pipeline.name, site.file, inputs, names, wanted.resume, prepared)
+    return keep_and_execute(pipeline.name, site.file, inputs, names, request.resume, prepared)
 
 
 def _recording(file: str, inputs: Inputs, executor: Executor, kept: Checkpoint | None) -> Observer | None:

@@ -57,6 +57,8 @@ def staged_folder(path: str) -> str | None:
     >>> staged_folder("day/.glacier-1-2-3.tmp/k=1/0.csv"), staged_folder("day/a.csv")
     ('day/.glacier-1-2-3.tmp/', None)
     """
+    if leftovers.PREFIX not in path:  # as most are
+        return None
     start = path.find("/" + leftovers.PREFIX) + 1
     if not start and not path.startswith(leftovers.PREFIX):
         return None
