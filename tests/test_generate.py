@@ -7,12 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
 from glacier.errors import ConfigError, InputError
 from glacier.loading import load_pipeline
 from glacier.pipeline import Pipeline
+from terraform import formatted
 
 SOURCE = """
 import os
@@ -272,6 +274,63 @@ def test_the_readme_and_the_plan_are_of_all_environments(
         "schedule: 0 8 * * 1 Europe/Oslo in dev; 0 6 * * 1-5 Europe/Oslo in prod -> "
         "0 9 * * 1 Europe/Oslo in dev; 0 6 * * 1-5 Europe/Oslo in prod\n"
     ) in glacier("plan", "etl.py", *BOTH, folder=tmp_path, code=2)
+
+
+FUNCTION = """
+import os
+from glacier import Serverless, pipeline, task
+from glacier.providers import AWSProvider, AzureProvider, GCPProvider
+
+PROD = os.environ.get("GLACIER_ENVIRONMENT") == "prod"
+cloud = {
+    "aws": AWSProvider(region="eu-north-1", name_prefix="acme-"),
+    "gcp": GCPProvider(project_id="acme-data", region="europe-north1", name_prefix="acme-"),
+    "azure": AzureProvider(
+        subscription_id="00000000-0000-0000-0000-000000000000", resource_group="acme-data", storage_account="acmedata",
+        location="norwayeast", name_prefix="acme-",
+    ),
+}[os.environ["CLOUD"]]
+
+@task
+def call(fn: Serverless) -> None:
+    fn.invoke()
+
+@pipeline
+def etl() -> None:
+    call(cloud.serverless("sums", handler="full.handler" if PROD else "tried.handler"))
+"""
+
+
+@pytest.mark.parametrize("cloud", ["aws", "gcp", "azure"])
+def test_each_environment_has_the_archive_of_its_functions(
+    etl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cloud: str
+) -> None:
+    etl.write_text(FUNCTION)
+    for name in ("full", "tried"):
+        (tmp_path / f"{name}.py").write_text(f"def handler(event, context):\n    return {name!r}\n")
+    monkeypatch.setenv("CLOUD", cloud)
+    glacier("generate", "etl.py", *BOTH, folder=tmp_path)
+    folder = tmp_path / "terraform"
+    held = {file.name: {*ZipFile(file).namelist()} for file in (folder / "functions").iterdir()}
+    assert any("tried.py" in name for name in held["sums-dev.zip"])
+    assert any("full.py" in name for name in held["sums-prod.zip"])
+    if cloud == "azure":  # where a command of the README sends it
+        assert "--src functions/sums-dev.zip" in (folder / "README.md").read_text()
+        assert "--src functions/sums-prod.zip" in (folder / "README.md").read_text()
+    else:
+        assert '"${path.module}/functions/sums-${var.environment}.zip"' in (folder / "functions.tf").read_text()
+        assert formatted(folder) == ""
+
+
+def test_an_image_that_differs_by_environment_is_refused(
+    etl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    etl.write_text(VARYING.replace("timeout=3600", "requirements=[*(['orjson'] if PROD else [])], timeout=3600"))
+    monkeypatch.setenv("CLOUD", "gcp")
+    assert glacier("generate", "etl.py", *BOTH, folder=tmp_path, code=2) == (
+        "UnsupportedError: environments `dev`, `prod` cannot share a folder: `image/requirements.txt` differs in them\n"
+        "  Fix: generate each into a folder of its own: --env NAME --output terraform/NAME\n"
+    )
 
 
 def test_a_bucket_without_a_prefix_is_likely_somebodys_and_so_it_is_told(

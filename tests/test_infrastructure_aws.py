@@ -945,10 +945,10 @@ def test_an_archive_too_large_to_be_sent_is_taken_from_a_bucket(
     assert function["s3_bucket"] == "<aws_s3_object.thumb.bucket>"
     assert function["s3_key"] == "<aws_s3_object.thumb.key>"
     stored = told(made, "aws_s3_object.thumb")
-    assert stored["bucket"] == "<aws_s3_bucket.archives.id>"
+    assert stored["bucket"] == "<aws_s3_bucket.glacier_archives.id>"
     assert stored["key"] == f"thumb-{hashlib.sha256(archive.content).hexdigest()[:12]}.zip"
     assert ("kms_key_id" in stored) == (hardening == "strict")
-    kinds = {one.kind for one in made.declarations if one.name == "archives"}
+    kinds = {one.kind for one in made.declarations if one.name == "glacier_archives"}
     assert kinds >= {one.kind for one in made.declarations if one.name == "report" and one.kind != "aws_s3_object"}
     loaded = load_pipeline(f"{project / 'shop.py'}:rich")
     assert loaded.deploy is not None

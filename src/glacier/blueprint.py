@@ -76,7 +76,7 @@ class AssetPath:
         path: of the asset, in the folder of the declarations.
     """
 
-    path: str
+    path: str | Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +316,7 @@ class Blueprint:
 def leaves(value: Value) -> Iterator[Value]:
     """Gives all that a value is made of, down to plain values, references and variables."""
     match value:
-        case Text(parts):
+        case Text(parts) | AssetPath(Text(parts)):
             yield from parts
         case Either(values):
             for one in values:

@@ -22,6 +22,8 @@ from glacier.providers import AWSProvider, AzureProvider, GCPProvider
 
 Platform = Literal["lambda-x86_64", "lambda-arm64", "gcp", "azure"]
 
+ARCHIVES = "functions/"
+"""The folder of functions' archives."""
 GCP_ENTRY_POINT = "glacier_function"
 """The function in an archive's `main.py` that Google's framework is to call."""
 
@@ -102,7 +104,7 @@ def archive_of(function: DeclaredFunction, platform: Platform) -> Asset:
     archive = zipped(files)
     if platform.startswith("lambda"):
         _check_size(function, sum(map(len, files.values())))
-    return Asset(f"functions/{slug(function.name)}.zip", archive)
+    return Asset(f"{ARCHIVES}{slug(function.name)}.zip", archive)
 
 
 def unpackaged(function: DeclaredFunction) -> Iterator[str]:

@@ -9,6 +9,7 @@ from itertools import groupby, zip_longest
 from typing import cast
 
 from glacier.blueprint import (
+    AssetPath,
     Block,
     Blueprint,
     Declaration,
@@ -22,6 +23,7 @@ from glacier.blueprint import (
     Variable,
     VariableType,
 )
+from glacier.deployment.packaging import ARCHIVES
 from glacier.errors import UnsupportedError, listed
 from glacier.generation.readme import command_of
 
@@ -47,10 +49,58 @@ def merged(blueprints: Mapping[str | None, Blueprint]) -> tuple[Blueprint, Value
     """
     if len(blueprints) == 1:
         return next(iter(blueprints.values())), {}
-    named = {str(name): one for name, one in blueprints.items()}
+    named = _parted({str(name): one for name, one in blueprints.items()})
     first = _Merge(named)
     first.result()
     return _Merge(named, frozenset(key for key, holders in first.holders.items() if len(holders) > 1)).result()
+
+
+def _parted(blueprints: Mapping[str, Blueprint]) -> Mapping[str, Blueprint]:
+    """Gives archives of functions that differ a name for each environment: `functions/sums-dev.zip`.
+
+    Raises:
+        UnsupportedError: another file differs.
+    """
+    contents: dict[str, set[bytes]] = {}
+    for blueprint in blueprints.values():
+        for asset in blueprint.assets:
+            contents.setdefault(asset.path, set()).add(asset.content)
+    differ = [path for path, each in contents.items() if len(each) > 1]
+    if others := [path for path in differ if not path.startswith(ARCHIVES)]:
+        raise UnsupportedError(
+            f"environments {listed([*blueprints])} cannot share a folder: {listed(others)} differs in them",
+            fix="generate each into a folder of its own: --env NAME --output terraform/NAME",
+        )
+    return {
+        name: _renamed(one, {path: f"-{name}.".join(path.rsplit(".", 1)) for path in differ})
+        for name, one in blueprints.items()
+    }
+
+
+def _renamed(blueprint: Blueprint, names: Mapping[str, str]) -> Blueprint:
+    """Gives a blueprint with other names for some of its assets."""
+    if not names:
+        return blueprint
+
+    def argument(value: Value) -> Value:
+        if isinstance(value, AssetPath) and isinstance(value.path, str):
+            return AssetPath(names.get(value.path, value.path))
+        return value
+
+    def command(text: str) -> str:
+        for before, now in names.items():
+            text = text.replace(before, now)
+        return text
+
+    return replace(
+        blueprint,
+        assets=tuple(replace(one, path=names.get(one.path, one.path)) for one in blueprint.assets),
+        declarations=tuple(
+            replace(one, arguments={name: argument(value) for name, value in one.arguments.items()})
+            for one in blueprint.declarations
+        ),
+        steps=tuple(replace(one, command=command(one.command)) for one in blueprint.steps),
+    )
 
 
 class _Merge:
@@ -90,6 +140,7 @@ class _Merge:
             plugins=plugins,
             outputs=outputs,
             permissions=tuple(self._permissions()),
+            assets=tuple({one.path: one for blueprint in self.blueprints for one in blueprint.assets}.values()),
             steps=tuple(self._steps()),
             notes=tuple(dict.fromkeys(note for one in self.blueprints for note in one.notes)),
         )
@@ -155,6 +206,9 @@ class _Merge:
             return self._named(cast("Sequence[str]", each)) or self._variable(each, "string", path)
         if all(isinstance(one, Variable) for one in each):
             return self._same_variable(cast("Sequence[Variable]", each), path)
+        if all(isinstance(one, AssetPath) for one in each):
+            lies = self._value([cast("AssetPath", one).path for one in each], path)
+            return AssetPath(lies if isinstance(lies, Text) else Text((cast("str | Variable", lies),)))
         if all(isinstance(one, Text) for one in each):
             return self._text(cast("Sequence[Text]", each), path)
         if all(isinstance(one, Json) for one in each):

@@ -79,7 +79,7 @@ def expression(value: Value) -> str:
         case Ref() | Variable():
             return _path(value)
         case AssetPath(path):
-            return f'"${{path.module}}/{_escaped(path)}"'
+            return f'"${{path.module}}/{expression(path)[1:]}'
         case Text(parts):
             return '"' + "".join(_escaped(p) if isinstance(p, str) else f"${{{_path(p)}}}" for p in parts) + '"'
         case Either(values):

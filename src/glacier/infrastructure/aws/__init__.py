@@ -10,8 +10,8 @@ from glacier.deployment.packaging import image_of
 from glacier.infrastructure.aws.access import Access, Identity, access_of, granted, joined, on_keys
 from glacier.infrastructure.aws.account import Account, account_of, identity
 from glacier.infrastructure.aws.alerts import alert_declarations
-from glacier.infrastructure.aws.buckets import access_logs, bucket_declarations, bucket_ref
-from glacier.infrastructure.aws.functions import archive, archives_of, function_access, function_declarations
+from glacier.infrastructure.aws.buckets import access_logs, archives, bucket_declarations, bucket_ref
+from glacier.infrastructure.aws.functions import archive, function_access, function_declarations, regions_of_archives
 from glacier.infrastructure.aws.jobs import AGENT, agent_rights, cluster, image, images, log_of_jobs, task_definition
 from glacier.infrastructure.aws.keys import KmsKeys, keys_of
 from glacier.infrastructure.aws.network import FLOW, Network, flow_rights, network_of
@@ -36,6 +36,7 @@ def blueprint(deployment: Deployment) -> Blueprint:
     logs = log_of_jobs(account, keys)
     here = cluster(account)
     packed = {one.name: archive(one) for one in deployment.functions}
+    of_archives = regions_of_archives(account, packed)
     rights = {one.name: function_access(account, keys, one) for one in deployment.functions}
     functions = [
         declaration
@@ -62,8 +63,8 @@ def blueprint(deployment: Deployment) -> Blueprint:
     declarations = [
         identity(),
         *bucket_declarations(account, keys),
-        *access_logs(account),
-        *archives_of(account, keys, packed),
+        *access_logs(account, of_archives),
+        *(one for region in of_archives for one in archives(account, keys, region)),
         *functions,
         *images(account, keys),
         here,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from glacier.blueprint import Block, Declaration, Ref, Value, Waiver, text
 from glacier.config.aws import S3Config, S3LifecycleRule
@@ -22,7 +22,7 @@ RECORDS_DAYS = 90
 
 _NAME = 63
 _ACCESS_LOGS = "access-logs"
-_ARCHIVES = "archives"
+_ARCHIVES = "glacier-archives"
 _EVENTS = Waiver("CKV2_AWS_62", "nothing waits for events of this bucket")
 _COPIES = Waiver("CKV_AWS_144", "a copy in another region is for its owner to decide; versions are kept")
 _NO_LOGS = Waiver("CKV_AWS_18", 'access logs are kept with hardening="strict"')
@@ -41,13 +41,18 @@ def bucket_declarations(account: Account, keys: KmsKeys) -> list[Declaration]:
     return [*found, *_declarations(account, deployment.records, keys, expiry)]
 
 
-def access_logs(account: Account) -> list[Declaration]:
-    """Gives a bucket in each region for who read and wrote what, which S3 fills; only where hardening is strict."""
+def access_logs(account: Account, of_archives: Iterable[str]) -> list[Declaration]:
+    """Gives a bucket in each region for who read and wrote what, which S3 fills; only where hardening is strict.
+
+    Args:
+        account: where.
+        of_archives: regions in which there is a bucket for archives of functions.
+    """
     if not account.strict:
         return []
     deployment = account.deployment
     made = [one for one in (*deployment.buckets, deployment.records) if not one.existing]
-    regions = sorted({account.region_of(one) for one in made})
+    regions = sorted({*of_archives, *(account.region_of(one) for one in made)})
     return [one for region in regions for one in _logs_in(account, region)]
 
 
@@ -56,8 +61,13 @@ def archives_ref(account: Account, region: str, *path: str) -> Ref:
     return Ref("aws_s3_bucket", identifier(_part(account, _ARCHIVES, region)), path)
 
 
+def archives_versioned(account: Account, region: str) -> Ref:
+    """Gives a reference to what keeps the versions of a region's archives: before it, an object has none to go by."""
+    return Ref("aws_s3_bucket_versioning", archives_ref(account, region).name, ())
+
+
 def archives(account: Account, keys: KmsKeys, region: str) -> list[Declaration]:
-    """Gives a region's bucket for archives of functions, from which only whoever deploys has something read."""
+    """Gives a region's bucket for archives of functions. It holds no data, and goes with all that is in it."""
     place = account.elsewhere(region)
     part = _part(account, _ARCHIVES, region)
     key = keys.of(region)
@@ -65,7 +75,7 @@ def archives(account: Account, keys: KmsKeys, region: str) -> list[Declaration]:
         "aws_s3_bucket",
         identifier(part),
         "storage",
-        {"bucket": account.called(part, longest=_NAME, what="a bucket").lower(), **place, "force_destroy": False},
+        {"bucket": account.called(part, longest=_NAME, what="a bucket").lower(), **place, "force_destroy": True},
         waivers=_waivers(account, S3Config()),
     )
     encryption = _encryption("aws:kms" if key else "AES256", key)

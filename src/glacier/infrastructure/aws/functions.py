@@ -13,7 +13,7 @@ from glacier.deployment.packaging import archive_of, handler_of, python_of
 from glacier.errors import UnsupportedError, listed
 from glacier.infrastructure.aws.access import Access, Identity, Right, access_of, granted, on_keys
 from glacier.infrastructure.aws.account import Account
-from glacier.infrastructure.aws.buckets import archives, archives_ref
+from glacier.infrastructure.aws.buckets import archives_ref, archives_versioned
 from glacier.infrastructure.aws.keys import KmsKeys
 from glacier.infrastructure.aws.logs import log_group
 from glacier.infrastructure.aws.policies import Statement
@@ -29,7 +29,6 @@ _PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 _VPC = Waiver("CKV_AWS_117", "it reaches AWS alone; a network of its own would need addresses and endpoints")
 _SIGNED = Waiver("CKV_AWS_272", "the archive is made here, and its digest is in the declaration")
 _UNRESERVED = Waiver("CKV_AWS_115", 'set LambdaConfig(reserved_concurrency=...), or hardening="strict"')
-_NO_KEY_OF_ARCHIVE = Waiver("CKV_AWS_186", 'a key of your own comes with hardening="strict"')
 _NO_KEY = Waiver("CKV_AWS_173", 'a key of your own comes with hardening="strict"')
 
 
@@ -103,11 +102,9 @@ def function_declarations(
     return [logs, queue, *rest, *stored, declaration]
 
 
-def archives_of(account: Account, keys: KmsKeys, packed: Mapping[str, Asset]) -> list[Declaration]:
-    """Gives the buckets from which Lambda takes archives that it is not sent; none where all are small."""
-    large = [one for one in account.deployment.functions if _is_large(packed[one.name])]
-    regions = sorted({account.region_of(one) for one in large})
-    return [one for region in regions for one in archives(account, keys, region)]
+def regions_of_archives(account: Account, packed: Mapping[str, Asset]) -> list[str]:
+    """Gives the regions where Lambda takes an archive from a bucket, because it is too large to be sent."""
+    return sorted({account.region_of(one) for one in account.deployment.functions if _is_large(packed[one.name])})
 
 
 def _code(
@@ -123,10 +120,13 @@ def _code(
         "source": AssetPath(packed.path),
         "kms_key_id": key,
     }
-    waivers = () if key else (_NO_KEY_OF_ARCHIVE,)
-    because = function.because
     stored = Declaration(
-        "aws_s3_object", identifier(function.name), "functions", arguments, because=because, waivers=waivers
+        "aws_s3_object",
+        identifier(function.name),
+        "functions",
+        arguments,
+        after=(archives_versioned(account, region),),
+        because=function.because,
     )
     return [stored], {"s3_bucket": stored.ref("bucket"), "s3_key": stored.ref("key")}
 
