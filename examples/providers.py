@@ -36,7 +36,7 @@ def get_provider() -> Provider:
 def function_options() -> dict[str, Any]:
     """How large a function is, which each cloud says in its own words, and what is installed there.
 
-    Here it is held to what Lambda would give, and has the packages of this Python.
+    Here it is held to what Lambda would give, and has the packages of this Python: nothing is to be installed.
     """
     requirements = [f"polars=={pl.__version__}"]
     match provider:

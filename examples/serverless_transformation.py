@@ -24,9 +24,9 @@ def prepare_for_processing(df: pl.LazyFrame, output: Bucket) -> str:
 
 
 @task(depends_on=[prepare_for_processing])
-def invoke_processing(fn: Serverless, input_path: str) -> dict[str, int]:
+def invoke_processing(fn: Serverless, input_path: str, output_path: str) -> dict[str, int]:
     """Invoke serverless function to process data."""
-    counted: dict[str, int] = fn.invoke(payload={"input_path": input_path})
+    counted: dict[str, int] = fn.invoke(payload={"input_path": input_path, "output_path": output_path})
     return counted
 
 
@@ -59,7 +59,7 @@ def serverless_pipeline() -> pl.DataFrame:
     # Pipeline flow
     df = load_raw_data(raw)
     input_path = prepare_for_processing(df, staging)
-    invoke_processing(processor, input_path)
+    invoke_processing(processor, input_path, results.uri)
     final_results = load_results(results)
 
     return final_results

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -94,14 +95,22 @@ def test_what_google_tells_of_an_object_is_not_read_back(
     assert_frame_equal(target.read(), SALES)
 
 
+@pytest.fixture
+def nobody_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in gcp_checksums._OTHERS:
+        monkeypatch.delenv(name, raising=False)
+    gcp_checksums._credentials.cache_clear()
+    yield
+    gcp_checksums._credentials.cache_clear()
+
+
+@pytest.mark.usefixtures("nobody_known")
 def test_google_is_asked_for_checksums_with_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     class Credentials:
         valid, token = False, "t0ken"
 
         def refresh(self, _session: object) -> None:
             self.valid = True
-
-    gcp_checksums._credentials.cache_clear()
 
     def robot(scopes: object) -> tuple[Credentials, object]:
         return Credentials(), scopes
@@ -121,8 +130,15 @@ def test_google_is_asked_for_checksums_with_a_token(monkeypatch: pytest.MonkeyPa
 
     gcp_checksums._credentials.cache_clear()
     monkeypatch.setattr(GOOGLE_AUTH, "default", nobody)
-    assert gcp_checksums.stored(server.url + "/raw/a.csv", 5, plain=False) is None
-    gcp_checksums._credentials.cache_clear()
+    with serving() as server:
+        server.answer((200, {"x-goog-hash": "crc32c=AAAAAQ==", "x-goog-stored-content-length": "7"}, b""))
+        assert gcp_checksums.stored(server.url + "/raw/a.csv", 5, plain=False) is None
+        monkeypatch.setattr(GOOGLE_AUTH, "default", robot)
+        assert gcp_checksums.stored(server.url + "/raw/a.csv", 5, plain=False) is None  # it is looked for once
+        gcp_checksums._credentials.cache_clear()
+        monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT", "robot.json")
+        assert gcp_checksums.stored(server.url + "/raw/a.csv", 5, plain=False) is None  # the store has another one's
+        assert server.asked == []
 
 
 @pytest.mark.parametrize("known", [True, False])

@@ -177,9 +177,10 @@ def etl() -> None:
     raw = [provider.bucket("raw", path="a.csv")]
     call({}.serverless("crunch", handler="crunch.handler", requirements=["typer>=0.20"], reads=raw))
 """
+    brought = f'"typer>=0.20", "hypothesis=={version("hypothesis")}", "polars=={version("polars")}"'
     assert read(body.format("provider")).warnings == (
-        "function `crunch` imports `hypothesis`, `polars`, which its requirements do not bring: it would fail in the "
-        f'cloud; write requirements=["hypothesis=={version("hypothesis")}", "polars=={version("polars")}"]',
+        "function `crunch` imports `hypothesis`, `polars`, which its requirements do not bring, and may fail in "
+        f"the cloud: write requirements=[{brought}]",
     )  # rich comes with typer, and boto3 with Lambda
     assert read(body.format("local").replace("reads=raw", "")).warnings == (
         "function `crunch` is permitted to touch no bucket: what its code touches is not read; state it with "

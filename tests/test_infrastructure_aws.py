@@ -956,6 +956,9 @@ def test_an_archive_too_large_to_be_sent_is_taken_from_a_bucket(
     loaded.run(mode="generate", output_dir=tmp_path / "terraform")
     assert formatted(tmp_path / "terraform") == ""
     assert applied(tmp_path / "terraform", tmp_path / "state.json")
+    elsewhere = replace(rich.functions[0], provider=replace(rich.functions[0].provider, region="ap-south-1"))
+    made = aws.blueprint(with_options(replace(rich, functions=(elsewhere,)), hardening=hardening))
+    assert told(made, "aws_s3_object.thumb")["bucket"] == "<aws_s3_bucket.glacier_archives_ap_south_1.id>"
 
 
 @needs_offline

@@ -13,6 +13,7 @@ import textwrap
 import time
 import zipfile
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from glacier.config.deploy import Compute, DeployConfig
 from glacier.deployment.commands import records_uri, stage_command, stage_environment
 from glacier.deployment.needs import DeclaredBucket, DeclaredFunction, Deployment, Stage
 from glacier.deployment.packaging import Platform, archive_of, image_of
-from glacier.deployment.requirements import requirements_text
+from glacier.deployment.requirements import missing_requirements, requirements_text
 from glacier.errors import ConfigError
 from glacier.providers import AWSProvider, GCPProvider, LocalProvider
 
@@ -213,14 +214,14 @@ def test_requirements_go_in_as_wheels_of_the_machine(tmp_path: Path, monkeypatch
     assert packed.read("requirements.txt").decode().splitlines()[1:] == ["tiny"]
 
 
-def only_azure_library(tmp_path: Path, version: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def only_azure_library(tmp_path: Path, of: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets pip find Azure's library, without what is in it, and nothing else."""
     index = tmp_path / "index"
     index.mkdir()
-    with zipfile.ZipFile(index / f"azure_functions-{version}-py3-none-any.whl", "w") as wheel:
-        told = f"azure_functions-{version}.dist-info"
+    with zipfile.ZipFile(index / f"azure_functions-{of}-py3-none-any.whl", "w") as wheel:
+        told = f"azure_functions-{of}.dist-info"
         wheel.writestr("azure/functions/__init__.py", "")
-        wheel.writestr(f"{told}/METADATA", f"Metadata-Version: 2.1\nName: azure-functions\nVersion: {version}\n")
+        wheel.writestr(f"{told}/METADATA", f"Metadata-Version: 2.1\nName: azure-functions\nVersion: {of}\n")
         wheel.writestr(f"{told}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         wheel.writestr(f"{told}/RECORD", "")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
@@ -329,6 +330,22 @@ def test_the_tag_is_that_of_the_content(tmp_path: Path) -> None:
     assert image_of(deployment(there)).tag == first.tag
     (there / "rates.py").write_text("RATE = 3\n")
     assert image_of(deployment(there)).tag != first.tag
+
+
+@pytest.mark.parametrize(
+    ("imported", "requirements", "missing"),
+    [
+        ({"polars", "json", "unheard_of"}, [], ["polars"]),
+        ({"polars"}, ["Polars[numpy]>=2"], []),
+        ({"obstore"}, ["glacier-pipelines"], ["obstore"]),
+        ({"obstore"}, ["glacier-pipelines[aws]"], []),  # an extra of an extra
+        ({"polars"}, ["not-installed-here"], []),  # which may bring it
+        ({"polars"}, ["-r more.txt"], []),
+    ],
+)
+def test_what_requirements_do_not_bring(imported: set[str], requirements: list[str], missing: list[str]) -> None:
+    found = missing_requirements(imported, requirements)
+    assert found == {name: f"{name}=={version(name)}" for name in missing}
 
 
 def test_a_projects_own_lock_is_taken_as_it_is(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ class Line:
 
     def stop(self) -> None:
         """Takes no further connection."""
+        self._listener.shutdown(socket.SHUT_RDWR)  # wakes who waits for one
         self._listener.close()
 
     def _serve(self) -> None:

@@ -189,8 +189,10 @@ def behind_line(bucket: Bucket) -> Generator[Bucket]:
     """Gives a bucket whose store is at the end of a line."""
     provider: Any = bucket.store.declarer
     line = Line(provider.endpoint_url, _LINE_BYTES)
-    yield replace(provider, endpoint_url=line.url).bucket(bucket.name, path=bucket.path)
-    line.stop()
+    try:
+        yield replace(provider, endpoint_url=line.url).bucket(bucket.name, path=bucket.path)
+    finally:
+        line.stop()
 
 
 def _targets() -> Iterator[tuple[str, Bucket]]:

@@ -14,7 +14,7 @@ from typing import Any, Literal, assert_never, cast
 from glacier.blueprint import Asset
 from glacier.deployment.archives import tarred, zipped
 from glacier.deployment.needs import DeclaredFunction, Deployment, slug
-from glacier.deployment.requirements import requirements_text, unnamed
+from glacier.deployment.requirements import missing_requirements, requirements_text
 from glacier.deployment.sources import module_file, parsed, sources_of, whole_folder
 from glacier.deployment.wheels import Target, packages_for
 from glacier.errors import ConfigError, did_you_mean, listed
@@ -39,7 +39,7 @@ _AT_HAND: dict[type, frozenset[str]] = {
     AWSProvider: frozenset(
         {"boto3", "botocore", "s3transfer", "awslambdaric", "urllib3", "jmespath", "dateutil", "six"}
     ),
-    GCPProvider: frozenset({"functions_framework", "flask", "werkzeug", "cloudevents"}),
+    GCPProvider: frozenset({"functions_framework", "flask", "werkzeug", "jinja2", "click", "cloudevents"}),
     AzureProvider: frozenset({"azure"}),
 }
 """What a cloud's own runtime of functions brings, or the archive that Glacier makes for it."""
@@ -107,21 +107,21 @@ def archive_of(function: DeclaredFunction, platform: Platform) -> Asset:
     return Asset(f"{ARCHIVES}{slug(function.name)}.zip", archive)
 
 
-def unpackaged(function: DeclaredFunction) -> Iterator[str]:
-    """Warns of what a function's code imports and will not find in the cloud."""
+def lacking_packages(function: DeclaredFunction) -> Iterator[str]:
+    """Warns of what a function's code imports and may not find in the cloud."""
     at_hand = _AT_HAND.get(type(cast("object", function.provider)))
     if at_hand is None:
         return
-    module = handler_of(function).rpartition(".")[0]
     try:
-        imported = sources_of(function.source, module, function.site).imported
+        imported = sources_of(function.source, handler_of(function).rpartition(".")[0], function.site).imported
     except ConfigError:  # told when the archive is made
         return
-    missing = unnamed(imported - at_hand, function.requirements)
+    missing = missing_requirements(imported - at_hand, function.requirements)
     if missing:
+        whole = json.dumps([*function.requirements, *missing.values()])
         yield (
-            f"function `{function.name}` imports {listed(missing)}, which its requirements do not bring: it would fail "
-            f"in the cloud; write requirements={json.dumps([*missing.values()])}"
+            f"function `{function.name}` imports {listed(missing)}, which its requirements do not bring, and may fail "
+            f"in the cloud: write requirements={whole}"
         )
 
 

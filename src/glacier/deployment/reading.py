@@ -23,7 +23,7 @@ from glacier.deployment.needs import (
     Verb,
     slug,
 )
-from glacier.deployment.packaging import unpackaged
+from glacier.deployment.packaging import lacking_packages
 from glacier.deployment.stages import stages_of
 from glacier.errors import ConfigError, GlacierError, Site, UnsupportedError, listed
 from glacier.graph import Graph, Node, Resource
@@ -230,7 +230,7 @@ class _Reading:
             site,
         )
         self.functions[function.name] = declared
-        self.warnings += unpackaged(declared)
+        self.warnings += lacking_packages(declared)
         return declared
 
     def _stages(self, records: DeclaredBucket) -> Iterator[Stage]:

@@ -50,28 +50,42 @@ def requirements_text(root: Path, imported: Iterable[str], extra: str, more: Seq
     return "".join(f"{line}\n" for line in lines)
 
 
-def unnamed(imported: Iterable[str], requirements: Sequence[str]) -> dict[str, str]:
+def missing_requirements(imported: Iterable[str], requirements: Sequence[str]) -> dict[str, str]:
     """Gives what is imported and does not come with requirements: by module, the requirement that would bring it.
 
-    Only packages that are installed here are known; the standard library comes with Python.
+    Only what is installed here is known: a module that is not, or that several packages share, as `google`, is passed
+    over; and nothing is missing for certain beside a requirement that is not installed here.
 
     Args:
-        imported: modules, by their first name.
+        imported: modules, by their first name; those of the standard library come with Python.
         requirements: as pip takes them.
     """
-    providing = metadata.packages_distributions()
-    come, pending = set[str](), [_normal(found[1]) for line in requirements if (found := _NAME.match(line))]
+    pending = [*map(_stated, requirements)]
+    if None in pending or any(one is not None and _version(one.name) is None for one in pending):
+        return {}
+    come: dict[str, set[str]] = {}
     while pending:
-        package = pending.pop()
-        if package not in come:
-            come.add(package)
-            pending += (one.name for one in _dependencies(package, set()))
+        one = pending.pop()
+        if one is None or (one.name in come and one.extras <= come[one.name]):
+            continue
+        extras = come.setdefault(one.name, set())
+        extras |= one.extras
+        pending += _dependencies(one.name, extras)
+    providing = metadata.packages_distributions()
     missing: dict[str, str] = {}
     for module in sorted({*imported} - sys.stdlib_module_names):
-        packages = [_normal(package) for package in providing.get(module, ())]
-        if packages and come.isdisjoint(packages):
-            missing[module] = f"{packages[0]}=={_version(packages[0])}"
+        packages = {_normal(package) for package in providing.get(module, ())}
+        if len(packages) == 1 and come.keys().isdisjoint(packages):
+            missing[module] = f"{(package := packages.pop())}=={_version(package)}"
     return missing
+
+
+def _stated(requirement: str) -> _Needed | None:
+    found = _NAME.match(requirement)
+    if found is None:
+        return None
+    extras = frozenset(part.strip() for part in (found[2] or "").split(",") if part.strip())
+    return _Needed(_normal(found[1]), extras, frozenset())
 
 
 def _pinned(imported: Iterable[str], extra: str) -> dict[str, str]:

@@ -64,25 +64,33 @@ class Workers:
                 answer = worker.answer(payload, timeout)
             except BaseException as error:
                 self._forget(worker)
-                worker.end()
+                _end([worker])
+                worker.pipe.close()
                 if self._ended and isinstance(error, WorkerDied):
                     raise GivenUp from None
                 raise
             with self._lock:
-                self._idle.append(worker)
+                late = self._ended
+                if not late:
+                    self._idle.append(worker)
+            if late:
+                worker.pipe.close()
             return answer
 
     def close(self) -> None:
         """Lets all leave that have nothing to do; ends those that do not."""
-        workers = self._all_of_them()
-        for worker in workers:
-            worker.close(worker.pipe)
-        _await(workers, _LEAVING)
-        _end([worker for worker in workers if worker.process.is_alive()])
+        idle, asked = self._all_of_them()
+        for worker in idle:
+            worker.pipe.close()
+        _await([*idle, *asked], _LEAVING)
+        _end([worker for worker in (*idle, *asked) if worker.process.is_alive()])
 
     def end(self) -> None:
         """Ends all processes now, whatever they do; they have a moment to discard what they have staged."""
-        _end(self._all_of_them())
+        idle, asked = self._all_of_them()
+        _end([*idle, *asked])
+        for worker in idle:
+            worker.pipe.close()
 
     def _take(self) -> _Worker:
         with self._lock:
@@ -95,7 +103,8 @@ class Workers:
             self._all.add(worker)
             late = self._ended
         if late:
-            worker.end()
+            _end([worker])
+            worker.pipe.close()
             raise GivenUp
         return worker
 
@@ -103,12 +112,13 @@ class Workers:
         with self._lock:
             self._all.discard(worker)
 
-    def _all_of_them(self) -> list[_Worker]:
+    def _all_of_them(self) -> tuple[list[_Worker], list[_Worker]]:
+        """Gives those that nobody has asked for something, and the others, whose pipes whoever asked will close."""
         with self._lock:
             self._ended = True
-            workers, self._all = list(self._all), set()
-            self._idle.clear()
-            return workers
+            idle, self._idle = self._idle, []
+            asked, self._all = [*self._all.difference(idle)], set()
+            return idle, asked
 
 
 class _Worker:
@@ -116,7 +126,7 @@ class _Worker:
 
     Attributes:
         pipe: what goes to and fro; its end tells the process to leave.
-        leash: as long as it is open the process lives; see `_mind`.
+        leash: as long as it is open the process lives; see `_mind`. Any thread may let it go.
         process: itself.
     """
 
@@ -129,7 +139,7 @@ class _Worker:
         theirs.close()
         held.close()
         self._ready = False
-        self._closing = threading.Lock()
+        self._letting_go = threading.Lock()
 
     def answer(self, payload: bytes, timeout: float | None) -> bytes:
         if not self._ready:
@@ -140,13 +150,10 @@ class _Worker:
         answer = self._receive(None)
         return self._receive(timeout) if answer == _BEGUN else answer
 
-    def close(self, connection: Connection) -> None:
-        """Closes the pipe or the leash, once: whoever asked it for something may end it while all are ended."""
-        with self._closing:
-            connection.close()
-
-    def end(self) -> None:
-        _end([self])
+    def let_go(self) -> None:
+        """Lets the leash go, once: whoever asked it for something may end it while all are ended."""
+        with self._letting_go:
+            self.leash.close()
 
     def kill(self) -> None:
         """Ends the process and all that it started, at once."""
@@ -162,9 +169,9 @@ class _Worker:
             left = _LOOK if end is None else min(_LOOK, end - perf_counter())
             if left <= 0:
                 raise OutOfTime
+            wait([self.pipe, self.process.sentinel], left)
+            alive = self.process.is_alive()  # asked before the pipe is: an answer may have come just before the end
             try:
-                wait([self.pipe, self.process.sentinel], left)
-                alive = self.process.is_alive()  # asked before the pipe is: an answer may have come just before the end
                 if self.pipe.poll():
                     return self.pipe.recv_bytes()
             except (EOFError, OSError):
@@ -201,14 +208,13 @@ def _end(workers: Sequence[_Worker]) -> None:
     """Ends processes: lets go of their leashes, and kills after a moment what is left."""
     try:
         for worker in workers:
-            worker.close(worker.leash)
+            worker.let_go()
         _await(workers, _PATIENCE)
     finally:
         for worker in workers:
             worker.kill()
         for worker in workers:
             worker.process.join(_PATIENCE)
-            worker.close(worker.pipe)
 
 
 def _await(workers: Sequence[_Worker], seconds: float) -> None:

@@ -234,7 +234,7 @@ class CloudStorage:
     def probe(self, client: Client, container: str, key: str) -> str:
         """Gives an address without a signature, since most credentials would have to ask for one."""
         del client
-        return f"{self._endpoint or 'https://storage.googleapis.com'}/{container}/{quote(key)}"
+        return self._address(container, key)
 
     def checksum(self, block: memoryview, before: int) -> int:
         """Adds to a CRC-32C, which Cloud Storage keeps of each object."""
@@ -242,13 +242,15 @@ class CloudStorage:
 
     def stored(self, container: str, key: str) -> tuple[int, int] | None:
         """Asks for size and CRC-32C."""
-        address = f"{self._endpoint or 'https://storage.googleapis.com'}/{container}/{quote(key)}"
-        return gcp_checksums.stored(address, self.timeout, plain=self._is_plain)
+        return gcp_checksums.stored(self._address(container, key), self.timeout, plain=self._is_plain)
 
     def attributes(self, config: GCSConfig | None) -> dict[str, str]:
         """Gives nothing: the bucket's default class is that of its objects."""
         del config
         return {}
+
+    def _address(self, container: str, key: str) -> str:
+        return f"{self._endpoint or 'https://storage.googleapis.com'}/{container}/{quote(key)}"
 
     @property
     def _endpoint(self) -> str | None:

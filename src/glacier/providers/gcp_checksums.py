@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 import time
+import warnings
 import zlib
 from functools import lru_cache, partial
 from importlib import import_module
-from importlib.util import find_spec
+from threading import Lock
 from typing import Any
 
 from glacier.providers.plain_http import send
 
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
+_OTHERS = ("GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH", "GOOGLE_SERVICE_ACCOUNT_KEY")
+"""Variables by which the store's client has credentials that Google's library does not look at: not to be mixed up."""
+
+_looking = Lock()
 
 
 @lru_cache(maxsize=1)
 def is_known() -> bool:
-    """Tells whether CRC-32C can be computed here, by the library of the extra `gcp`."""
-    return find_spec("google_crc32c") is not None
+    """Tells whether CRC-32C can be computed here: by the compiled library of the extra `gcp`."""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # where it is slow, because it is not compiled
+            return bool(import_module("google_crc32c").implementation == "c")
+    except ImportError:
+        return False
 
 
 def added(block: memoryview, before: int) -> int:
@@ -40,17 +50,20 @@ def stored(address: str, timeout: float, *, plain: bool) -> tuple[int, int] | No
         plain: whether nobody has to be known there: it is an emulator's.
 
     Returns:
-        None if Cloud Storage does not tell, or who asks cannot be known: google-auth is missing or has no credentials.
+        None if Cloud Storage does not tell, or Google's library, google-auth, is missing or finds no credentials.
     """
     from urllib.request import Request
 
     if not is_known():
         return None
+    token = None if plain else _token(timeout)
+    if token is None and not plain:
+        return None
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = Request(address, method="HEAD", headers=headers)  # noqa: S310  # the provider has checked it
     try:
-        headers = {} if plain else {"Authorization": f"Bearer {_token(timeout)}"}
-        request = Request(address, method="HEAD", headers=headers)  # noqa: S310  # the provider has checked it
         answer = send(request, time.monotonic() + timeout)
-    except (ImportError, OSError, _refusals()):
+    except OSError:
         return None
     found = re.search(r"crc32c=([\w+/]+=*)", answer.headers.get("x-goog-hash", ""))
     size = answer.headers.get("x-goog-stored-content-length") or answer.headers.get("content-length", "")
@@ -59,23 +72,33 @@ def stored(address: str, timeout: float, *, plain: bool) -> tuple[int, int] | No
     return int(size), int.from_bytes(base64.b64decode(found[1]), "big")
 
 
+def _token(timeout: float) -> str | None:
+    """Gives an access token of whom the store's client is too; None if there is none."""
+    if any(os.environ.get(name) for name in _OTHERS):
+        return None
+    with _looking:
+        credentials = _credentials()
+        if credentials is None:
+            return None
+        try:
+            if not credentials.valid:
+                session: Any = import_module("google.auth.transport.requests").Request()
+                credentials.refresh(partial(session, timeout=timeout))
+        except (ImportError, OSError, import_module("google.auth.exceptions").GoogleAuthError):
+            return None
+        return str(credentials.token)
+
+
 @lru_cache(maxsize=1)
 def _credentials() -> Any:
-    credentials, _ = import_module("google.auth").default(scopes=[_SCOPE])
-    return credentials
-
-
-def _token(timeout: float) -> str:
-    credentials = _credentials()
-    if not credentials.valid:
-        session: Any = import_module("google.auth.transport.requests").Request()
-        credentials.refresh(partial(session, timeout=timeout))
-    return str(credentials.token)
-
-
-def _refusals() -> type[Exception]:
+    """Gives the credentials of this machine, looked for once; None if there are none."""
     try:
+        google_auth: Any = import_module("google.auth")
         refused: type[Exception] = import_module("google.auth.exceptions").GoogleAuthError
     except ImportError:
-        return ImportError
-    return refused
+        return None
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of a person's own credentials, say
+            return google_auth.default(scopes=[_SCOPE])[0]
+    except (OSError, refused):
+        return None

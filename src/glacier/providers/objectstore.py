@@ -116,11 +116,11 @@ class ObjectStore:
 
     @property
     def copies_beside(self) -> bool:
-        """Tells it: a store that compares checksums itself has nothing read back."""
+        """Tells it: what a store does not compare while it takes it is compared before it is published."""
         return not self.service.checks
 
     def stage(self, bucket: str, path: str, *, for_copy: bool = False) -> StagedObject | StagedTree:
-        """Gives a place for an object, or for a tree; what is to be read back before it is published needs one too."""
+        """Gives a place for an object, or for a tree; what is compared before it is published needs one too."""
         container = self._container(bucket)
         if path.endswith("/") or (for_copy and self.copies_beside):
             return StagedTree(container, path, for_copy=for_copy)

@@ -154,11 +154,11 @@ class Store(Protocol):
 
     @property
     def copies_beside(self) -> bool:
-        """Whether the copy of one object is written beside its place first, to be read back there."""
+        """Whether the copy of one object is written beside its place first, to be compared there."""
         ...
 
     def stage(self, bucket: str, path: str, *, for_copy: bool = False) -> Staged:
-        """A new temporary place for what is to become `path`; in a copy, files keep names and can be read back."""
+        """A new temporary place for what is to become `path`; in a copy, files keep names and can be compared."""
         ...
 
     @property
