@@ -956,6 +956,9 @@ def test_an_archive_too_large_to_be_sent_is_taken_from_a_bucket(
     loaded.run(mode="generate", output_dir=tmp_path / "terraform")
     assert formatted(tmp_path / "terraform") == ""
     assert applied(tmp_path / "terraform", tmp_path / "state.json")
+    tagged = replace(rich.provider, tags={f"tag-{number}": "x" for number in range(9)})
+    with pytest.raises(UnsupportedError, match=r"takes 10 tags of an object: there are 1\d, of"):
+        aws.blueprint(replace(rich, provider=tagged))
     elsewhere = replace(rich.functions[0], provider=replace(rich.functions[0].provider, region="ap-south-1"))
     made = aws.blueprint(with_options(replace(rich, functions=(elsewhere,)), hardening=hardening))
     assert told(made, "aws_s3_object.thumb")["bucket"] == "<aws_s3_bucket.glacier_archives_ap_south_1.id>"

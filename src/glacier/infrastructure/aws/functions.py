@@ -21,6 +21,8 @@ from glacier.infrastructure.aws.queues import dead_letters, sending
 
 SENT_BYTES = 50 * 1024 * 1024
 """Of the largest archive that Lambda is sent itself; it takes larger ones from S3. (AWS Lambda quotas)"""
+_TAGS_OF_OBJECT = 10
+"""At most. (Amazon S3 User Guide: categorizing objects with tags)"""
 STRICT_CONCURRENCY = 10
 """How many invocations of a function may run at once where hardening is strict and its config does not say."""
 
@@ -113,6 +115,14 @@ def _code(
     """Gives how Lambda gets an archive: it is sent, or lies in S3 under a name that tells its content."""
     if not _is_large(packed):
         return [], {"filename": AssetPath(packed.path)}
+    if len(account.deployment.tags) > _TAGS_OF_OBJECT:
+        raise UnsupportedError(
+            f"the archive of function `{function.name}` is too large to be sent to Lambda, and S3, where it would lie, "
+            f"takes {_TAGS_OF_OBJECT} tags of an object: there are {len(account.deployment.tags)}, of them "
+            f"{len(account.deployment.tags) - len(account.deployment.provider.tags)} by Glacier",
+            site=function.site,
+            fix="give the provider fewer tags=, or the function smaller requirements=",
+        )
     arguments: dict[str, Value] = {
         "bucket": archives_ref(account, region, "id"),
         **account.elsewhere(region),
