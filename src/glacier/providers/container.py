@@ -96,14 +96,15 @@ class Container:
     def visible(self, prefix: str) -> list[Entry]:
         """Gives the data below a prefix, as the notes of writers say."""
         for _ in range(_RELISTED):
-            found = {meta["path"]: meta for page in self._pages(prefix) for meta in page}
+            found = {entry.path: entry for page in self._pages(prefix) for entry in map(_entry, page)}
             staged = [path for path in found if staged_folder(path) is not None]
             try:
                 notes = [Journal.loads(self.content(path)) for path in journals_in(staged)]
             except ObjectNotFound:
                 continue  # a writer ended between the list and the look: the list may be of before and of after
-            hidden = {*staged, *(path for note in notes for path in note.hidden)}
-            return [_entry(meta) for path, meta in found.items() if path not in hidden]
+            for hidden in (*staged, *(path for note in notes for path in note.hidden)):
+                found.pop(hidden, None)
+            return [*found.values()]
         raise StorageError(
             f"`{self.uri(prefix)}` is written again and again while it is listed",
             fix="let one task write it, and others wait for that",
