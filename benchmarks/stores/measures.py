@@ -61,8 +61,9 @@ class Row:
 
     def __str__(self) -> str:
         digits = 0 if max(self.bare, self.ours) >= 100 else 1 if self.unit == "ms" else 3
+        reached = ("yes" if self.reached else "no") if self.asked else ""
         figures = f"{self.bare:,.{digits}f} | {self.ours:,.{digits}f} | {self.unit} | {self.ours / self.bare:.2f}"
-        return f"| {self.what} | {figures} | {self.asked} | {'yes' if self.reached else 'no'} |"
+        return f"| {self.what} | {figures} | {self.asked} | {reached} |"
 
 
 def turn_about(repeat: int, bare: Callable[[], float], ours: Callable[[], float]) -> tuple[float, float]:

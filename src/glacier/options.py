@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
-from glacier.config.deploy import Compute
 from glacier.errors import ConfigError, Site, listed
 from glacier.graph import Resource
+
+if TYPE_CHECKING:
+    from glacier.config.deploy import Compute
 
 Materialize = bool | Literal["auto", "disk"]
 
@@ -45,7 +47,11 @@ def checked_compute(given: object, site: Site | None) -> Compute | None:
     Raises:
         ConfigError: it is no machine.
     """
-    if given is not None and not isinstance(given, Compute):
+    if given is None:
+        return None
+    from glacier.config.deploy import Compute
+
+    if not isinstance(given, Compute):
         raise ConfigError(
             f"compute takes a Compute, but got {given!r}", site=site, fix="write compute=Compute(cpu=4, memory=16_384)"
         )

@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from types import BuiltinFunctionType, CodeType, FunctionType, MemberDescriptorType, ModuleType, NoneType
 from typing import Any, cast
-from urllib.parse import quote, quote_plus
 
 SHOWN = "**********"
 """What stands for a secret, however long it is."""
@@ -169,10 +168,10 @@ def _leaves(value: object) -> Iterable[object]:
             return [value]
 
 
-_FORMS: tuple[Callable[[str], str], ...] = (str, lambda text: repr(text)[1:-1], quote, quote_plus)
-
-
 def _forms(text: str) -> set[str]:
     """Gives how a text may stand in others: as it is, escaped, in a URL, and each long line of it alone."""
+    from urllib.parse import quote, quote_plus
+
+    forms: tuple[Callable[[str], str], ...] = (str, lambda text: repr(text)[1:-1], quote, quote_plus)
     lines = [line.strip() for line in text.splitlines() if len(line.strip()) >= 8]
-    return {form(one) for one in (text, *lines) for form in _FORMS if one.strip()}
+    return {form(one) for one in (text, *lines) for form in forms if one.strip()}

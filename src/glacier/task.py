@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec,
 
 from glacier.annotations import UNKNOWN, Parameter, Signature, can_be, frame_kind, shown, signature_of
 from glacier.caching import CachePolicy, checked_cache
-from glacier.config.deploy import Compute
 from glacier.errors import ConfigError, GraphError, Site
 from glacier.filling import Filling
 from glacier.graph import Resource, Work
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     import polars as pl
+
+    from glacier.config.deploy import Compute
 
 P = ParamSpec("P")
 R = TypeVar("R")
