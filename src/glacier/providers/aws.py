@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, cast
-from zlib import crc32
 
 from glacier.config import LambdaConfig, S3Config
 from glacier.errors import Site
@@ -171,7 +170,6 @@ class S3:
     """
 
     aws: AWSProvider
-    checks: ClassVar[bool] = True
     lists_in_order: ClassVar[bool] = True
     title: ClassVar[str] = "S3"
     credentials: ClassVar[str] = "in AWS_ACCESS_KEY_ID, a web identity or container role, ~/.aws, the metadata service"
@@ -236,14 +234,9 @@ class S3:
         del container  # the client knows it
         return obstore.sign(cast("S3Store", client), "HEAD", key or "-", timedelta(minutes=1))
 
-    def checksum(self, block: memoryview, before: int) -> int:
-        """Adds to a CRC-32."""
-        return crc32(block, before)
-
-    def stored(self, container: str, key: str) -> tuple[int, int] | None:
-        """Tells nothing: S3 has compared checksums when it took the object."""
-        del container, key
-        return None
+    @property
+    def sums(self) -> None:
+        """Gives none: S3 compares checksums when it takes an object."""
 
     def attributes(self, config: S3Config | None) -> dict[str, str]:
         """Gives the storage class where it is not S3's default."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 from urllib.parse import quote
-from zlib import crc32
 
 from glacier.config import AzureBlobConfig, AzureFunctionConfig
 from glacier.errors import Site
@@ -17,6 +16,7 @@ from glacier.providers.azure_functions import FunctionApps
 from glacier.providers.functions import CloudFunctions
 from glacier.providers.limits import client_options, retry_options, scan_options
 from glacier.providers.objectstore import ObjectStore
+from glacier.providers.service import ReadBack, Sums
 from glacier.providers.settings import Settings, misnamed, physical
 from glacier.resources.bucket import Bucket, check_config, declare
 from glacier.resources.serverless import NO_ENV, Code, Serverless, declare_function
@@ -192,7 +192,6 @@ class AzureBlob:
     """
 
     azure: AzureProvider
-    checks: ClassVar[bool] = False
     lists_in_order: ClassVar[bool] = False
     title: ClassVar[str] = "Azure Blob"
     credentials: ClassVar[str] = (
@@ -261,14 +260,10 @@ class AzureBlob:
         service = self._endpoint or f"https://{self.azure.storage_account}.blob.core.windows.net"
         return f"{service}/{container}/{quote(key)}"
 
-    def checksum(self, block: memoryview, before: int) -> int:
-        """Adds to a CRC-32."""
-        return crc32(block, before)
-
-    def stored(self, container: str, key: str) -> tuple[int, int] | None:
-        """Tells nothing: of a blob that was sent in blocks, Azure keeps no checksum of its own."""
-        del container, key
-        return None
+    @property
+    def sums(self) -> Sums:
+        """Reads back: of a blob that was sent in blocks, Azure keeps no checksum."""
+        return ReadBack()
 
     def attributes(self, config: AzureBlobConfig | None) -> dict[str, str]:
         """Gives nothing: the account's default tier is that of its blobs."""

@@ -15,9 +15,9 @@ from glacier.providers.faults import Asked, Verb, is_silent, told
 from glacier.providers.journal import Journal, journals_in, staged_folder
 from glacier.providers.plain_http import send
 from glacier.providers.retries import persistently
-from glacier.providers.service import Service
+from glacier.providers.service import Service, Sums
 from glacier.providers.uploads import Upload
-from glacier.resources.store import Before, End, Entry, Small
+from glacier.resources.store import Before, End, Entry, Small, summed
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -157,16 +157,9 @@ class Container:
                 ahead += [pool.submit(read, start) for start in islice(starts, 1)]
                 yield block
 
-    def content_sum(self, entry: Entry) -> tuple[int, int]:
+    def content_sum(self, entry: Entry, sums: Sums) -> tuple[int, int]:
         """Gives size and checksum of an object as the store tells them; else reads it."""
-        told = self.service.stored(self.name, entry.path)
-        if told is not None:
-            return told
-        size = checksum = 0
-        for block in self.blocks(entry):
-            size += len(block)
-            checksum = self.service.checksum(block, checksum)
-        return size, checksum
+        return sums.stored(self.name, entry.path) or summed(self.blocks(entry), sums.added)
 
     def upload(self, key: str) -> Upload:
         """Begins to write an object."""

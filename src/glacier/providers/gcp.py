@@ -12,11 +12,12 @@ from urllib.parse import quote
 
 from glacier.config import CloudFunctionConfig, GCSConfig
 from glacier.errors import Site
-from glacier.providers import gcp_checksums
 from glacier.providers.functions import CloudFunctions
+from glacier.providers.gcp_checksums import KeptSums
 from glacier.providers.gcp_functions import RunFunctions
 from glacier.providers.limits import client_options, retry_options, scan_options
 from glacier.providers.objectstore import ObjectStore
+from glacier.providers.service import Sums
 from glacier.providers.settings import Settings, misnamed, physical
 from glacier.resources.bucket import Bucket, check_config, declare
 from glacier.resources.serverless import NO_ENV, Code, Serverless, declare_function
@@ -171,7 +172,6 @@ class CloudStorage:
     """
 
     gcp: GCPProvider
-    checks: ClassVar[bool] = False
     lists_in_order: ClassVar[bool] = True
     title: ClassVar[str] = "Cloud Storage"
     credentials: ClassVar[str] = (
@@ -236,13 +236,10 @@ class CloudStorage:
         del client
         return self._address(container, key)
 
-    def checksum(self, block: memoryview, before: int) -> int:
-        """Adds to a CRC-32C, which Cloud Storage keeps of each object."""
-        return gcp_checksums.added(block, before)
-
-    def stored(self, container: str, key: str) -> tuple[int, int] | None:
-        """Asks for size and CRC-32C."""
-        return gcp_checksums.stored(self._address(container, key), self.timeout, plain=self._is_plain)
+    @property
+    def sums(self) -> Sums:
+        """Compares CRC-32C, which Cloud Storage keeps of each object."""
+        return KeptSums(self._address, self.timeout, plain=self._is_plain)
 
     def attributes(self, config: GCSConfig | None) -> dict[str, str]:
         """Gives nothing: the bucket's default class is that of its objects."""

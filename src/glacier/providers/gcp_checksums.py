@@ -8,6 +8,8 @@ import re
 import time
 import warnings
 import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from importlib import import_module
 from threading import Lock
@@ -30,6 +32,27 @@ def is_known() -> bool:
             return bool(import_module("google_crc32c").implementation == "c")
     except ImportError:
         return False
+
+
+@dataclass(frozen=True)
+class KeptSums:
+    """The checksums that Cloud Storage keeps; see `stored`.
+
+    Attributes:
+        address: gives that of an object, of its bucket and key.
+    """
+
+    address: Callable[[str, str], str]
+    timeout: float
+    plain: bool
+
+    def added(self, block: memoryview, before: int) -> int:
+        """Adds to a CRC-32C."""
+        return added(block, before)
+
+    def stored(self, container: str, key: str) -> tuple[int, int] | None:
+        """Asks for size and CRC-32C."""
+        return stored(self.address(container, key), self.timeout, plain=self.plain)
 
 
 def added(block: memoryview, before: int) -> int:

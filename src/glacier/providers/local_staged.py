@@ -10,7 +10,7 @@ from pathlib import Path
 from zlib import crc32
 
 from glacier.errors import StorageError
-from glacier.resources.store import Entry
+from glacier.resources.store import Entry, summed
 
 _BLOCK_BYTES = 8 * 1024 * 1024
 
@@ -65,11 +65,7 @@ class LocalStaged:
 
     def arrived(self, path: str) -> tuple[int, int]:
         """Reads the staged file back."""
-        size = checksum = 0
-        for block in blocks_of(Path(self.file(path))):
-            size += len(block)
-            checksum = crc32(block, checksum)
-        return size, checksum
+        return summed(blocks_of(Path(self.file(path))), crc32)
 
     def publish(self) -> None:
         """Renames it into place; a folder takes two renames, and if the second fails, the old folder comes back."""

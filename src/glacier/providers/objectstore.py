@@ -117,7 +117,7 @@ class ObjectStore:
     @property
     def copies_beside(self) -> bool:
         """Tells it: what a store does not compare while it takes it is compared before it is published."""
-        return not self.service.checks
+        return self.service.sums is not None
 
     def stage(self, bucket: str, path: str, *, for_copy: bool = False) -> StagedObject | StagedTree:
         """Gives a place for an object, or for a tree; what is compared before it is published needs one too."""

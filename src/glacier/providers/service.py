@@ -4,9 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from zlib import crc32
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
+
+
+class Sums(Protocol):
+    """How what a service holds is compared with what it was sent."""
+
+    def added(self, block: memoryview, before: int) -> int:
+        """Adds bytes to a checksum: of the kind that `stored` tells, where it tells any."""
+        ...
+
+    def stored(self, container: str, key: str) -> tuple[int, int] | None:
+        """What the service itself says of an object: size and checksum; None if it does not, and it is to be read."""
+        ...
+
+
+class ReadBack:
+    """By reading all of it again: the service keeps no checksum."""
+
+    def added(self, block: memoryview, before: int) -> int:
+        """Adds to a CRC-32."""
+        return crc32(block, before)
+
+    def stored(self, container: str, key: str) -> None:
+        """Tells nothing."""
 
 
 class Service(Hashable, Protocol):
@@ -15,13 +39,11 @@ class Service(Hashable, Protocol):
     Attributes:
         title: the service's name as people know it.
         credentials: where credentials are looked for, in a sentence.
-        checks: whether it compares checksums of what it is sent, as the client asks it to.
         lists_in_order: whether lists are in the order of keys for certain, so that one can begin behind a key.
     """
 
     title: ClassVar[str]
     credentials: ClassVar[str]
-    checks: ClassVar[bool]
     lists_in_order: ClassVar[bool]
 
     @property
@@ -63,12 +85,9 @@ class Service(Hashable, Protocol):
         """The address of an object, for a HEAD request that tells how the service is; signed where that is for free."""
         ...
 
-    def checksum(self, block: memoryview, before: int) -> int:
-        """Adds bytes to a checksum: of the kind that `stored` tells, where it tells any."""
-        ...
-
-    def stored(self, container: str, key: str) -> tuple[int, int] | None:
-        """What the service itself says of an object: size and checksum; None if it does not."""
+    @property
+    def sums(self) -> Sums | None:
+        """How what arrived is compared; None if it compares checksums of what it is sent, as the client asks it to."""
         ...
 
     def attributes(self, config: Any) -> dict[str, str]:

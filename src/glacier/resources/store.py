@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any, Literal, NamedTuple, Protocol
 
@@ -178,3 +178,17 @@ class Store(Protocol):
     def sweep(self, bucket: str, path: str) -> None:
         """Removes what interrupted writes left beside and below a path; not what a running one still writes."""
         ...
+
+
+def summed(blocks: Iterable[memoryview], added: Callable[[memoryview, int], int]) -> tuple[int, int]:
+    """Gives size and checksum of what comes in blocks.
+
+    Args:
+        blocks: in their order.
+        added: adds a block to a checksum.
+    """
+    size = checksum = 0
+    for block in blocks:
+        size += len(block)
+        checksum = added(block, checksum)
+    return size, checksum
