@@ -47,9 +47,9 @@ def test_the_newest_of_10_000_runs_are_listed_without_reading_the_others(home: P
     with History(home) as history:
         best = 60.0
         for _ in range(4):
-            began = time.process_time()
+            began = time.thread_time()
             assert len(history.runs(Wanted(most=20))) == 20
             assert len(history.runs(Wanted(pipeline="no such", most=20))) == 0
             assert history.run("last") == history.runs(Wanted(most=1))[0]
-            best = min(best, time.process_time() - began)
+            best = min(best, time.thread_time() - began)
     assert best < 0.02

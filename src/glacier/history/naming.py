@@ -40,8 +40,11 @@ def run_named(name: str, known: Sequence[Known], where: str) -> str:
     '1-a'
     """
     found = [run.run_id for run in known if run.run_id == name]
+    inside = f"-{name}"  # of all runs few are looked at closely
     found = found or [
-        run.run_id for run in known if run.run_id.startswith(name) or short_id(run.run_id).startswith(name)
+        run_id
+        for run_id, _ in known
+        if run_id.startswith(name) or (inside in run_id and short_id(run_id).startswith(name))
     ]
     if len(found) > 1:
         raise InputError(f"`{name}` names several runs: {listed(map(short_id, found))}", fix="write more of the id")
