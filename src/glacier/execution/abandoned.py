@@ -12,6 +12,7 @@ from weakref import WeakSet
 from glacier.lease import GivenUp
 
 _PATIENCE = 0.5  # seconds that the interpreter's exit waits for them
+_PATIENCE_WITH_POLARS = 1.5  # where its threads are in Python code, and would abort the process
 _LOOK = 0.02
 
 _threads: WeakSet[threading.Thread] = WeakSet()
@@ -31,10 +32,12 @@ def abandon(threads: Iterable[threading.Thread]) -> None:
 
 
 def _end_all() -> None:
-    end = perf_counter() + _PATIENCE
-    while perf_counter() < end and (alive := [thread for thread in _threads if thread.is_alive()]):
+    began = perf_counter()
+    while alive := [thread for thread in _threads if thread.is_alive()]:
         known = {thread.ident for thread in threading.enumerate()}
         foreign = [ident for ident in sys._current_frames() if ident not in known]  # threads of Polars in Python code
+        if perf_counter() - began > (_PATIENCE_WITH_POLARS if foreign else _PATIENCE):
+            return
         for ident in (*foreign, *(thread.ident for thread in alive)):
             _raise_in(ident)
         alive[0].join(_LOOK)
