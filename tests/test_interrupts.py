@@ -202,6 +202,31 @@ def test_a_signal_ends_writes_of_the_body_and_python_in_polars(
     ends_soon(child(body, "threads"), number)
 
 
+QUERY_WITHOUT_A_THREAD = """
+import sys, time
+import polars as pl
+from glacier.execution.abandoned import abandon
+
+def plus(v):
+    return v + 1
+
+if __name__ == "__main__":
+    numbers = pl.LazyFrame({"a": range(100_000_000)})
+    going_on = numbers.select(pl.col("a").map_elements(plus, return_dtype=pl.Int64).sum()).collect(background=True)
+    time.sleep(0.5)
+    assert going_on.fetch() is None
+    abandon([])
+    sys.exit(3)
+"""
+
+
+def test_an_exit_ends_python_in_polars_that_no_thread_of_a_run_waits_for(child: Callable[..., Child]) -> None:
+    """So it is after an interrupt that ended the query for its caller, while Polars' threads still work on a part."""
+    leaving = child(script=QUERY_WITHOUT_A_THREAD)
+    _, err = leaving.output()
+    assert leaving.process.returncode == 3, err
+
+
 def test_a_second_signal_ends_it_at_once(child: Callable[..., Child]) -> None:
     patient = SCRIPT.replace("    recorder = Recorder()", "    run.GRACE = 60\n    recorder = Recorder()")
     waiting = child("sleep", "threads", script=patient)
