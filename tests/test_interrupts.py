@@ -227,6 +227,31 @@ def test_an_exit_ends_python_in_polars_that_no_thread_of_a_run_waits_for(child: 
     assert leaving.process.returncode == 3, err
 
 
+TEXT_IS_RUN_AT_THE_EXIT = """
+import threading, time
+from glacier.execution.abandoned import abandon
+
+def late():
+    try:
+        time.sleep(0.2)
+    finally:
+        print(eval("'evaluated'"), flush=True)
+
+if __name__ == "__main__":
+    thread = threading.Thread(target=late, daemon=True)
+    thread.start()
+    abandon([thread])
+    raise KeyboardInterrupt
+"""
+
+
+def test_what_is_waited_for_does_not_change_how_an_interrupted_process_ends(child: Callable[..., Child]) -> None:
+    """CPython forgets that an interrupt ends it once another thread runs text, as a named tuple's definition does."""
+    leaving = child(script=TEXT_IS_RUN_AT_THE_EXIT)
+    told, err = leaving.output()
+    assert (list(told), leaving.process.returncode) == (["evaluated"], -signal.SIGINT), err
+
+
 def test_a_second_signal_ends_it_at_once(child: Callable[..., Child]) -> None:
     patient = SCRIPT.replace("    recorder = Recorder()", "    run.GRACE = 60\n    recorder = Recorder()")
     waiting = child("sleep", "threads", script=patient)

@@ -6,6 +6,7 @@ import atexit
 import sys
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from time import perf_counter, sleep
 from weakref import WeakSet
 
@@ -32,6 +33,15 @@ def abandon(threads: Iterable[threading.Thread]) -> None:
 
 
 def _end_all() -> None:
+    try:
+        _wait_for_all()
+    finally:
+        prompting = hasattr(sys, "ps1")  # where the last interrupt ended no more than a line
+        if issubclass(getattr(sys, "last_type", object), KeyboardInterrupt) and not prompting:
+            _mark_interrupted()
+
+
+def _wait_for_all() -> None:
     sys.setswitchinterval(1e-5)  # a look then finds others in their Python code, and not between two calls of it
     began = moved = perf_counter()
     before = None
@@ -49,6 +59,12 @@ def _end_all() -> None:
             _raise_in(ident)
         del frames
         sleep(_LOOK)
+
+
+def _mark_interrupted() -> None:
+    """Lets the process end by SIGINT as it was about to: any `eval` or `exec` of text since then has cleared that."""
+    with suppress(KeyboardInterrupt):
+        exec("raise KeyboardInterrupt")  # noqa: S102  # CPython takes one that leaves a text for unhandled
 
 
 def _ours() -> set[int | None]:
