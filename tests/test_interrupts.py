@@ -252,6 +252,35 @@ def test_what_is_waited_for_does_not_change_how_an_interrupted_process_ends(chil
     assert (list(told), leaving.process.returncode) == (["evaluated"], -signal.SIGINT), err
 
 
+THREADS_OF_OTHERS = """
+import _thread, atexit, time
+from glacier.execution.abandoned import abandon
+
+ended = _thread.allocate_lock()
+
+def work():
+    while ended.acquire(blocking=False):
+        ended.release()
+        time.sleep(0.01)
+    print("told to end", flush=True)
+
+def end():
+    ended.acquire()
+    time.sleep(0.5)
+
+if __name__ == "__main__":
+    atexit.register(end)
+    _thread.start_new_thread(work, ())
+    abandon([])
+"""
+
+
+def test_an_exit_leaves_the_threads_of_others_to_them(child: Callable[..., Child]) -> None:
+    leaving = child(script=THREADS_OF_OTHERS)
+    told, err = leaving.output()
+    assert (told, err) == ({"told": ["to", "end"]}, "")
+
+
 def test_a_second_signal_ends_it_at_once(child: Callable[..., Child]) -> None:
     patient = SCRIPT.replace("    recorder = Recorder()", "    run.GRACE = 60\n    recorder = Recorder()")
     waiting = child("sleep", "threads", script=patient)

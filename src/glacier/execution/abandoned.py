@@ -8,14 +8,16 @@ import threading
 from collections.abc import Iterable
 from contextlib import suppress
 from time import perf_counter, sleep
+from types import FrameType
 from weakref import WeakSet
 
 from glacier.lease import GivenUp
 
 _STUCK = 0.5  # seconds without a step of Python after which the interpreter's exit waits no longer for what goes on
 _SETTLED = 0.05  # the same where nothing goes on: a query that was cut off may still call one more function
-_LONGEST = 10.0  # seconds that it waits at most
+_LONGEST = 3.0  # seconds that it waits at most
 _LOOK = 0.02
+_OF_POLARS = (b"polars", b"tokio")  # what the names of its threads begin with
 
 _threads: WeakSet[threading.Thread] = WeakSet()
 
@@ -44,48 +46,41 @@ def _end_all() -> None:
 def _wait_for_all() -> None:
     sys.setswitchinterval(1e-5)  # a look then finds others in their Python code, and not between two calls of it
     began = moved = perf_counter()
-    before = None
+    before: dict[int, tuple[FrameType, int] | None] = {}
     while True:
-        frames = sys._current_frames()
-        states = _states()
-        ours = _ours()
-        others = {ident: (frame, frame.f_lasti) for ident, frame in frames.items() if ident not in ours}
-        if (states, others) != before:
-            before, moved = (states, others), perf_counter()
-        patience = _STUCK if others or len(states) > len(frames) else _SETTLED
-        if perf_counter() - moved > patience or perf_counter() - began > _LONGEST:
+        now = _going_on()
+        if now != before or None in now.values():
+            before, moved = now, perf_counter()
+        if perf_counter() - moved > (_STUCK if now else _SETTLED) or perf_counter() - began > _LONGEST:
             return
-        for ident in others:
+        for ident in now:
             _raise_in(ident)
-        del frames
         sleep(_LOOK)
+
+
+def _going_on() -> dict[int, tuple[FrameType, int] | None]:
+    """Gives where those given up and those of Polars are in Python code; None for one that waits to call some."""
+    given_up = {thread.ident for thread in _threads}
+    every, frames = sys._current_exceptions(), sys._current_frames()  # only the first has those that wait
+    found = {ident: frames.get(ident) for ident in every if ident in given_up or _is_of_polars(ident)}
+    return {ident: frame and (frame, frame.f_lasti) for ident, frame in found.items()}
+
+
+def _is_of_polars(ident: int) -> bool:
+    """Tells it of a thread that Python knows now, by the name that the system has for it."""
+    import ctypes
+
+    if sys.platform == "win32" or sys.version_info >= (3, 14):
+        return False  # such a thread neither aborts the process there, nor needs to be ended
+    name = ctypes.create_string_buffer(64)
+    ctypes.PyDLL(None).pthread_getname_np(ctypes.c_void_p(ident), name, ctypes.c_size_t(len(name)))
+    return name.value.startswith(_OF_POLARS)
 
 
 def _mark_interrupted() -> None:
     """Lets the process end by SIGINT as it was about to: any `eval` or `exec` of text since then has cleared that."""
     with suppress(KeyboardInterrupt):
         exec("raise KeyboardInterrupt")  # noqa: S102  # CPython takes one that leaves a text for unhandled
-
-
-def _ours() -> set[int | None]:
-    """Gives the threads that somebody waits for, or that end with the process as their makers want it."""
-    made = (thread for thread in threading.enumerate() if not isinstance(thread, threading._DummyThread))
-    return {thread.ident for thread in made if thread not in _threads}
-
-
-def _states() -> set[int]:
-    """Gives the numbers of Python's thread states: those without a frame are of threads that wait to call Python."""
-    import ctypes
-
-    api = ctypes.pythonapi
-    api.PyInterpreterState_ThreadHead.restype = api.PyThreadState_Next.restype = ctypes.c_void_p
-    api.PyInterpreterState_Get.restype, api.PyThreadState_GetID.restype = ctypes.c_void_p, ctypes.c_uint64
-    state = api.PyInterpreterState_ThreadHead(ctypes.c_void_p(api.PyInterpreterState_Get()))
-    found: set[int] = set()
-    while state:
-        found.add(api.PyThreadState_GetID(ctypes.c_void_p(state)))
-        state = api.PyThreadState_Next(ctypes.c_void_p(state))
-    return found
 
 
 def _raise_in(ident: int) -> None:
