@@ -511,6 +511,40 @@ def test_strict_hardening_closes_the_network_and_encrypts_with_a_key_of_ones_own
     assert site["siteConfig"]["ipSecurityRestrictionsDefaultAction"] == "Deny"
 
 
+def test_functions_take_requests_of_jobs_only_in_a_closed_network_and_know_their_subnet_by_its_endpoint(
+    make: Make,
+) -> None:
+    made = make(FUNCTION.format(deploy='hardening="strict"', options=""))
+    site, given = restrictions(made)
+    assert site["ipSecurityRestrictionsDefaultAction"] == "Deny"
+    assert [one["vnetSubnetResourceId"] for one in site["ipSecurityRestrictions"]] == ["[parameters('jobs')]"]
+    assert given["jobs"]["value"] == Ref("azurerm_subnet", "jobs", ("id",))
+    known = {one.name: one.arguments["service_endpoint"] for one in every(made, "azurerm_subnet")}
+    assert known == {"jobs": Block({"service": "Microsoft.Web"}), "functions": None, "endpoints": None}
+    without = make(SIMPLE.replace("@pipeline", '@pipeline(deploy=DeployConfig(hardening="strict"))'))
+    assert of(without, "azurerm_subnet", "jobs").arguments["service_endpoint"] is None
+
+    own = [f"{SUBNET}{name}" for name in ("jobs", "functions", "endpoints")]
+    made = make(FUNCTION.format(deploy=f'hardening="strict", subnets={own}', options=""))
+    site, given = restrictions(made)
+    assert given["jobs"]["value"] == own[0]
+    assert len([note for note in made.blueprint.notes if "--service-endpoints Microsoft.Web" in note]) == 1
+
+    made = make(FUNCTION.format(deploy=f"subnets={own[:2]}", options=""))
+    site, given = restrictions(made)
+    assert not {"ipSecurityRestrictions", "ipSecurityRestrictionsDefaultAction"} & set(site)
+    assert "jobs" not in given
+    assert given["subnet"]["value"] == own[1]
+    assert not any("--service-endpoints" in note for note in made.blueprint.notes)
+
+
+def restrictions(made: Draft) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Gives what the function's site is configured with, and the parameters of its template."""
+    told = cast("Any", of(made, "azurerm_resource_group_template_deployment", "function_mailer").arguments)
+    site = told["template_content"].document["resources"][0]["properties"]["siteConfig"]
+    return site, told["parameters_content"].document
+
+
 def test_subnets_of_ones_own_are_used_as_they_are_needed(make: Make) -> None:
     given = [f"{SUBNET}{name}" for name in ("jobs", "functions", "endpoints")]
     body = FUNCTION.format(deploy=f'hardening="strict", subnets={given}', options="")

@@ -220,7 +220,7 @@ def _app(place: Place, function: DeclaredFunction, network: Network, after: Sequ
         "issuer": text("https://login.microsoftonline.com/", TENANT, "/v2.0"),
         **{f"caller{number}": caller.ref("principal_id") for number, caller in enumerate(callers, 1)},
         **({"subnet": network.functions} if network.functions is not None else {}),
-        **({"jobs": network.jobs} if network.jobs is not None else {}),
+        **({"jobs": network.jobs} if network.is_closed else {}),
     }
     resources = [
         _site(place, function, config, network),
@@ -251,7 +251,7 @@ def _site(place: Place, function: DeclaredFunction, config: AzureFunctionConfig,
         "remoteDebuggingEnabled": False,
         "appSettings": tuple({"name": name, "value": settings[name]} for name in sorted(settings)),
     }
-    if network.jobs is not None:
+    if network.is_closed:
         only: dict[str, Value] = {
             "vnetSubnetResourceId": "[parameters('jobs')]",
             "action": "Allow",

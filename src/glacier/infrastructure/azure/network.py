@@ -1,7 +1,7 @@
 """Where jobs and functions run: on Azure's own network; in subnets of the user's; in a closed one where that is wanted.
 
-A closed network has an address in it for each storage account, and no other way leads to these. It costs money, so it
-comes with strict hardening only.
+A closed network has an address in it for each storage account, and no other way leads to these; functions take requests
+of its jobs only. It costs money, so it comes with strict hardening only.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ _RANGE = "10.8.0.0/24"
 _RANGES = {"jobs": "10.8.0.0/26", "functions": "10.8.0.64/26", "endpoints": "10.8.0.128/27"}
 _DELEGATED = "Microsoft.App/environments"
 """To whom the subnets of jobs and of functions belong, each to one of them alone. (Azure Functions: networking)"""
+FUNCTIONS = "Microsoft.Web"
+"""The service endpoint by which an app knows the subnet of a request. (App Service: access restrictions)"""
 _SUBNET = re.compile(
     r"(/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Network/virtualNetworks/[^/]+)/subnets/[^/]+"
 )
@@ -41,6 +43,11 @@ class Network:
     whole: Value = None
 
     @property
+    def is_closed(self) -> bool:
+        """Whether accounts and functions are reached from it only."""
+        return self.endpoints is not None
+
+    @property
     def of_environment(self) -> dict[str, Value]:
         """What an environment of jobs is told."""
         if self.jobs is None:
@@ -50,7 +57,7 @@ class Network:
     @property
     def of_account(self) -> dict[str, Value]:
         """What a storage account is told."""
-        if self.endpoints is None:
+        if not self.is_closed:
             return {"public_network_access_enabled": True}
         rules = Block({"default_action": "Deny", "bypass": ("AzureServices",)})
         return {"public_network_access_enabled": False, "network_rules": rules}
@@ -79,7 +86,7 @@ def endpoint_declarations(place: Place, network: Network, accounts: Sequence[Ref
         network: of the pipeline.
         accounts: by their ids.
     """
-    if network.endpoints is None:
+    if not network.is_closed:
         return []
     zone = Declaration(
         "azurerm_private_dns_zone",
@@ -153,6 +160,7 @@ def _made(place: Place, needed: Sequence[str]) -> Network:
             "virtual_network_name": whole.ref("name"),
             "address_prefixes": (_RANGES[part],),
             "delegation": None if part == "endpoints" else delegated,
+            "service_endpoint": Block({"service": FUNCTIONS}) if part == "jobs" and "functions" in needed else None,
         }
         declared = Declaration("azurerm_subnet", part, "network", subnet)
         ids[part] = declared.ref("id")

@@ -9,6 +9,7 @@ from glacier.infrastructure.azure.accounts import Account
 from glacier.infrastructure.azure.coordinator import Start
 from glacier.infrastructure.azure.jobs import size
 from glacier.infrastructure.azure.logs import days, rounded
+from glacier.infrastructure.azure.network import FUNCTIONS
 from glacier.infrastructure.azure.place import Place
 
 
@@ -83,6 +84,12 @@ def notes(place: Place, accounts: Sequence[Account], start: Start) -> Iterator[s
             "endpoint or an address to the account's rules in a file of your own."
         )
         if options.subnets:
+            if deployment.functions:
+                yield (
+                    "Functions take requests from the subnet of jobs only, and know it by its service endpoint "
+                    f"{FUNCTIONS}: without that they refuse all. `az network vnet subnet update --ids SUBNET "
+                    f"--service-endpoints {FUNCTIONS}` adds it; name those that it has beside it."
+                )
             yield (
                 "The zone privatelink.blob.core.windows.net is linked to the network of the given subnets, which can "
                 "have one such link: take it out if yours has."
