@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from datetime import UTC, date, datetime, timedelta
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -569,6 +570,74 @@ def test_a_secret_that_a_task_logs_is_not_in_the_files(home: Path) -> None:
     log = tasks(home)["logging_it"].log
     assert [line.rpartition("mine: ")[2] for line in log] == ["it is **********"] * 3
     assert [file.name for file in home.iterdir() if VALUE.encode() in file.read_bytes()] == []
+
+
+def test_a_program_that_sets_up_no_logging_is_told_what_it_is_without_a_history(home: Path, tmp_path: Path) -> None:
+    file = tmp_path / "unset.py"
+    file.write_text(
+        textwrap.dedent("""
+            import logging, sys
+            from glacier import pipeline, task
+
+            @task
+            def warns() -> int:
+                logging.getLogger("mine").warning("12 rows have no date")
+                logging.getLogger("mine").info("dropped")
+                return 1
+
+            @task
+            def sets_up(n: int) -> int:
+                logging.basicConfig(format="%(name)s: %(message)s", level=logging.INFO)
+                logging.getLogger("mine").info("it is set up")
+                return n
+
+            @pipeline
+            def telling() -> int:
+                return sets_up(warns())
+
+            telling.run(record=sys.argv[1] == "record")
+        """)
+    )
+    told = [
+        subprocess.run([sys.executable, file, how], capture_output=True, text=True, check=True).stderr
+        for how in ("record", "alone")
+    ]
+    assert told == ["12 rows have no date\nmine: it is set up\n"] * 2
+    logs = {name: [line.split(" ", 2)[2] for line in one.log] for name, one in tasks(home).items()}
+    assert logs == {"warns": ["WARNING mine: 12 rows have no date"], "sets_up": ["INFO mine: it is set up"]}
+
+
+def test_what_the_configuration_of_logging_drops_or_changes_is_so_in_the_history(home: Path) -> None:
+    def redacting(record: logging.LogRecord) -> bool:
+        record.msg = record.msg.replace("4711", "****")
+        return "beat" not in record.msg
+
+    apart, filtered = logging.getLogger("mine.apart"), logging.getLogger("mine.filtered")
+    apart.propagate = False
+    apart.addHandler(logging.NullHandler())
+    filtered.addFilter(redacting)
+
+    @task
+    def talks() -> int:
+        apart.warning("kept apart")
+        for message in ("beat", "card 4711", "beat", "card 4711 again"):
+            filtered.warning(message)
+        return 1
+
+    @pipeline
+    def talking() -> int:
+        return talks()
+
+    before = logging.getLogRecordFactory()
+    try:
+        for _ in range(2):
+            talking.run()
+            logging.setLogRecordFactory(partial(logging.getLogRecordFactory()))
+            log = tasks(home)["talks"].log
+            assert [line.rpartition("filtered: ")[2] for line in log] == ["card ****", "card **** again"]
+    finally:
+        logging.setLogRecordFactory(before)
+        apart.propagate = True
 
 
 def test_text_that_is_no_text_is_recorded(home: Path) -> None:

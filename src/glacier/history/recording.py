@@ -86,7 +86,7 @@ class Recording:
         """Starts the thread that writes."""
         self._start = run
         self._logs = TaskLogs(run)
-        logging.getLogger().addHandler(self._logs)
+        self._logs.begin()
         self._begun = perf_counter()
         self._thread = threading.Thread(target=self._work, name="glacier-history", daemon=True)
         try:
@@ -111,7 +111,7 @@ class Recording:
 
     def run_ended(self, record: RunRecord) -> None:
         """Waits until all is written, or cannot be."""
-        logging.getLogger().removeHandler(self._logs)
+        self._logs.end()
         self._record = record
         self._over.set()
         if self._thread.ident is not None:
