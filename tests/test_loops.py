@@ -8,14 +8,14 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
 
-from glacier import Bucket, Pipeline, pipeline, task
+from glacier import Bucket, Pipeline, Secret, pipeline, task
 from glacier.errors import ConfigError, GateClosed, GraphError, RunErrors, TaskError
 from glacier.execution.record import Recorder
 from glacier.providers import LocalProvider
@@ -423,6 +423,35 @@ def test_a_loop_over_what_has_no_items(line: Callable[[str], str]) -> None:
         "     return [show(x) for x in square(2)]  # type: ignore[attr-defined]  # what is tested\n"
         "  Fix: let `square` return a list"
     )
+
+
+def test_a_loop_whose_items_fail_tells_no_secret(line: Callable[[str], str]) -> None:
+    @task
+    def settings() -> dict[str, Secret]:
+        return {"token": Secret("s3cr3t of a task")}
+
+    @task
+    def pages(token: Secret, more: dict[str, Secret]) -> Iterator[int]:
+        yield 1
+        raise ConnectionError(f"401 for {token.get_secret_value()}, {more['token'].get_secret_value()}")
+
+    @pipeline
+    def body(token: Secret) -> list[str]:
+        return [show(x) for x in pages(token, settings())]
+
+    recorder = Recorder()
+    with pytest.raises(TaskError) as error:
+        body.run(inputs={"token": Secret("s3cr3t of an input")}, progress=recorder)
+    reason = "ConnectionError: 401 for **********, **********"
+    assert str(error.value) == (
+        f"the loop over `pages` of pipeline `body` could not have its next item: {reason}\n"
+        f"  at {line('return [show(x) for x in pages(token, settings())]')}\n"
+        "     return [show(x) for x in pages(token, settings())]"
+    )
+    assert "s3cr3t" not in error.value.mask(str(error.value.__cause__))
+    assert recorder.record is not None
+    assert recorder.record.reason == f"`pages` failed: {reason}"
+    assert "s3cr3t" not in str(recorder.record)
 
 
 def test_turns_overlap_and_limits_bound_them() -> None:

@@ -57,7 +57,7 @@ def task_error(
         items=tuple(number for _, number in items),
         reason=reason,
         site=node.site,
-        fix=(error.fix if isinstance(error, GlacierError) else None) or _fix_for(error),
+        fix=_stated_fix(error),
     )
     failure.__cause__ = error
     failure.mask = mask
@@ -65,21 +65,37 @@ def task_error(
     return failure
 
 
-def no_items(graph: Graph, loop: Loop, error: BaseException, path: Sequence[tuple[str, int]]) -> TaskError:
-    """Gives the error of a run for a loop whose value has no items."""
+def no_items(
+    graph: Graph, loop: Loop, error: BaseException, path: Sequence[tuple[str, int]], mask: Mask, *, iterable: bool
+) -> TaskError:
+    """Gives the error of a run for a loop that cannot have the items of its value; `error` becomes its cause.
+
+    Args:
+        graph: the graph of the run.
+        loop: that one.
+        error: what the value raised, a generator say, or Python for it.
+        path: for each loop around what it goes over and the number of the item.
+        mask: takes out of text what is secret.
+        iterable: whether the value may have items at all.
+    """
     error.__traceback__ = without_glacier(error.__traceback__)
+    mask = mask | Mask.of(_locals_of(error))
     sources = list(graph.shown(loop.items))
     whole = "` and `".join(graph.names[index] for index in sources) or graph.names[loop.items]
+    lacks = "could not have its next item" if iterable else "has nothing to go over"
+    returning = listed(dict.fromkeys(graph.nodes[index].work.name for index in sources))
+    reason = summary(error, mask)
     failure = TaskError(
-        f"the loop over `{whole}` of pipeline `{graph.name}` has nothing to go over: {summary(error)}",
-        reason=summary(error),
+        f"the loop over `{whole}` of pipeline `{graph.name}` {lacks}: {reason}",
+        reason=reason,
         task=whole,
         pipeline=graph.name,
         items=tuple(number for _, number in path),
         site=graph.nodes[loop.item].site,
-        fix=f"let {listed(dict.fromkeys(graph.nodes[index].work.name for index in sources))} return a list",
+        fix=_stated_fix(error) if iterable else f"let {returning} return a list",
     )
     failure.__cause__ = error
+    failure.mask = mask
     return failure
 
 
@@ -119,8 +135,10 @@ def summary(error: BaseException, mask: Mask = NO_MASK) -> str:
     return f"{type(error).__name__}: {first}"
 
 
-def _fix_for(error: BaseException) -> str | None:
-    """Gives the nearest columns for a column that Polars did not find."""
+def _stated_fix(error: BaseException) -> str | None:
+    """Gives the fix that an error has itself; the nearest columns for a column that Polars did not find."""
+    if isinstance(error, GlacierError) and error.fix:
+        return error.fix
     if type(error).__name__ != "ColumnNotFoundError":
         return None
     missing = re.search(r'column "([^"]+)"', text_of(error))
@@ -144,6 +162,16 @@ def described(value: object) -> str:
         held = cast("Sized", value)
         return f"{type(held).__name__} of {len(held):,}"
     return "None" if value is None else str(getattr(value, "frame_kind", type(value).__name__))
+
+
+def _locals_of(error: BaseException) -> list[object]:
+    """Gives the values of the variables where an error was raised, and of those functions that called that one."""
+    held: list[object] = []
+    traceback = error.__traceback__
+    while traceback is not None:
+        held += traceback.tb_frame.f_locals.values()
+        traceback = traceback.tb_next
+    return held
 
 
 def without_glacier(traceback: TracebackType | None) -> TracebackType | None:

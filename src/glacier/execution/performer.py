@@ -11,9 +11,10 @@ from typing import Any, cast
 from glacier.access import act_for
 from glacier.containers import rebuilt
 from glacier.doing import Doing, current, enter
+from glacier.errors import TaskError
 from glacier.execution.cache.run import Caching
 from glacier.execution.checkpoints import Recalled
-from glacier.execution.failures import task_error
+from glacier.execution.failures import no_items, task_error
 from glacier.execution.frames import Frames
 from glacier.execution.keeping import Keeping
 from glacier.execution.measures import Measures
@@ -27,7 +28,7 @@ from glacier.graph import Node
 from glacier.lease import GivenUp
 from glacier.nesting import Loop
 from glacier.origins import Published
-from glacier.secret import is_secret
+from glacier.secret import NO_MASK, Mask, is_secret
 from glacier.task import Task
 from glacier.trace import Handle, handles_in
 from glacier.work import Absent, Carried, Outcome, Select
@@ -113,10 +114,20 @@ class Performer:
         """Gives what a loop goes over.
 
         Raises:
-            TypeError: the value has no items.
+            Exception: whatever the value raises, a generator say; a TypeError if it has no items.
         """
         items = list(cast("Iterable[object]", self.workplace.value(values[loop.items])))
         return items[:1] if loop.first_only else items
+
+    def without_items(
+        self, loop: Loop, error: BaseException, values: Values, path: Sequence[tuple[str, int]]
+    ) -> TaskError:
+        """Gives the failure of a loop that cannot have what it goes over."""
+        mask = NO_MASK
+        for node in map(self.graph.nodes.__getitem__, {loop.items, *self.graph.shown(loop.items)}):
+            mask = mask | self.secrets.of(node) | Mask.of(self._given(node, values))
+        iterable = not isinstance(error, TypeError) or _has_items(self.workplace.value(values[loop.items]))
+        return no_items(self.graph, loop, error, path, mask, iterable=iterable)
 
     def filled(self, value: object, values: Values, *, loaded: bool) -> object:
         """Gives a structure with values in place of handles.
@@ -304,6 +315,10 @@ class Performer:
         else:
             names = ["bucket", "frame"] if is_write(node) else []
         return {**dict(zip(names, args, strict=False)), **kwargs}
+
+
+def _has_items(value: object) -> bool:
+    return isinstance(value, Iterable) or hasattr(type(value), "__getitem__")
 
 
 _Told = tuple[Measures | None, Sequence[Published]]

@@ -19,7 +19,6 @@ from glacier.execution.abandoned import abandon
 from glacier.execution.agenda import Block
 from glacier.execution.clock import Clock, Patience
 from glacier.execution.deadlines import Abandoned, Trial, Watch, deadlines, out_of_time
-from glacier.execution.failures import no_items
 from glacier.execution.forking import Forks, leave_fork
 from glacier.execution.jobs import Job, Opened
 from glacier.execution.limits import Limits, Unit
@@ -288,10 +287,11 @@ class Run:
         items: list[object] = []
         failure: TaskError | None = None
         if block is None:
+            values = job.values_of(number)
             try:
-                items = self.performer.items(loop, job.values_of(number))
+                items = self.performer.items(loop, values)
             except Exception as error:  # noqa: BLE001  # the items are the user's own, and so is what they raise
-                failure = no_items(self.graph, loop, error, job.path_at(number))
+                failure = self.performer.without_items(loop, error, values, job.path_at(number))
                 block = Block(failure.message, after_failure=True)
         if self.observer and items and not job.path:
             for index in self._inside[loop]:
