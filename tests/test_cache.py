@@ -6,6 +6,7 @@ import importlib.util
 import json
 import logging
 import os
+import stat
 import subprocess
 import sys
 import textwrap
@@ -398,6 +399,48 @@ def test_a_secret_is_in_no_file_of_the_cache(home: Path) -> None:
     files = [file for file in (home / FOLDER).rglob("*") if file.is_file()]
     assert files
     assert not any(b"hunter2" in file.read_bytes() for file in files)
+
+
+@task(cache=True)
+def invoices(account: Secret) -> str:
+    CALLS.append("invoices")
+    return f"of {account.get_secret_value()}"
+
+
+@pipeline
+def billing(account: Secret) -> str:
+    return invoices(account)
+
+
+def test_another_secret_is_another_argument(home: Path) -> None:
+    of = {name: {"account": Secret(name)} for name in ("alice", "bob")}
+    assert calls(billing, inputs=of["alice"]) == ("of alice", ["invoices"])
+    assert calls(billing, inputs=of["bob"]) == ("of bob", ["invoices"])
+    assert [calls(billing, inputs=of[name]) for name in ("alice", "bob")] == [("of alice", []), ("of bob", [])]
+    salt = home / "cache-salt"
+    assert (stat.S_IMODE(salt.stat().st_mode), salt.stat().st_size) == (0o600, 32)
+    assert "  ~ argument account of invoices" in glacier("cache", "why", "invoices")
+    salt.unlink()
+    assert calls(billing, inputs=of["bob"]) == ("of bob", ["invoices"])
+
+
+def test_a_secret_is_in_no_key_of_a_bucket(in_tmp: Path, caplog: pytest.LogCaptureFixture) -> None:
+    shared = LocalProvider(base_path=in_tmp / "shared").bucket("cache", path="results/")
+
+    @task(cache=CachePolicy(bucket=shared))
+    def kept_there(account: Secret) -> str:
+        CALLS.append("kept_there")
+        return f"of {account.get_secret_value()}"
+
+    @pipeline
+    def keeping(account: Secret) -> str:
+        return kept_there(account)
+
+    for name in ("alice", "bob"):
+        assert calls(keeping, inputs={"account": Secret(name)}) == (f"of {name}", ["kept_there"])
+    assert not list((in_tmp / "shared").rglob("*.*"))
+    assert "is a secret, which no key in a bucket may tell" in caplog.text
+    assert "fix: drop bucket= of its CachePolicy" in caplog.text
 
 
 def test_two_processes_at_once(in_tmp: Path, home: Path) -> None:

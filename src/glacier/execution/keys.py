@@ -26,9 +26,19 @@ FORMAT = 1
 """Raised when the same code comes to another key."""
 
 Replaced = Mapping[Task[..., Any], Callable[..., object]]
+SecretDigest = Callable[[object], str]
+"""How a secret counts; `NotPlain` where it is not to."""
 
 
-def node_keys(graph: Graph, replace: Replaced | None = None, salt: str = "") -> list[str | None]:
+def any_secret(secret: object) -> str:
+    """Gives the same digest for every secret."""
+    del secret
+    return ""
+
+
+def node_keys(
+    graph: Graph, replace: Replaced | None = None, salt: str = "", secret: SecretDigest = any_secret
+) -> list[str | None]:
     """Gives the key of each node; None where it has an argument whose content cannot be known, or waits for such a one.
 
     A node in a loop over a result has one key for all turns: the turn is told by its number beside it.
@@ -37,21 +47,25 @@ def node_keys(graph: Graph, replace: Replaced | None = None, salt: str = "") -> 
         graph: the graph.
         replace: functions that are called in place of tasks.
         salt: goes into every key.
+        secret: gives a digest of one among the arguments.
     """
     import polars as pl
 
-    return _Keys(graph, replace or {}, digest_of(FORMAT, pl.__version__, salt)).of_all()
+    return _Keys(graph, replace or {}, digest_of(FORMAT, pl.__version__, salt), secret).of_all()
 
 
-def key_parts(graph: Graph, indices: Iterable[int], replace: Replaced | None = None) -> dict[str, str]:
+def key_parts(
+    graph: Graph, indices: Iterable[int], replace: Replaced | None = None, secret: SecretDigest = any_secret
+) -> dict[str, str]:
     """Gives what goes into the keys of nodes, by names that a person knows, with a digest of each.
 
     Args:
         graph: the graph.
         indices: the nodes.
         replace: functions that are called in place of tasks.
+        secret: gives a digest of one among the arguments.
     """
-    reading = _Keys(graph, replace or {}, "")
+    reading = _Keys(graph, replace or {}, "", secret)
     parts: dict[str, str] = {}
     for index in indices:
         node = graph.nodes[index]
@@ -72,7 +86,7 @@ class _Upstream:
 
 @dataclass(frozen=True)
 class _Stands:
-    """Stands for an argument that is no plain data: a function by its code, a resource by its place, any secret."""
+    """Stands for an argument that is no plain data: a function by its code, a resource by its place, a secret."""
 
     kind: str
     digest: str
@@ -81,10 +95,11 @@ class _Stands:
 class _Keys:
     """Works out the keys of one graph, those that others wait for first."""
 
-    def __init__(self, graph: Graph, replace: Replaced, salt: str) -> None:
+    def __init__(self, graph: Graph, replace: Replaced, salt: str, secret: SecretDigest) -> None:
         self.graph = graph
         self.replace = replace
         self.salt = salt
+        self.secret = secret
         self.keys: list[str | None] = [None] * len(graph.nodes)
         self.code: dict[object, str] = {}
 
@@ -192,7 +207,7 @@ class _Keys:
                     bound = canonical([stand(given.args), stand(given.keywords)])
                     return _Stands("function", digest_of(self._code(given.func), bound))
                 case _ if is_secret(type(value)):
-                    return _Stands("secret", "")
+                    return _Stands("secret", self.secret(value))
                 case _:
                     return rebuilt(value, stand)
 

@@ -19,6 +19,7 @@ from glacier.errors import ConfigError, Site, StorageError, text_of
 from glacier.execution.cache.entries import Damaged, Entries, Entry
 from glacier.execution.cache.eviction import make_room
 from glacier.execution.cache.fingerprints import of_touch
+from glacier.execution.cache.secrets import digest_at, in_no_key
 from glacier.execution.checkpoints import Recalled
 from glacier.execution.code import digest_of
 from glacier.execution.codec import NotPlain, NotReadable, decoded, encoded
@@ -116,7 +117,10 @@ class Caching:
             for node in graph.nodes
             if isinstance(node.work, Task) and (policy := node.work.options.cache) is not None
         }
-        self._keys = node_keys(graph, replace)
+        self._digest = digest_at(home)
+        self._keys = self._shared = node_keys(graph, replace, secret=self._digest)
+        if any(policy.bucket is not None for policy in self._policies.values()):
+            self._shared = node_keys(graph, replace, secret=in_no_key)
         self._above = {index: _above(graph, index) for index in self._policies}
         self._noted: dict[int, dict[tuple[int, ...], dict[str, str]]] = {}
         self._lock = threading.Lock()
@@ -271,7 +275,8 @@ class Caching:
             return
 
     def _key(self, index: int, path: tuple[int, ...], policy: CachePolicy) -> str:
-        return digest_of(self._keys[index], list(path), policy.version, sorted(self._read(index, path)))
+        keys = self._keys if policy.bucket is None else self._shared
+        return digest_of(keys[index], list(path), policy.version, sorted(self._read(index, path)))
 
     def _read(self, index: int, path: tuple[int, ...]) -> Iterator[tuple[str, str]]:
         """Gives what a call and all that it comes from have found in buckets, each URI with its digest."""
@@ -293,7 +298,7 @@ class Caching:
     def _parts(self, index: int, path: tuple[int, ...], policy: CachePolicy) -> dict[str, str]:
         import polars as pl
 
-        parts = key_parts(self.graph, sorted(self._above[index]), self.replace)
+        parts = key_parts(self.graph, sorted(self._above[index]), self.replace, self._digest)
         parts |= {f"object {uri}": digest for uri, digest in self._read(index, path)}
         return {**parts, "version= of the policy": policy.version, "Polars": pl.__version__}
 
@@ -309,6 +314,9 @@ class Caching:
                     return told, f"state it: @task(reads=[...], writes=[...]) of `{name}`"
         if self._keys[index] is None:
             return "an argument of it, or of what it comes from, has no form as data", "pass plain values"
+        if self._policies[index].bucket is not None and self._shared[index] is None:
+            told = "an argument of it, or of what it comes from, is a secret, which no key in a bucket may tell"
+            return told, "drop bucket= of its CachePolicy"
         return None
 
     def _refuse(self, index: int, reason: str, fix: str) -> None:
