@@ -25,11 +25,13 @@ from glacier.config.deploy import Compute, DeployConfig
 from glacier.deployment.commands import records_uri, stage_command, stage_environment
 from glacier.deployment.needs import DeclaredBucket, DeclaredFunction, Deployment, Stage
 from glacier.deployment.packaging import Platform, archive_of, image_of
-from glacier.deployment.requirements import missing_requirements, requirements_text
+from glacier.deployment.requirements import missing_requirements, requirements_of
 from glacier.errors import ConfigError
 from glacier.providers import AWSProvider, GCPProvider, LocalProvider
 
 AWS = AWSProvider(region="us-east-1", name_prefix="acme-", tags={"team": "sales"}, profile="mine")
+
+WHEEL = f"glacier_pipelines-{version('glacier-pipelines')}-py3-none-any.whl"
 
 PROCESS = """
     from pathlib import Path
@@ -304,22 +306,21 @@ def deployment(root: Path, entry: str = "etl:sales", **options: Any) -> Deployme
 def test_an_image_holds_what_the_entry_imports_and_nothing_of_the_machine(tmp_path: Path) -> None:
     image = image_of(deployment(project(tmp_path / "project")))
     by_path = {asset.path: asset.content for asset in image.assets}
-    assert list(by_path) == ["image/Dockerfile", "image/project.tar", "image/requirements.txt"]
+    assert list(by_path) == ["image/Dockerfile", "image/project.tar", "image/requirements.txt", f"image/wheels/{WHEEL}"]
     packed = tarfile.open(fileobj=io.BytesIO(by_path["image/project.tar"]))
     assert packed.getnames() == ["etl.py", "rates.py"]
     assert str(tmp_path).encode() not in b"".join(by_path.values())
     recipe = by_path["image/Dockerfile"].decode()
     assert f"FROM python:{sys.version_info[0]}.{sys.version_info[1]}-slim-bookworm" in recipe
     assert "\nUSER 10001:10001\n" in recipe
+    assert recipe.index("\nCOPY wheels /tmp/wheels/\n") < recipe.index("pip install")
     lines = by_path["image/requirements.txt"].decode().splitlines()
     import polars
 
-    import glacier
-
-    assert lines[0] == f"glacier-pipelines[aws]=={glacier.__version__}"
+    assert lines[0] == f"glacier-pipelines[aws] @ file:///tmp/wheels/{WHEEL}"
     assert f"polars=={polars.__version__}" in lines
     assert not [line for line in lines if line.startswith(("pytest", "ruff", "mypy", "moto"))]
-    assert all("==" in line for line in lines)
+    assert all("==" in line for line in lines[1:])
 
 
 def test_the_tag_is_that_of_the_content(tmp_path: Path) -> None:
@@ -349,14 +350,152 @@ def test_what_requirements_do_not_bring(imported: set[str], requirements: list[s
 
 
 def test_a_projects_own_lock_is_taken_as_it_is(tmp_path: Path) -> None:
-    import glacier
-
-    own = f"glacier-pipelines[gcp]=={glacier.__version__}\n"
+    own = f"glacier-pipelines[gcp] @ file:///tmp/wheels/{WHEEL}\n"
     (tmp_path / "requirements.txt").write_text("# mine\npolars==2.1.0")
-    assert requirements_text(tmp_path, {"polars"}, "gcp", ["orjson"]) == f"# mine\npolars==2.1.0\n{own}orjson\n"
+    found = requirements_of(tmp_path, {"polars"}, "gcp", ["orjson"])
+    assert found.text == f"# mine\npolars==2.1.0\n{own}orjson\n"
+    assert [wheel.file for wheel in found.wheels] == [WHEEL]
     hashed = "glacier_pipelines==0.1 --hash=sha256:00\n"
     (tmp_path / "requirements.txt").write_text(hashed)
-    assert requirements_text(tmp_path, {"polars"}, "gcp", ["orjson"]) == hashed
+    assert requirements_of(tmp_path, {"polars"}, "gcp", ["orjson"]).text == hashed
+
+
+@pytest.mark.parametrize(
+    "named",
+    [
+        "glacier-pipelines @ git+https://git.example/glacier@v1",
+        "Glacier_Pipelines[aws]>=0.1",
+        "-e git+https://git.example/glacier#egg=glacier-pipelines",
+        "./vendored/glacier_pipelines-0.2-py3-none-any.whl",
+    ],
+)
+@pytest.mark.parametrize("in_lock", [True, False])
+def test_glacier_is_named_once(tmp_path: Path, named: str, in_lock: bool) -> None:
+    if in_lock:
+        (tmp_path / "requirements.txt").write_text(f"{named}\n")
+    found = requirements_of(tmp_path, {"glacier"}, "aws", [] if in_lock else [named])
+    assert [line for line in found.text.splitlines() if "glacier" in line.lower()] == [named]
+    assert found.wheels == ()
+
+
+def test_glacier_from_an_index_is_asked_of_the_index(tmp_path: Path) -> None:
+    installed(tmp_path / "site", "glacier-pipelines", "7.0")
+    script = f"""
+from pathlib import Path
+from glacier.deployment.requirements import requirements_of
+print(requirements_of(Path({str(tmp_path)!r}), set(), "aws", []))
+"""
+    path = os.pathsep.join((str(tmp_path / "site"), *sys.path))
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )  # fmt: skip
+    assert done.stdout == "Requirements(text='glacier-pipelines[aws]==7.0\\n', wheels=())\n"
+
+
+def test_pip_installs_the_wheel_of_glacier_without_an_index(tmp_path: Path) -> None:
+    (wheel,) = requirements_of(tmp_path, (), "aws", ()).wheels
+    (tmp_path / wheel.file).write_bytes(wheel.content)
+    place = tmp_path / "installed"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-index", "--no-deps",
+         "--target", str(place), f"glacier-pipelines[aws] @ file://{tmp_path}/{wheel.file}"],
+        check=True,
+    )  # fmt: skip
+    script = "import glacier, glacier.cli; print(glacier.__file__, glacier.__version__)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True,
+        env={**os.environ, "PYTHONPATH": str(place)},
+    )  # fmt: skip
+    import glacier
+
+    assert done.stdout.split() == [str(place / "glacier" / "__init__.py"), glacier.__version__]
+    here = Path(glacier.__file__).parent
+    sources = {str(file.relative_to(here)) for file in here.rglob("*.py")}
+    assert {str(file.relative_to(place / "glacier")) for file in (place / "glacier").rglob("*.py")} == sources
+    assert (place / "bin" / "glacier").is_file()
+
+
+def installed(site: Path, name: str, version: str, told: dict[str, Any] | None = None, **files: str) -> None:
+    """A package as pip leaves it: its files, what is told of it, and in `told` where it was from (PEP 610)."""
+    module = name.replace("-", "_")
+    about = {
+        "METADATA": f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\nLicense-File: LICENSE\n"
+        "Requires-Dist: acme-core @ git+https://me:hunter2@git.example/core ; sys_platform == 'linux'\n",
+        "entry_points.txt": f"[acme.plugins]\n{name} = {module}:of\n",
+        "INSTALLER": "pip\n",
+        **({"direct_url.json": json.dumps(told)} if told is not None else {}),
+    }
+    contents = {f"{module}-{version}.dist-info/{file}": text for file, text in about.items()} | files
+    record = f"{module}-{version}.dist-info/RECORD"
+    contents[record] = "".join(f"{file},,\n" for file in (*contents, record))
+    for file, text in contents.items():
+        place = site / file
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_text(text)
+
+
+def test_what_was_not_installed_from_an_index_goes_along(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def machine(name: str) -> Path:
+        folder = tmp_path / name
+        source = folder / "repository" / "src" / "ratebook"
+        source.mkdir(parents=True)
+        (source / "__init__.py").write_text("RATE = 2\n")
+        (source / "rates.csv").write_text("a\n")
+        edited = {"url": (folder / "repository").as_uri(), "dir_info": {"editable": True}}
+        installed(folder / "site", "acme-rates", "1.0", edited, **{"_acme.pth": f"{source.parent}\n"})
+        vcs = {"vcs": "git", "commit_id": "a" * 40}
+        address = "https://me:hunter2@git.example/tools"
+        files = {"acme_tools/__init__.py": "def of(): ...\n", "acme_tools/__pycache__/__init__.pyc": "", "../run": ""}
+        installed(folder / "site", "acme-tools", "2.0+g1", {"url": address, "vcs_info": vcs}, **files)
+        return folder
+
+    def made(machine: Path) -> Any:
+        with monkeypatch.context() as patch:
+            for place in (machine / "repository" / "src", machine / "site"):
+                patch.syspath_prepend(place)
+            return requirements_of(tmp_path, {"ratebook", "acme_tools"}, "aws", ())
+
+    found = made(machine("here"))
+    assert [line for line in found.text.splitlines() if "acme" in line] == [
+        "acme-rates @ file:///tmp/wheels/acme_rates-1.0-py3-none-any.whl",
+        "acme-tools @ file:///tmp/wheels/acme_tools-2.0+g1-py3-none-any.whl",
+    ]
+    assert found == made(machine("somewhere-else"))
+    _, rates, tools = found.wheels
+    assert b"hunter2" not in rates.content + tools.content
+    assert str(tmp_path).encode() not in rates.content + tools.content
+    for wheel in (rates, tools):
+        (tmp_path / wheel.file).write_bytes(wheel.content)
+    place = tmp_path / "installed"
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-index", "--no-deps",
+         "--target", str(place), *(str(tmp_path / wheel.file) for wheel in (rates, tools))],
+        check=True,
+    )  # fmt: skip
+    there = {str(file.relative_to(place)) for file in place.rglob("*") if file.is_file()}
+    about = {"METADATA", "WHEEL", "RECORD", "INSTALLER", "REQUESTED", "direct_url.json", "entry_points.txt"}
+    assert {name for name in there if not name.endswith(".pyc")} == {
+        "ratebook/__init__.py", "ratebook/rates.csv", "acme_tools/__init__.py",
+        *(f"{name}.dist-info/{file}" for name in ("acme_rates-1.0", "acme_tools-2.0+g1") for file in about),
+    }  # fmt: skip
+    told = (place / "acme_rates-1.0.dist-info" / "METADATA").read_text()
+    assert told == (
+        "Metadata-Version: 2.1\nName: acme-rates\nVersion: 1.0\nRequires-Dist: acme-core ; sys_platform == 'linux'\n"
+    )
+
+
+def test_a_package_for_this_machine_only_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = {"acme_fast/__init__.py": "", "acme_fast/inner.so": ""}
+    installed(tmp_path / "site", "acme-fast", "1.0", {"url": tmp_path.as_uri(), "dir_info": {}}, **files)
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    assert refusal(lambda: requirements_of(tmp_path, {"acme_fast"}, "aws", ())) == (
+        "package `acme-fast` was installed from another place than an index, and cannot go into the image: "
+        "`acme_fast/inner.so` in it is for this machine only / "
+        'say where pip is to get it: @pipeline(deploy=DeployConfig(requirements=["acme-fast @ https://..."]))'
+    )
+    stated = requirements_of(tmp_path, {"acme_fast"}, "aws", ("acme-fast==1.0",))
+    assert [line for line in stated.text.splitlines() if "acme" in line] == ["acme-fast==1.0"]
 
 
 def test_how_a_stage_is_started(tmp_path: Path) -> None:

@@ -11,21 +11,25 @@ _STORED_BYTES = 2 * 1024 * 1024
 """Up to here files are stored as they are, so that the version of the compressor does not show in the bytes."""
 
 
-def zipped(files: Mapping[str, bytes]) -> bytes:
+def zipped(files: Mapping[str, bytes], *, stored: bool = False) -> bytes:
     """Gives a zip of files by their path.
+
+    Args:
+        files: their contents.
+        stored: whether they are stored as they are, however many there are.
 
     >>> zipped({"b": b"1", "a": b"2"}) == zipped({"a": b"2", "b": b"1"})
     True
     """
-    small = sum(map(len, files.values())) <= _STORED_BYTES
+    as_is = stored or sum(map(len, files.values())) <= _STORED_BYTES
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w") as archive:
         for name in sorted(files):
             entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
             entry.create_system = 3  # Unix, which the mode below is read by
             entry.external_attr = 0o100644 << 16
-            entry.compress_type = zipfile.ZIP_STORED if small else zipfile.ZIP_DEFLATED
-            archive.writestr(entry, files[name], compresslevel=None if small else 9)
+            entry.compress_type = zipfile.ZIP_STORED if as_is else zipfile.ZIP_DEFLATED
+            archive.writestr(entry, files[name], compresslevel=None if as_is else 9)
     return made.getvalue()
 
 

@@ -14,7 +14,7 @@ from typing import Any, Literal, assert_never, cast
 from glacier.blueprint import Asset
 from glacier.deployment.archives import tarred, zipped
 from glacier.deployment.needs import DeclaredFunction, Deployment, slug
-from glacier.deployment.requirements import missing_requirements, requirements_text
+from glacier.deployment.requirements import WHEELS, missing_requirements, requirements_of
 from glacier.deployment.sources import module_file, parsed, sources_of, whole_folder
 from glacier.deployment.wheels import Target, packages_for
 from glacier.errors import ConfigError, did_you_mean, listed
@@ -50,7 +50,7 @@ class Image:
     """What a stage's container image is built from: `docker build image/` in the folder of the declarations.
 
     Attributes:
-        assets: the recipe, the requirements and the sources, all below `image/`.
+        assets: the recipe, the requirements, wheels of those that no index has and the sources, all below `image/`.
         tag: of the image: 12 digits of a SHA-256 over all of these.
     """
 
@@ -129,19 +129,24 @@ def image_of(deployment: Deployment) -> Image:
     """Gives what the image of a pipeline's stages is built from.
 
     The image holds the entry's module and what it imports from the project, see `sources_of`, with packages of the very
-    versions that are installed here; see `requirements_text`. It runs as a user of its own and writes to `/tmp` only.
+    versions that are installed here; see `requirements_of`. It runs as a user of its own and writes to `/tmp` only.
 
     Raises:
-        ConfigError: the entry's module is not there, or is not Python.
+        ConfigError: the entry's module is not there, or is not Python; or a package cannot go into the image.
     """
     found = sources_of(deployment.root, deployment.entry.partition(":")[0], deployment.site)
     extra = _extra(deployment.provider)
-    requirements = requirements_text(deployment.root, found.imported, extra, deployment.options.requirements)
+    more = deployment.options.requirements
+    requirements = requirements_of(deployment.root, found.imported, extra, more, deployment.site)
     python = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    recipe = _DOCKERFILE.replace("python:PYTHON", f"python:{python}")
+    recipe = recipe.replace("# COPY WHEELS\n", "COPY wheels WHEELS/\n" if requirements.wheels else "")
+    recipe = recipe.replace("WHEELS", WHEELS)
     assets = (
-        Asset("image/Dockerfile", _DOCKERFILE.replace("python:PYTHON", f"python:{python}").encode()),
+        Asset("image/Dockerfile", recipe.encode()),
         Asset("image/project.tar", tarred({name: file.read_bytes() for name, file in found.files.items()})),
-        Asset("image/requirements.txt", requirements.encode()),
+        Asset("image/requirements.txt", requirements.text.encode()),
+        *(Asset(f"image/wheels/{wheel.file}", wheel.content) for wheel in requirements.wheels),
     )
     digest = hashlib.sha256()
     for asset in assets:
@@ -302,7 +307,9 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 HOME=/tmp
 
 WORKDIR /app
 COPY requirements.txt ./
-RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore -r requirements.txt
+# COPY WHEELS
+RUN pip install --no-cache-dir --disable-pip-version-check --root-user-action=ignore -r requirements.txt \\
+    && rm -rf WHEELS
 
 COPY project.tar /tmp/
 RUN tar --extract --file=/tmp/project.tar --directory=/app --no-same-owner && rm /tmp/project.tar \\
