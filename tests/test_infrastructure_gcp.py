@@ -218,6 +218,24 @@ def test_strict_hardening_encrypts_with_keys_that_are_made_turned_and_kept(write
     }
 
 
+def test_accounts_that_use_a_key_are_there_before_what_is_encrypted_with_it(write: Writer) -> None:
+    made = bucket(write, hardening="strict")
+    for name, service in (("registry", "artifactregistry"), ("run", "run")):
+        allowed = declared(made, f"google_kms_crypto_key_iam_member.glacier_{name}")
+        assert allowed.after == (Ref("google_project_service", service, ()),)
+    for address in ("google_artifact_registry_repository.images", "google_cloud_run_v2_job.main"):
+        assert any(ref.kind == "google_kms_crypto_key_iam_member" for ref in declared(made, address).after)
+    first = [step.command for step in made.steps if step.first]
+    assert first == [
+        "gcloud auth login\ngcloud auth application-default login",
+        "gcloud services enable cloudresourcemanager.googleapis.com --project acme-data",
+        "gcloud services enable artifactregistry.googleapis.com run.googleapis.com --project acme-data\n"
+        "gcloud beta services identity create --service artifactregistry.googleapis.com --project acme-data\n"
+        "gcloud beta services identity create --service run.googleapis.com --project acme-data",
+    ]
+    assert [step.command for step in bucket(write).steps if step.first] == first[:2]
+
+
 def test_strict_hardening_keeps_access_logs_of_every_bucket_but_their_own(write: Writer) -> None:
     made = bucket(write, hardening="strict")
     logs = "<google_storage_bucket.glacier_access_logs.name>"
@@ -427,6 +445,9 @@ def test_a_project_that_the_code_does_not_name_is_asked_for(write: Writer) -> No
     made = bucket(write.beginning('project_id="acme-data", ', ""))
     assert [one.name for one in made.variables] == ["image", "project"]
     assert plain(made.plugins[0].settings) == {"project": "<var.project>", "region": "europe-north1"}
+    _, looks = [step for step in made.steps if step.first]
+    assert looks.title == "Let Terraform look at the project, once in each; PROJECT is what `project` will be"
+    assert looks.command == "gcloud services enable cloudresourcemanager.googleapis.com --project PROJECT"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from glacier.infrastructure.gcp.alerts import alert_declarations
 from glacier.infrastructure.gcp.buckets import access_logs, bucket_declarations, bucket_ref
 from glacier.infrastructure.gcp.functions import build_access, build_declarations, function_declarations
 from glacier.infrastructure.gcp.jobs import image, images, job, job_name
-from glacier.infrastructure.gcp.keys import keys_of
+from glacier.infrastructure.gcp.keys import AGENTS, keys_of
 from glacier.infrastructure.gcp.logs import PROJECT_DAYS, days, log_declarations
 from glacier.infrastructure.gcp.network import network_declarations, vpc_access
 from glacier.infrastructure.gcp.project import Project, apis, project_of, relabelled
@@ -135,7 +135,8 @@ def _outputs(project: Project, jobs: dict[str, Declaration], flow: Declaration |
 def _steps(project: Project, flow: Declaration | None) -> Iterator[Step]:
     deployment = project.deployment
     shown = '"$(terraform output -raw project)"' if isinstance(project.id, Variable) else project.id
-    yield Step("Log in", "gcloud auth application-default login", first=True)
+    yield Step("Log in", "gcloud auth login\ngcloud auth application-default login", first=True)
+    yield from _first_steps(project)
     yield Step(
         "Build the image, push it, and let the jobs run it",
         'IMAGE="$(terraform output -raw image)"\n'
@@ -150,6 +151,27 @@ def _steps(project: Project, flow: Declaration | None) -> Iterator[Step]:
         return
     name = job_name(project, deployment.stages[0])
     yield Step("Start a run", f"gcloud run jobs execute {name} --wait --region {project.region} {where}")
+
+
+def _first_steps(project: Project) -> Iterator[Step]:
+    """Gives what a new project lacks, and Terraform cannot do: it looks at the project, and at accounts, before."""
+    which, meant = f"--project {project.id}", ""
+    if isinstance(project.id, Variable):
+        which, meant = "--project PROJECT", f"; PROJECT is what `{project.id.name}` will be"
+    yield Step(
+        f"Let Terraform look at the project, once in each{meant}",
+        f"gcloud services enable cloudresourcemanager.googleapis.com {which}",
+        first=True,
+    )
+    if project.strict:
+        services = [f"{service}.googleapis.com" for service, _ in AGENTS.values()]
+        lines = [f"gcloud services enable {' '.join(services)} {which}"]
+        lines += [f"gcloud beta services identity create --service {one} {which}" for one in services]
+        yield Step(
+            f"Have Google make the accounts that use the key, once in each project{meant}",
+            "\n".join(lines),
+            first=True,
+        )
 
 
 def _notes(project: Project, flow: Declaration | None) -> Iterator[str]:

@@ -12,7 +12,15 @@ from glacier.infrastructure.gcp.project import Project, api, numbered
 
 _ROTATION = "7776000s"
 _USE = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
-_AGENTS = {"registry": "gcp-sa-artifactregistry", "run": "serverless-robot-prod"}
+AGENTS = {
+    "registry": ("artifactregistry", "gcp-sa-artifactregistry"),
+    "run": ("run", "serverless-robot-prod"),
+}
+"""Who uses a key that is made: a service, and Google's own account of it.
+
+Google makes that of Artifact Registry with the first repository, which is to be encrypted already: so it is asked for
+before. (Artifact Registry: service agent)
+"""
 
 
 @dataclass(frozen=True)
@@ -66,12 +74,12 @@ def keys_of(project: Project) -> Keys:
         for location in sorted({one.provider.region for one in buckets} | {project.region}):
             made[location] = _make(project, location, declare)
             allow_storage(location, made[location], f"glacier_storage_{identifier(location)}", project.id)
-        for who, agent in _AGENTS.items():
+        for who, (service, agent) in AGENTS.items():
             declare(numbered(project))
             member = text(
                 "serviceAccount:service-", numbered(project).ref("number"), f"@{agent}.iam.gserviceaccount.com"
             )
-            declare(_use(f"glacier_{who}", made[project.region], member))
+            declare(_use(f"glacier_{who}", made[project.region], member, api(service)))
     for bucket in buckets:
         config: GCSConfig = bucket.config or GCSConfig()
         location = bucket.provider.region
@@ -105,10 +113,9 @@ def _make(project: Project, location: str, declare: Callable[[Declaration], Ref]
     return key.ref("id")
 
 
-def _use(name: str, key: str | Ref, member: Text | str) -> Declaration:
-    return Declaration(
-        "google_kms_crypto_key_iam_member", name, "access", {"crypto_key_id": key, "role": _USE, "member": member}
-    )
+def _use(name: str, key: str | Ref, member: Text | str, *after: Ref) -> Declaration:
+    allowed: dict[str, Value] = {"crypto_key_id": key, "role": _USE, "member": member}
+    return Declaration("google_kms_crypto_key_iam_member", name, "access", allowed, after=after)
 
 
 def _storage_agent(owner: str | Variable, project: Project) -> Declaration:
