@@ -145,6 +145,13 @@ def test_an_existing_bucket_is_looked_up_and_nothing_is_said_of_it(write: Writer
     assert "google_storage_bucket.lake" not in addresses(made)
     (binding,) = [one for one in made.declarations if one.name == "stage_main_writes_lake_out_all"]
     assert binding.arguments["bucket"] == Ref("google_storage_bucket", "lake", ("name",), looked_up=True)
+    assert binding.arguments["condition"] is not None  # such a binding is taken with uniform access only
+    assert [note for note in made.notes if "gcloud storage" in note] == [
+        "Bucket `lake` is there already. Rights on some of its objects have conditions, which it takes with uniform "
+        "bucket-level access only, and that puts an end to the access lists of its objects: `gcloud storage buckets "
+        "update gs://lake --uniform-bucket-level-access`."
+    ]
+    assert not any("gcloud storage" in note for note in bucket(write).notes)
 
 
 def test_a_bucket_of_another_project_and_region_is_made_there_with_roles_of_that_project(write: Writer) -> None:

@@ -192,6 +192,13 @@ def _notes(project: Project, flow: Declaration | None) -> Iterator[str]:
             f"Logs of the jobs are kept for {days(project)} days, in a log bucket of their own; the project keeps what "
             f"goes there for {PROJECT_DAYS}."
         )
+    for bucket in dict.fromkeys((*deployment.buckets, deployment.records)):
+        if bucket.existing:
+            yield (
+                f"Bucket `{bucket.physical}` is there already. Rights on some of its objects have conditions, which it "
+                "takes with uniform bucket-level access only, and that puts an end to the access lists of its objects: "
+                f"`gcloud storage buckets update gs://{bucket.physical} --uniform-bucket-level-access`."
+            )
     if deployment.options.subnets:
         yield (
             "All requests of the jobs go through the given subnet: it needs Private Google Access to reach buckets and "
