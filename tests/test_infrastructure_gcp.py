@@ -330,7 +330,7 @@ def test_a_stage_is_a_job_with_an_account_of_its_own_and_no_more_than_it_needs(w
         "service_account": "<google_service_account.stage_main.email>",
         "execution_environment": "EXECUTION_ENVIRONMENT_GEN2",
         "max_retries": 2,
-        "timeout": "7200s",
+        "timeout": "7500s",  # the process ends itself at its limit, and records it
     }
     assert container["image"] == "<var.image>"
     assert container["command"] == ["python"]

@@ -22,6 +22,11 @@ _SIZES: tuple[tuple[int, int, int], ...] = (
     (8, 4096, 32_768),
 )
 """CPUs with the least and the most MiB that each takes. (Cloud Run: CPU limits, memory limits)"""
+_STARTING = 300
+"""Seconds that an attempt has besides its own time limit: its image is pulled before, its record is written after.
+
+Both together are less than the week that Cloud Run gives. (Cloud Run: task timeout)
+"""
 _KEPT_IMAGES = 10
 _IMAGE_DAYS = 30
 
@@ -97,7 +102,7 @@ def job(project: Project, stage: Stage, network: Block | None, keys: Keys) -> De
         "service_account": identity.ref("email"),
         "execution_environment": "EXECUTION_ENVIRONMENT_GEN2",
         "max_retries": options.retries,
-        "timeout": f"{options.timeout}s",
+        "timeout": f"{options.timeout + _STARTING}s",
         "encryption_key": keys.of(project.region),
         "containers": container,
         "vpc_access": network,

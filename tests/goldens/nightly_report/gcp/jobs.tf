@@ -57,7 +57,7 @@ resource "google_cloud_run_v2_job" "main" {
       service_account       = google_service_account.stage_main.email
       execution_environment = "EXECUTION_ENVIRONMENT_GEN2"
       max_retries           = 2
-      timeout               = "7200s"
+      timeout               = "7500s"
 
       containers {
         image   = var.image
@@ -123,7 +123,7 @@ resource "google_cloud_run_v2_job" "forecast" {
       service_account       = google_service_account.stage_forecast.email
       execution_environment = "EXECUTION_ENVIRONMENT_GEN2"
       max_retries           = 2
-      timeout               = "7200s"
+      timeout               = "7500s"
 
       containers {
         image   = var.image
@@ -189,7 +189,7 @@ resource "google_cloud_run_v2_job" "main_2" {
       service_account       = google_service_account.stage_main_2.email
       execution_environment = "EXECUTION_ENVIRONMENT_GEN2"
       max_retries           = 2
-      timeout               = "7200s"
+      timeout               = "7500s"
 
       containers {
         image   = var.image

@@ -57,7 +57,7 @@ resource "google_cloud_run_v2_job" "main" {
       service_account       = google_service_account.stage_main.email
       execution_environment = "EXECUTION_ENVIRONMENT_GEN2"
       max_retries           = 0
-      timeout               = "3600s"
+      timeout               = "3900s"
 
       containers {
         image   = var.image
