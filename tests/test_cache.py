@@ -476,6 +476,99 @@ def test_the_least_recently_used_go_first(home: Path, monkeypatch: pytest.Monkey
     assert calls(squares, inputs={"n": 1}) == (1, ["number"])
 
 
+def aged(folder: Path, seconds: float = 700) -> None:
+    """Has all in a folder look as if it had been there for so long."""
+    for file in folder.rglob("*"):
+        os.utime(file, (time.time() - seconds, time.time() - seconds))
+
+
+@pytest.mark.parametrize("does", ["makes room", "removes a file"])
+def test_what_is_being_written_stays_and_its_end_fails_no_run(
+    does: str, home: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("GLACIER_CACHE_SIZE", "0")
+    makes_room = does == "makes room"
+
+    def another_process(frame: pl.DataFrame) -> pl.DataFrame:
+        (written,) = (home / FOLDER).glob("*/*.arrow")
+        make_room(home / FOLDER) if makes_room else written.unlink()
+        return frame
+
+    @task(cache=True)
+    def two() -> tuple[pl.LazyFrame, pl.LazyFrame]:
+        CALLS.append("two")
+        return pl.LazyFrame({"n": [1]}), pl.LazyFrame({"n": [2]}).map_batches(another_process)
+
+    @pipeline
+    def twos() -> tuple[pl.LazyFrame, pl.LazyFrame]:
+        return two()
+
+    CALLS.clear()
+    if makes_room:
+        assert [one.collect().item() for one in twos.run()] == [1, 2]
+        assert calls(twos)[1] == []
+    else:
+        twos.run()
+        assert "results of `two` are not kept" in caplog.text
+        assert "is gone before its entry was written" in caplog.text
+        assert not list(home.rglob("entry.json"))
+
+
+def test_a_bucket_that_cannot_be_listed_is_told_by_its_task(in_tmp: Path) -> None:
+    (in_tmp / "closed" / "raw").mkdir(parents=True)
+    source = LocalProvider(base_path=in_tmp / "closed").bucket("raw", path="sales/")
+
+    @task(cache=True)
+    def reads(source: Bucket) -> int:
+        return source.read().height
+
+    @pipeline
+    def reading() -> int:
+        return reads(source)
+
+    root = os.geteuid() == 0
+    (in_tmp / "closed").chmod(0)
+    try:
+        if root:  # whom modes do not stop
+            os.seteuid(65534)
+        with pytest.raises(TaskError, match="task `reads` of pipeline `reading` failed"):
+            reading.run(record=False)
+    finally:
+        if root:
+            os.seteuid(0)
+        (in_tmp / "closed").chmod(0o700)
+
+
+def test_a_result_that_is_computed_anew_takes_the_place_of_the_one_before(home: Path) -> None:
+    @task(cache=True)
+    def frame() -> pl.LazyFrame:
+        return pl.LazyFrame({"n": [1, 2, 3]})
+
+    @pipeline
+    def frames() -> pl.LazyFrame:
+        return frame()
+
+    def files() -> list[str]:
+        return sorted(file.name for file in (home / FOLDER).rglob("*.arrow"))
+
+    found = [frames.run(cache="refresh") for _ in range(2)]
+    assert len(files()) == 2
+    aged(home / FOLDER)
+    found = [found[-1], frames.run(cache="refresh")]
+    assert len(files()) == 2  # the first one is gone; who has found the second may read it for a while
+    assert [one.collect().height for one in found] == [3, 3]
+    (now,) = [file for file in files() if file in str(found[-1].explain())]
+    (home / FOLDER).joinpath(next((home / FOLDER).iterdir()).name, "aa.arrow").touch()
+    make_room(home / FOLDER)
+    assert len(files()) == 3
+    for name in set(files()) - {now}:
+        (place,) = home.rglob(name)
+        os.utime(place, (time.time() - 700, time.time() - 700))
+    make_room(home / FOLDER)
+    assert files() == [now]
+    assert frames.run().collect().height == 3
+
+
 def test_a_cache_that_cannot_be_written_fails_no_run(
     in_tmp: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

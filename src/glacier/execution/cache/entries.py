@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
@@ -79,9 +79,13 @@ class Entries:
         self.bucket = bucket
         self._top = "" if bucket.path == "./" else bucket.path.rstrip("/") + "/"
 
-    def has(self, key: str) -> bool:
-        """Whether there is an entry, good or not."""
-        return self.bucket.store.small(self.bucket.name, self._path(key, NAME)) is not None
+    def files_of(self, key: str) -> Collection[str] | None:
+        """Gives the names of an entry's files, as far as it can be read; None if there is no entry."""
+        small = self.bucket.store.small(self.bucket.name, self._path(key, NAME))
+        try:
+            return None if small is None else parsed(small.content).files.keys()
+        except Damaged:
+            return ()
 
     def found(self, key: str) -> Entry | None:
         """Gives the entry of a key, None if there is none.
@@ -93,10 +97,12 @@ class Entries:
         small = self.bucket.store.small(self.bucket.name, self._path(key, NAME))
         if small is None:
             return None
-        entry = _parsed(small.content)
+        entry = parsed(small.content)
         there = self._files(key)
         for name, noted in entry.files.items():
             if there.get(name) != tuple(noted):
+                if self.bucket.store.small(self.bucket.name, self._path(key, NAME)) != small:
+                    return self.found(key)  # another has come in its place meanwhile
                 raise Damaged(f"`{name}` is not what was written")
         return entry
 
@@ -108,9 +114,12 @@ class Entries:
             again: whether it is to take the place of one that is there.
 
         Raises:
+            Damaged: one of its files is gone: somebody else makes room.
             StorageError: the bucket does not take it.
         """
         there = self._files(entry.key)
+        for name in entry.files.keys() - there.keys():
+            raise Damaged(f"`{name}` is gone before its entry was written")
         noted = {name: there[name] for name in entry.files}
         content = _written(replace(entry, files=noted))
         return self.bucket.store.put(
@@ -134,7 +143,7 @@ class Entries:
             if path.endswith(f"/{NAME}"):
                 small = self.bucket.store.small(self.bucket.name, path)
                 try:
-                    found += [] if small is None else [_parsed(small.content)]
+                    found += [] if small is None else [parsed(small.content)]
                 except Damaged:
                     continue
         yield from sorted(found, key=lambda entry: entry.created, reverse=True)
@@ -208,7 +217,12 @@ def _written(entry: Entry) -> bytes:
     return json.dumps({"checksum": _checksum(body), "body": body}).encode()
 
 
-def _parsed(content: bytes) -> Entry:
+def parsed(content: bytes) -> Entry:
+    """Gives an entry as it was written.
+
+    Raises:
+        Damaged: it is not what was written.
+    """
     try:
         outer = json.loads(content)
         body: dict[str, Any] = json.loads(outer["body"])

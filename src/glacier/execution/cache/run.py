@@ -17,7 +17,7 @@ from glacier.access import Touch, touches
 from glacier.caching import CachePolicy
 from glacier.errors import ConfigError, Site, StorageError, text_of
 from glacier.execution.cache.entries import Damaged, Entries, Entry
-from glacier.execution.cache.eviction import make_room
+from glacier.execution.cache.eviction import make_room, remove_superseded
 from glacier.execution.cache.fingerprints import of_touch
 from glacier.execution.cache.secrets import digest_at, in_no_key
 from glacier.execution.checkpoints import Recalled
@@ -151,9 +151,10 @@ class Caching:
             return
         try:
             noted = _freely(lambda: {touch.resource.uri: of_touch(touch) for touch in read})
-        except StorageError as error:  # the task will tell of it; what comes from it has no key
+        except (StorageError, OSError) as error:  # the task will tell of it; what comes from it has no key
+            told, fix = (error.message, error.fix) if isinstance(error, StorageError) else (text_of(error), None)
             for below in [one for one, above in self._above.items() if index in above]:
-                self._refuse(below, error.message, error.fix or "")
+                self._refuse(below, told, fix or "let it be read")
             return
         with self._lock:
             self._noted.setdefault(index, {})[path] = noted
@@ -185,7 +186,7 @@ class Caching:
             return _freely(lambda: self._keep(policy, index, path, key, value, rows, seconds))
         except NotPlain as error:
             self._refuse(index, str(error), "return frames, or plain values")
-        except (StorageError, OSError) as error:
+        except (Damaged, StorageError, OSError) as error:
             self._refuse(index, text_of(error), _ELSEWHERE)
         return value
 
@@ -225,7 +226,8 @@ class Caching:
     ) -> object:
         entries = self._entries(policy)
         values = entries.values(key)
-        again = self.use == "refresh" or entries.has(key)
+        before = entries.files_of(key)
+        again = self.use == "refresh" or before is not None
         try:
             document = encoded(value, values)
             node = self.graph.nodes[index]
@@ -249,7 +251,10 @@ class Caching:
         except BaseException:
             values.discard()
             raise
-        self._stored = self._stored or policy.bucket is None
+        if policy.bucket is None:
+            self._stored = True
+            if before is not None:
+                remove_superseded(self._home / FOLDER / key, before)
         with self._lock:
             self._used.add(key)
         return scanned(value, values.scans, values.frame) if values.scans else value
