@@ -18,7 +18,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from glacier.config import AzureBlobConfig, GCSConfig, S3Config
-from glacier.errors import ConfigError, MissingExtra, ObjectNotFound, StorageError
+from glacier.errors import AccessDenied, ConfigError, MissingExtra, ObjectNotFound, StorageError
 from glacier.loading import load_pipeline
 from glacier.providers import AWSProvider, AzureProvider, GCPProvider, LocalProvider
 from glacier.testing import MemoryProvider
@@ -162,6 +162,21 @@ def test_s3_writes_as_the_config_says(tmp_path: Path) -> None:
     for path in [*single.list(), *tree.list()]:
         found = boto(place.provider.endpoint_url).head_object(Bucket=place.provider.name_prefix + "out", Key=path)
         assert (found["StorageClass"], found["ServerSideEncryption"]) == ("INTELLIGENT_TIERING", "AES256")
+
+
+def test_a_tree_of_archived_objects_is_written_and_told(tmp_path: Path) -> None:
+    place = place_of("s3", tmp_path)
+    tree = place.declare("out", path="tree/", config=S3Config(storage_class="DEEP_ARCHIVE"))
+    tree.write(SALES, partition_by="city")
+    paths = tree.list()
+    assert len(paths) == 2
+    for path in paths:
+        found = boto(place.provider.endpoint_url).head_object(Bucket=place.provider.name_prefix + "out", Key=path)
+        assert found["StorageClass"] == "DEEP_ARCHIVE"
+    with pytest.raises(StorageError, match=r"InvalidObjectState.*it is archived") as caught:
+        tree.read()
+    assert caught.value.fix == "restore it first, or read only what is not in an archive's storage class"
+    assert not isinstance(caught.value, AccessDenied)
 
 
 def test_secrets_stay_where_they_are(cloud: Place) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,42 @@ def test_a_copy_of_many_blocks(cloud: Place, tmp_path: Path) -> None:
     back = here.at("b.parquet")
     back.copy_from(there)
     assert Path(back.uri).read_bytes() == Path(here.uri).read_bytes()
+
+
+def test_a_copy_of_what_grows_meanwhile_is_none(google: GoogleStorage, tmp_path: Path) -> None:
+    source = GCPProvider(endpoint_url=google.url).bucket("raw", path="x.csv")
+    google.state.put("raw", "x.csv", b"old\n" * 25)
+    heads = count(1)
+
+    def grow(method: str, key: str) -> None:
+        if method == "HEAD" and key == "x.csv" and next(heads) == 2:  # after it was found
+            google.state.put("raw", "x.csv", b"newer\n" * 100)
+
+    google.state.refuse = grow
+    target = LocalProvider(tmp_path).bucket("out", path="x.csv")
+    with pytest.raises(StorageError, match="it was overwritten while it was read"):
+        target.copy_from(source)
+    assert not target.exists()
+    target.copy_from(source)
+    assert Path(target.uri).read_bytes() == b"newer\n" * 100
+
+
+def test_a_copy_that_fails_reads_no_further(google: GoogleStorage, tmp_path: Path) -> None:
+    for number in range(100):
+        google.state.put("raw", f"d/{number:03}.csv", b"a\n1\n")
+    read: list[str] = []
+
+    def refuse(method: str, key: str) -> tuple[int, str] | None:
+        if method == "GET" and key:
+            read.append(key)
+        return (403, "AccessDenied") if method == "GET" and key == "d/000.csv" else None
+
+    google.state.refuse = refuse
+    target = LocalProvider(tmp_path).bucket("out", path="all/")
+    with pytest.raises(StorageError, match="do not allow it to read"):
+        target.copy_from(GCPProvider(endpoint_url=google.url).bucket("raw", path="d/"))
+    assert len(read) < 50
+    assert not target.exists()
 
 
 def test_copies_that_are_refused(tmp_path: Path) -> None:

@@ -155,6 +155,47 @@ def test_a_tree_whose_publishing_fails_is_the_old_one(google: GoogleStorage) -> 
     assert_frame_equal(tree.read(), old)
 
 
+def test_a_glob_is_deleted_by_the_names_that_match(cloud: Place) -> None:
+    bucket = cloud.declare("raw", path="e/*.parquet")
+    for path in "e/x.parquet", "e/x.parquet/part-0.parquet", "e/y.csv":
+        cloud.put(bucket.at(path), b"1")
+    bucket.delete()
+    assert bucket.at("e/").list() == ["e/x.parquet/part-0.parquet", "e/y.csv"]
+
+
+def test_a_glob_is_deleted_without_a_look_at_each_match(google: GoogleStorage) -> None:
+    asked: list[str] = []
+
+    def note(method: str, key: str) -> None:
+        asked.append(f"{method} {key}".strip())
+
+    for number in range(20):
+        google.state.put("raw", f"e/{number}.csv", b"1")
+    google.state.refuse = note
+    GCPProvider(endpoint_url=google.url).bucket("raw", path="e/*.csv").delete()
+    assert sorted(asked) == [*sorted(f"DELETE e/{number}.csv" for number in range(20)), "GET"]
+
+
+@pytest.mark.parametrize("kind", ["s3", "gcs"])
+def test_a_folder_that_a_console_made_is_no_object(kind: str, tmp_path: Path) -> None:
+    """Consoles put an empty object `day/`, which the client library cannot name: to it, it is called `day`."""
+    place = place_of(kind, tmp_path)
+    tree = place.declare("raw", path="tree/")
+    tree.write(SALES, partition_by="city")
+    for marker in "tree/", "tree/city=Oslo/", "tree/city=Rom/":
+        if kind == "gcs":
+            gcs_server().state.put(place.provider.name_prefix + "raw", marker, b"")
+        else:
+            boto(place.provider.endpoint_url).put_object(
+                Bucket=place.provider.name_prefix + "raw", Key=marker, Body=b""
+            )
+    assert tree.read().height == 3
+    place.put(tree.at("tree"), b"an object of the name that the folder's would have")
+    tree.delete()
+    assert not tree.exists()
+    assert tree.at("./").list() == ["tree"]
+
+
 def test_more_objects_than_a_page(cloud: Place) -> None:
     top = cloud.declare("out", path="./")
     names = [f"many/{number:04}.csv" for number in range(1203)]

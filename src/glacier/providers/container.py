@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
@@ -11,7 +12,7 @@ from itertools import count, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from glacier.errors import GlacierError, ObjectNotFound, StorageError
-from glacier.providers.faults import Asked, Verb, is_silent, told
+from glacier.providers.faults import Asked, Verb, is_silent, overwritten, told
 from glacier.providers.journal import Journal, journals_in, staged_folder
 from glacier.providers.plain_http import send
 from glacier.providers.retries import persistently
@@ -96,7 +97,10 @@ class Container:
     def visible(self, prefix: str) -> list[Entry]:
         """Gives the data below a prefix, as the notes of writers say."""
         for _ in range(_RELISTED):
-            found = {entry.path: entry for page in self._pages(prefix) for entry in map(_entry, page)}
+            found: dict[str, Entry] = {}
+            for entry in (_entry(meta) for page in self._pages(prefix) for meta in page):
+                if entry.size or entry.path not in found:  # a folder's marker may be told by the name of an object
+                    found[entry.path] = entry
             staged = [path for path in found if staged_folder(path) is not None]
             try:
                 notes = [Journal.loads(self.content(path)) for path in journals_in(staged)]
@@ -104,7 +108,7 @@ class Container:
                 continue  # a writer ended between the list and the look: the list may be of before and of after
             for hidden in (*staged, *(path for note in notes for path in note.hidden)):
                 found.pop(hidden, None)
-            return [*found.values()]
+            return self._without_markers(found)
         raise StorageError(
             f"`{self.uri(prefix)}` is written again and again while it is listed",
             fix="let one task write it, and others wait for that",
@@ -141,6 +145,8 @@ class Container:
             return
         meta = self.ask("read", entry.path, lambda: self._meta(entry.path))
         tag = meta["e_tag"] if meta else None
+        if meta is not None and meta["size"] != entry.size:
+            raise overwritten(self._asked("read", entry.path))
 
         def read(start: int) -> memoryview:
             span = (start, min(start + _BLOCK_BYTES, entry.size))
@@ -162,8 +168,15 @@ class Container:
         return sums.stored(self.name, entry.path) or summed(self.blocks(entry), sums.added)
 
     def upload(self, key: str) -> Upload:
-        """Begins to write an object."""
+        """Begins to write an object, kept as the config says."""
         return Upload(self, key, self.service.attributes(self.config))
+
+    def stage(self, key: str) -> Upload:
+        """Begins to write an object that is soon copied and removed: some storage classes could not be read for that.
+
+        Most others would be charged for weeks. (Amazon S3 pricing: minimum storage duration)
+        """
+        return Upload(self, key, {})
 
     def put(self, key: str, content: bytes, attributes: dict[str, str] | None = None) -> None:
         """Writes a small object, in one request."""
@@ -268,6 +281,16 @@ class Container:
         self.delete_objects([path for path in staged if path not in journals_in(staged)])
         self.delete_objects(journals_in(staged))
 
+    def _without_markers(self, found: Mapping[str, Entry]) -> list[Entry]:
+        """Leaves out empty objects by which consoles show folders: the client library tells `day/` as `day`."""
+        empty = [path for path, entry in found.items() if not entry.size]
+        if not empty:
+            return [*found.values()]
+        folders = {path[:end] for path in found for end in range(len(path)) if path[end] == "/"}
+        leaves = [path for path in empty if path not in folders and re.fullmatch(r"[^._][^.]*", path.split("/")[-1])]
+        markers = folders.union(path for path in leaves if self.found(path) is None)
+        return [entry for path, entry in found.items() if entry.size or path not in markers]
+
     def _end(self, key: str, size: int, end: End) -> bytes:
         import obstore
 
@@ -304,12 +327,12 @@ class Container:
                 pages = None
                 raise
 
+        marker = prefix.rstrip("/")  # as the client library tells `prefix/`, an object by which consoles show a folder
         while (page := self.ask("list", prefix, next_page)) is not None:
             if self.service.lists_in_order:
                 last = page[-1]["path"]
-                yield page
-            else:
-                yield [found for found in page if found["path"] not in seen]
+            yield [found for found in page if found["path"] not in seen and found["path"] != marker]
+            if not self.service.lists_in_order:
                 seen.update(found["path"] for found in page)
 
     def _meta(self, key: str) -> ObjectMeta | None:

@@ -34,6 +34,8 @@ _DENIED = frozenset({
 _ENDED = frozenset({"NoSuchUpload", "InvalidPart", "InvalidBlockList"})
 """What the second request to complete an upload is told; the answer to the first may have been lost."""
 _OVERWRITTEN = frozenset({"PreconditionFailed", "ConditionNotMet", "412"})
+_ARCHIVED = frozenset({"InvalidObjectState", "BlobArchived", "BlobBeingRehydrated"})
+_CHANGED = "it was overwritten while it was read", "try again, or let this task wait for the one that writes it"
 _THROTTLED = frozenset({
     "SlowDown", "ServerBusy", "TooManyRequests", "RequestLimitExceeded", "RequestThrottled", "Throttling",
     "ThrottlingException", "429",
@@ -112,6 +114,12 @@ def fault(asked: Asked, error: Exception, *, tries: int = 1, headers: Mapping[st
     return (AccessDenied if what == _denied(asked) else StorageError)(message, fix=fix)
 
 
+def overwritten(asked: Asked) -> StorageError:
+    """Gives the error for an object that is no more what it was when it was listed."""
+    what, fix = _CHANGED
+    return StorageError(f"{asked.service} could not {asked.verb} `{asked.uri}`: {what}", fix=fix)
+
+
 def kind_of(error: Exception) -> Kind:
     """Tells whether what the client library raised may be otherwise next time.
 
@@ -172,7 +180,9 @@ def _reason(asked: Asked, text: str, code: str, headers: Mapping[str, str]) -> t
     if code in _ELSEWHERE or _is_redirect(text):
         return f"bucket `{asked.container}` is in another region", _other_region(text, headers)
     if code in _OVERWRITTEN:
-        return "it was overwritten while it was read", "try again, or let this task wait for the one that writes it"
+        return _CHANGED
+    if code in _ARCHIVED:
+        return "it is archived", "restore it first, or read only what is not in an archive's storage class"
     return _reason_of_credentials(asked, text, code) or _reason_of_trouble(asked, text, code, headers)
 
 

@@ -288,8 +288,9 @@ class LocalStore:
         inner = shown.relative_to(self._place(bucket, "./")).as_posix()
         return LocalStaged(hidden, place, inner, is_tree=path.endswith("/"))
 
-    def delete(self, bucket: str, paths: Sequence[str]) -> None:
-        """Removes files, and folders with all they hold; of a link, the link."""
+    def delete(self, bucket: str, paths: Sequence[str], *, below: bool = True) -> None:
+        """Removes files, and folders with all they hold, for a file has nothing below it; of a link, the link."""
+        del below
         for path in paths:
             shown = self._place(bucket, path)
             place = self._inside(shown)

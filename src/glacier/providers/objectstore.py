@@ -126,10 +126,10 @@ class ObjectStore:
             return StagedTree(container, path, for_copy=for_copy)
         return StagedObject(container, path)
 
-    def delete(self, bucket: str, paths: Sequence[str]) -> None:
-        """Removes objects and all below them, a thousand a request where the store can."""
+    def delete(self, bucket: str, paths: Sequence[str], *, below: bool = True) -> None:
+        """Removes objects, and all below them if that is meant, a thousand a request where the store can."""
         container = self._container(bucket)
-        container.delete_objects([key for path in paths for key in container.keys_of(path)])
+        container.delete_objects([key for path in paths for key in container.keys_of(path)] if below else [*paths])
 
     def sweep(self, bucket: str, path: str) -> None:
         """Ends or undoes what writers that are gone left half done, and removes what they staged.

@@ -103,7 +103,7 @@ class StagedTree:
             while True:
                 self._finishing.append(self._pool.submit(self._complete.popleft().finish))
         name = self._final(path)
-        upload = self._container.upload(self._hidden + name.removeprefix(self._top))
+        upload = self._container.stage(self._hidden + name.removeprefix(self._top))
         self._uploads[name] = upload
         return cast("IO[bytes]", _Handed(upload, self._complete))
 

@@ -292,8 +292,10 @@ class Bucket(Resource):
     def delete(self) -> None:
         """Removes the file, every match of the glob, or the directory with all it holds; nothing there is no error."""
         with self.sited():
-            matches = [entry.path for entry in objects.found(self)] if paths.is_glob(self.path) else [self.path]
-            self.store.delete(self.name, matches)
+            if paths.is_glob(self.path):
+                self.store.delete(self.name, [entry.path for entry in objects.found(self)], below=False)
+            else:
+                self.store.delete(self.name, [self.path])
 
     def cleanup(self) -> None:
         """Sweeps what interrupted writes left beside and below this path; never data, nor what a running one needs.

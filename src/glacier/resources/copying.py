@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from contextvars import copy_context
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING
 
 from glacier.errors import StorageError
-from glacier.lease import check_lease, current_lease, keeping, publishing
+from glacier.lease import GivenUp, check_lease, current_lease, keeping, publishing
 from glacier.permits import require
 from glacier.resources import formats, objects, paths
 from glacier.resources.store import Entry, Staged
@@ -22,8 +23,6 @@ _FILES_AT_ONCE = 4
 
 def copy(target: Bucket, source: Bucket) -> None:
     """Puts the objects of one bucket's path in place of what another's holds; see `Bucket.copy_from`."""
-    from concurrent.futures import ThreadPoolExecutor
-
     require(source, "copy_from", reads=True)
     with source.sited():
         found = sorted(objects.found(source))
@@ -36,12 +35,7 @@ def copy(target: Bucket, source: Bucket) -> None:
     with target.sited():
         staged = target.store.stage(target.name, target.path, for_copy=True)
         with keeping(staged):
-            with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
-                copies = [
-                    pool.submit(copy_context().run, _one, staged, source, entry, name) for entry, name in names.items()
-                ]
-                for copied in copies:
-                    copied.result()
+            _each(lambda entry: _one(staged, source, entry, names[entry]), found)
             with publishing(staged, current_lease()):
                 staged.publish()
 
@@ -66,8 +60,30 @@ def _check(target: Bucket, source: Bucket, found: list[Entry]) -> None:
         raise StorageError(f"bucket `{target.name}` {wrong[0]}", site=target.site, fix=wrong[1])
 
 
-def _one(staged: Staged, source: Bucket, entry: Entry, name: str) -> None:
-    """Copies one object to its staged place, and compares what arrived unless the store itself has."""
+def _each(step: Callable[[Entry], Iterator[None]], entries: list[Entry]) -> None:
+    """Takes the steps of all entries, some at a time; after a failure, or when it is interrupted, no further one."""
+    from concurrent.futures import ThreadPoolExecutor, as_completed
+
+    stopped = Event()
+
+    def steps(entry: Entry) -> None:
+        for _ in step(entry):
+            if stopped.is_set():
+                raise GivenUp
+
+    with ThreadPoolExecutor(_FILES_AT_ONCE) as pool:
+        copies = [pool.submit(copy_context().run, steps, entry) for entry in entries]
+        try:
+            for copied in as_completed(copies):
+                copied.result()
+        except BaseException:
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _one(staged: Staged, source: Bucket, entry: Entry, name: str) -> Iterator[None]:
+    """Copies one object to its staged place, block by block; compares what arrived unless the store itself has."""
     checksum = size = 0
     with ExitStack() as stack:
         place = staged.file(name)
@@ -79,6 +95,7 @@ def _one(staged: Staged, source: Bucket, entry: Entry, name: str) -> None:
                 checksum = staged.checksum(block, checksum)
                 size += len(block)
                 write(block)
+                yield
     if size != entry.size:
         raise StorageError(
             f"`{source.store.uri(source.name, entry.path)}` had {entry.size:,} bytes and gave {size:,}",

@@ -171,8 +171,8 @@ class Store(Protocol):
         """Whether the bucket is there already and none of Glacier's to create."""
         ...
 
-    def delete(self, bucket: str, paths: Sequence[str]) -> None:
-        """Removes objects and all below them; what is not there is no error."""
+    def delete(self, bucket: str, paths: Sequence[str], *, below: bool = True) -> None:
+        """Removes objects, and all below them unless only they are meant; what is not there is no error."""
         ...
 
     def sweep(self, bucket: str, path: str) -> None:

@@ -128,7 +128,7 @@ class Entries:
 
     def remove(self, key: str) -> None:
         """Removes an entry with its files."""
-        self.bucket.store.delete(self.bucket.name, [self._path(key, NAME)])  # first, so that nobody finds half of it
+        self.bucket.store.delete(self.bucket.name, [self._path(key, NAME)], below=False)  # so that nobody finds half
         self.bucket.store.delete(self.bucket.name, [self._path(key, "")])
 
     def values(self, key: str) -> Values:
@@ -202,7 +202,7 @@ class Values:
     def discard(self) -> None:
         """Removes what was kept."""
         paths = [f"{self._top}{self._key}/{name}" for name in self.names]
-        self._bucket.store.delete(self._bucket.name, paths)
+        self._bucket.store.delete(self._bucket.name, paths, below=False)
 
     def _at(self, name: str) -> Bucket:
         return self._bucket.at(f"{self._top}{self._key}/{name}")
