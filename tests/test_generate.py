@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -264,7 +265,7 @@ def test_the_readme_and_the_plan_are_of_all_environments(
         'echo "image = \\"$IMAGE\\"" > prod.image.tfvars\n'
         "terraform apply -var-file=prod.tfvars -var-file=prod.image.tfvars\n"
     ) in readme
-    assert "# prod\ngcloud run jobs execute acme-etl-load-prod " in readme
+    assert "terraform workspace select prod\ngcloud run jobs execute acme-etl-load-prod " in readme
     assert "| `load` in dev | 2 | 4,096 |" in readme
     assert "| `load` in prod | 2 | 8,192 |" in readme
     assert "Europe/Oslo in dev; at `0 6 * * MON-FRI`" in readme
@@ -274,6 +275,28 @@ def test_the_readme_and_the_plan_are_of_all_environments(
         "schedule: 0 8 * * 1 Europe/Oslo in dev; 0 6 * * 1-5 Europe/Oslo in prod -> "
         "0 9 * * 1 Europe/Oslo in dev; 0 6 * * 1-5 Europe/Oslo in prod\n"
     ) in glacier("plan", "etl.py", *BOTH, folder=tmp_path, code=2)
+
+
+@pytest.mark.parametrize("cloud", ["aws", "gcp"])
+def test_each_environments_commands_begin_in_its_workspace(
+    etl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cloud: str
+) -> None:
+    etl.write_text(VARYING)
+    monkeypatch.setenv("CLOUD", cloud)
+    glacier("generate", "etl.py", *BOTH, folder=tmp_path)
+    readme = (tmp_path / "terraform" / "README.md").read_text()
+    commands = readme[readme.index("## Apply") : readme.index("## The pipeline")]
+    common, *each = re.split(r"\n### (?=\w+\n)", commands)
+    assert common.endswith("or a backend's.\n")
+    assert [part.partition("\n")[0] for part in each] == ["dev", "prod"]
+    for name, part in zip(("dev", "prod"), each, strict=True):
+        first, *later = re.findall(r"```sh\n(.*?)```", part, re.DOTALL)
+        assert first.startswith(
+            f"terraform workspace select -or-create {name}\nterraform apply -var-file={name}.tfvars"
+        )
+        assert [one.partition("\n")[0] for one in later] == [f"terraform workspace select {name}"] * 2
+        assert "docker push" in later[0]
+        assert {"aws": "aws ecs run-task", "gcp": "gcloud run jobs execute"}[cloud] in later[1]
 
 
 FUNCTION = """

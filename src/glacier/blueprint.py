@@ -255,12 +255,14 @@ class Step:
         command: as typed in the folder of the declarations; several lines if it is several.
         first: whether it comes before the declarations are applied.
         sets: a variable of the blueprint that is `$IMAGE` of the command from then on; all is applied again after it.
+        environment: that it is for, if the blueprint stands for several.
     """
 
     title: str
     command: str
     first: bool = False
     sets: str | None = None
+    environment: str | None = None
 
 
 @dataclass(frozen=True)

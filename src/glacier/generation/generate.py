@@ -13,7 +13,7 @@ from glacier.deployment.needs import Deployment
 from glacier.deployment.reading import Provider, Source, deployment_of
 from glacier.generation.changes import Changes, changes
 from glacier.generation.folder import Written, manifest_in, write
-from glacier.generation.readme import readme, summary_of
+from glacier.generation.readme import apply_commands, readme, summary_of
 from glacier.generation.variants import Values, merged
 from glacier.graph import Graph
 from glacier.infrastructure import blueprint_of
@@ -76,12 +76,7 @@ class Generated:
         return "\n".join(lines)
 
     def _apply(self) -> str:
-        if not self.environments:
-            return "terraform init && terraform apply"
-        name = self.environments[0]
-        return (
-            f"terraform init && terraform workspace select -or-create {name} && terraform apply -var-file={name}.tfvars"
-        )
+        return " && ".join(["terraform init", *apply_commands(*self.environments[:1])])
 
 
 def draft(graph: Graph, source: Source, folder: Path, provider: Provider | None = None) -> Draft:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 from glacier.blueprint import Blueprint, Permission, Step
@@ -72,37 +73,59 @@ def permissions_table(permissions: Iterable[Permission]) -> str:
 
 
 def _commands(blueprint: Blueprint, environments: list[str]) -> str:
-    each = [
-        f"terraform workspace select -or-create {name}\nterraform apply -var-file={name}.tfvars"
-        for name in environments
+    if not environments:
+        before, after = _steps(blueprint.steps)
+        return "\n\n".join([*before, *["Then:"] * bool(before), _shell("terraform init", *apply_commands()), *after])
+    common = [step for step in blueprint.steps if step.first and _is_of_all(step, blueprint.steps, environments)]
+    before = [_step(step) for step in common if step.environment == environments[0]]
+    parts = [
+        *before,
+        *["Then:"] * bool(before),
+        _shell("terraform init"),
+        "Each environment has a state of its own: that of a workspace, as here, or a backend's.",
     ]
-    if each:
-        each = [f"# {name}\n{lines}" for name, lines in zip(environments, each, strict=True)]
-    apply = "\n\n".join(["terraform init", *each]) if each else "terraform init\nterraform apply"
-    parts = [_step(step) for step in blueprint.steps if step.first]
-    parts += ["Then:"] * bool(parts) + [f"```sh\n{apply}\n```"]
-    if each:
-        parts.append("Each environment has a state of its own: that of a workspace, as here, or a backend's.")
-    return "\n\n".join([*parts, *(_step(step) for step in blueprint.steps if not step.first)])
+    for name in environments:
+        own = [step for step in blueprint.steps if step.environment == name and step not in common]
+        before, after = _steps(own)
+        parts += [f"### {name}", *before, "Apply:", _shell(*apply_commands(name)), *after]
+    return "\n\n".join(parts)
+
+
+def apply_commands(environment: str | None = None) -> list[str]:
+    """Gives what a person types to apply a folder after `terraform init`.
+
+    Args:
+        environment: which, if the folder is shared by several.
+    """
+    if environment is None:
+        return ["terraform apply"]
+    return [f"terraform workspace select -or-create {environment}", f"terraform apply -var-file={environment}.tfvars"]
+
+
+def _is_of_all(step: Step, steps: Iterable[Step], environments: list[str]) -> bool:
+    return {one.environment for one in steps if one == replace(step, environment=one.environment)} >= {*environments}
+
+
+def _steps(steps: Iterable[Step]) -> tuple[list[str], list[str]]:
+    """Gives the steps before all is applied, and those after."""
+    steps = [*steps]
+    return [_step(one) for one in steps if one.first], [_step(one) for one in steps if not one.first]
 
 
 def _step(step: Step) -> str:
-    return f"{step.title}:\n\n```sh\n{command_of(step)}\n```"
+    lines = [step.command.rstrip()]
+    if step.environment and not step.first:  # whoever comes back for this step may have been in another one
+        lines.insert(0, f"terraform workspace select {step.environment}")
+    if step.sets is not None:
+        name = step.environment
+        file = f"{name}.{step.sets}.tfvars" if name else f"{step.sets}.auto.tfvars"
+        apply = f" -var-file={name}.tfvars -var-file={file}" if name else ""
+        lines += [f'echo "{step.sets} = \\"$IMAGE\\"" > {file}', f"terraform apply{apply}"]
+    return f"{step.title}:\n\n{_shell(*lines)}"
 
 
-def command_of(step: Step, environment: str | None = None) -> str:
-    """Gives all that a person types for a step.
-
-    Args:
-        step: which.
-        environment: whose variables it is for, if the folder is shared by several.
-    """
-    lines = step.command.rstrip()
-    if step.sets is None:
-        return lines
-    file = f"{environment}.{step.sets}.tfvars" if environment else f"{step.sets}.auto.tfvars"
-    apply = f" -var-file={environment}.tfvars -var-file={file}" if environment else ""
-    return f'{lines}\necho "{step.sets} = \\"$IMAGE\\"" > {file}\nterraform apply{apply}'
+def _shell(*lines: str) -> str:
+    return "\n".join(["```sh", *lines, "```"])
 
 
 def _notes(blueprint: Blueprint) -> Iterable[str]:

@@ -25,7 +25,6 @@ from glacier.blueprint import (
 )
 from glacier.deployment.packaging import ARCHIVES
 from glacier.errors import UnsupportedError, listed
-from glacier.generation.readme import command_of
 
 _WORD = re.compile(r"([A-Za-z0-9]+)")
 
@@ -159,19 +158,9 @@ class _Merge:
                     yield one
 
     def _steps(self) -> Iterator[Step]:
-        """Gives each step once, with the command of each environment where they differ."""
-        found: dict[str, dict[str, Step]] = {}
+        """Gives the steps of each environment, also where they are alike: each works on a state of its own."""
         for name, blueprint in zip(self.names, self.blueprints, strict=True):
-            for step in blueprint.steps:
-                found.setdefault(step.title, {})[name] = step
-        for each in found.values():
-            first = next(iter(each.values()))
-            commands = {name: command_of(step, name) for name, step in each.items()}
-            if len(set(commands.values())) == 1:
-                yield first
-            else:
-                text = "\n\n".join(f"# {name}\n{command}" for name, command in commands.items())
-                yield replace(first, command=text, sets=None)
+            yield from (replace(step, environment=name) for step in blueprint.steps)
 
     def _check_same(self, declared: Sequence[Mapping[str, Declaration]]) -> None:
         for name, each in zip(self.names[1:], declared[1:], strict=True):
