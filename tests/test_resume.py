@@ -21,6 +21,7 @@ from glacier import Pipeline, Secret, pipeline, task
 from glacier.errors import GateClosed, InputError, RunErrors, StorageError, TaskError
 from glacier.execution.record import Recorder, RunRecord
 from glacier.loading import load_pipeline
+from glacier.providers import durable
 from glacier.testing import MemoryProvider
 
 provider = MemoryProvider()
@@ -401,6 +402,63 @@ def test_the_newest_three_can_be_resumed(home: Path) -> None:
     assert len(list((home / "checkpoints").iterdir())) == 3
     broken()
     assert sales.run(resume="last") == "5: [0, 1, 4, 9, 16]"
+
+
+FAILING = """
+    from glacier import pipeline, task
+
+    @task
+    def given(n: int) -> int:
+        raise ValueError(n)
+
+    @pipeline(checkpoint=True)
+    def main(n: int) -> int:
+        return given(n)
+"""
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_pipelines_of_one_name_in_two_files_are_told_apart(
+    stated: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    project = tmp_path / "project"
+    if not stated:
+        monkeypatch.delenv("GLACIER_HOME")
+    (project / ".git").mkdir(parents=True)
+
+    def loaded(folder: str) -> Pipeline[..., Any]:
+        sys.modules.pop("etl", None)
+        return load_pipeline(str(project / folder / "etl.py"))
+
+    for folder in ("x", "y"):
+        (project / folder).mkdir()
+        (project / folder / "etl.py").write_text(textwrap.dedent(FAILING))
+    fails(loaded("x"), inputs={"n": 1})
+    with pytest.raises(InputError, match="no run of pipeline `main` can be resumed"):
+        loaded("y").run(resume="last")
+    fails(loaded("y"), inputs={"n": 2})
+    project = project.rename(tmp_path / "moved")
+    for folder, n in (("x", 1), ("y", 2)):
+        with pytest.raises(TaskError, match=f"ValueError: {n}"):
+            loaded(folder).run(resume="last")
+
+
+def test_a_checkpoint_of_before_files_were_told_apart_is_found(home: Path) -> None:
+    broken("report")
+    fails(sales)
+    (log,) = (home / "checkpoints").glob("*/log")
+    heading, *lines = durable.lines_of(log)
+    del heading["at"]
+    log.unlink()
+    older = durable.Log(log)
+    for line in (heading, *lines):
+        older.write(line)
+    older.close()
+    was_done()
+    broken()
+    assert sales.run(resume="last") == "3: [0, 1, 4]"
+    assert was_done() == ["report"]
 
 
 def test_a_line_that_was_cut_off_counts_as_not_written(home: Path) -> None:

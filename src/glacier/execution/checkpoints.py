@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from secrets import token_hex
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -20,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from glacier.errors import InputError, listed
 from glacier.execution.codec import Json, NotPlain, NotReadable, decoded, encoded
 from glacier.execution.frames import holds_lazy_frame, scanned
-from glacier.execution.home import make_home
+from glacier.execution.home import make_home, path_in_project
 from glacier.lease import counting
 from glacier.providers import durable
 
@@ -55,6 +56,20 @@ class Origin:
     def folder(self) -> Path:
         """Where checkpoints lie."""
         return self.home / FOLDER
+
+    @cached_property
+    def path(self) -> str:
+        """Of the file in its project."""
+        return path_in_project(self.file, self.home)
+
+    def began(self, heading: Mapping[str, Any]) -> bool:
+        """Says whether a run of it wrote the first line of a log."""
+        if (heading.get("format"), heading.get("pipeline")) != (FORMAT, self.pipeline):
+            return False
+        if "at" in heading:
+            return bool(heading["at"] == self.path)
+        before, now = Path(heading["file"]).absolute(), Path(self.file).absolute()
+        return before == now or (before.name == now.name and not before.exists())  # as older ones have it; it may move
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +174,8 @@ class Checkpoint:
         except NotPlain:
             written = None
         values.confirm()
-        told = {"format": FORMAT, "pipeline": origin.pipeline, "file": origin.file, "started": _now()}
-        self._log.write({**told, "run": self.run_id, "inputs": written})
+        of = {"pipeline": origin.pipeline, "file": origin.file, "at": origin.path}
+        self._log.write({"format": FORMAT, **of, "started": _now(), "run": self.run_id, "inputs": written})
 
     def go_on(self) -> None:
         """Notes that a run resumes it."""
@@ -236,9 +251,7 @@ def _of(origin: Origin) -> Iterator[_Known]:
         return
     for folder in sorted(origin.folder.iterdir(), key=lambda folder: folder.name, reverse=True):
         lines = list(durable.lines_of(folder / LOG))
-        heading = lines[0] if lines else {}
-        written = heading.get("format"), heading.get("pipeline"), Path(heading.get("file", "")).name
-        if written == (FORMAT, origin.pipeline, Path(origin.file).name):
+        if lines and origin.began(lines[0]):
             yield _Known(folder, tuple(line["run"] for line in lines if "run" in line))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from glacier.errors import in_library
@@ -33,7 +32,24 @@ def home_of(file: str) -> Path:
         return _absolute(Path(stated).expanduser())
     path = _absolute(Path(file))
     beside = _absolute(Path()) if in_library(file) or not path.is_file() else path.parent
-    return _project(beside, (".git", FOLDER)) / FOLDER
+    return (_marked(beside) or beside) / FOLDER
+
+
+def path_in_project(file: str, home: Path) -> str:
+    """Gives the path by which a pipeline's file is known in its project, which may lie elsewhere by now; with "/".
+
+    Where no folder around it holds a `.git` or a `.glacier`, that of its home counts as the project's, if the file is
+    in it. Of other files, and of a pipeline without a file of its own, it is the name alone.
+
+    Args:
+        file: the pipeline's file, `pipeline.site.file`.
+        home: that of the pipeline, see `home_of`.
+    """
+    path = _absolute(Path(file))
+    root = _marked(path.parent) or home.parent
+    if in_library(file) or not path.is_file() or not path.is_relative_to(root):
+        return path.name
+    return path.relative_to(root).as_posix()
 
 
 def home_here() -> Path:
@@ -60,8 +76,9 @@ def _absolute(path: Path) -> Path:
         return path
 
 
-def _project(beside: Path, marks: Iterable[str]) -> Path:
+def _marked(beside: Path) -> Path | None:
+    """Gives the nearest folder, upwards, that says to be a project; None if there is none."""
     for folder in (beside, *beside.parents):
-        if any(os.path.lexists(folder / mark) for mark in marks):  # false where it may not be looked at
+        if any(os.path.lexists(folder / mark) for mark in (".git", FOLDER)):  # false where it may not be looked at
             return folder
-    return beside
+    return None
