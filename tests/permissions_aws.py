@@ -16,6 +16,7 @@ EVERYWHERE = "the account"
 
 _LIST = "s3:ListBucket"
 _TRACES = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
+_SAMPLES = ("xray:GetSamplingRules", "xray:GetSamplingTargets")
 _STREAMS = ("logs:CreateLogStream", "logs:PutLogEvents")
 _FETCHES = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
 _HEARS = ("events:DescribeRule", "events:PutRule", "events:PutTargets")
@@ -181,7 +182,7 @@ def _besides(deployment: Deployment) -> Iterator[Need]:
         yield from _starts(deployment, "workflow")
         yield from (Need("workflow", action, f"{name}{end}") for action in _WATCHES)
         yield from (Need("workflow", action, _RULE) for action in _HEARS)
-        yield from (Need("workflow", action, EVERYWHERE) for action in (*_TRACES, *_DELIVERS))
+        yield from (Need("workflow", action, EVERYWHERE) for action in (*_TRACES, *_SAMPLES, *_DELIVERS))
     if deployment.schedule is not None:
         yield Need("scheduler", "sqs:SendMessage", f"{name}-not-started{end}")
         if orchestrated:
@@ -262,7 +263,7 @@ AMAZON = Cloud(
         "invoke": ("lambda:InvokeFunction",),
     },
     listings=frozenset((_LIST,)),
-    wide=frozenset(("ecr:GetAuthorizationToken", *_TRACES, *_DELIVERS)),
+    wide=frozenset(("ecr:GetAuthorizationToken", *_TRACES, *_SAMPLES, *_DELIVERS)),
     statements=_statements,
     besides=_besides,
 )

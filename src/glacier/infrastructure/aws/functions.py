@@ -164,9 +164,13 @@ def function_access(account: Account, keys: KmsKeys, function: DeclaredFunction)
     return access_of(account, Identity("function", function.name), rights, because)
 
 
-def traces() -> Right:
-    """Gives the right to write traces, which X-Ray has for all of the account's alone."""
-    statement = Statement("Traces", ("xray:PutTraceSegments", "xray:PutTelemetryRecords"), ("*",))
+def traces(*besides: str) -> Right:
+    """Gives the right to write traces, which X-Ray has for all of the account's alone.
+
+    Args:
+        besides: actions that a service takes for that, besides those two.
+    """
+    statement = Statement("Traces", ("xray:PutTraceSegments", "xray:PutTelemetryRecords", *besides), ("*",))
     return Right(statement, (("the account's traces", ()),))
 
 

@@ -118,11 +118,13 @@ def workflow_access(account: Account, tasks: Mapping[str, Declaration], here: De
             Statement("DeliversLogs", _DELIVERY, ("*",), because=because),
             (("the account's deliveries of logs, which have no names", because),),
         ),
-        traces(),
+        traces(*_SAMPLES),
     ]
     return access_of(account, WORKFLOW, rights, because)
 
 
+_SAMPLES = ("xray:GetSamplingRules", "xray:GetSamplingTargets")
+"""By which Step Functions learns what of it to trace; Lambda does not ask. (Step Functions: IAM policies for X-Ray)"""
 _DELIVERY = (
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",

@@ -369,9 +369,14 @@ resource "aws_iam_role_policy" "workflow" {
         Resource = "*"
       },
       {
-        Sid      = "Traces"
-        Effect   = "Allow"
-        Action   = ["xray:PutTraceSegments", "xray:PutTelemetryRecords"]
+        Sid    = "Traces"
+        Effect = "Allow"
+        Action = [
+          "xray:PutTraceSegments",
+          "xray:PutTelemetryRecords",
+          "xray:GetSamplingRules",
+          "xray:GetSamplingTargets",
+        ]
         Resource = "*"
       },
     ]
