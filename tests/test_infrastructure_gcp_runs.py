@@ -136,6 +136,8 @@ def test_what_a_workflow_jumps_to_is_there_and_every_step_has_a_name_of_its_own(
         assert len({*names}) == len(names)
         jumps = re.findall(r'"next": "(\w+)"', json.dumps(part))
         assert {*jumps} <= {*names}
+    (decide,) = [step["decide"]["switch"] for step in source["run_stage"]["steps"] if "decide" in step]
+    assert [[*one] for one in decide] == [["condition", "next"], ["condition", "return"]]  # each does one thing
     called = {step[name]["call"] for step in source["main"]["steps"] for name in step if "call" in step[name]}
     assert called == {*source} - {"main"}
 

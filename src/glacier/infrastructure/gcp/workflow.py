@@ -85,6 +85,7 @@ _RUN_STAGE: tuple[Value, ...] = (
     },
     {"started": {"assign": ({"execution": "${operation.metadata.name}"}, {"delay": _FIRST_DELAY})}},
     {"wait": {"call": "sys.sleep", "args": {"seconds": "${delay}"}}},
+    {"longer": {"assign": ({"delay": f"${{math.min(delay * 2, {_LONGEST_DELAY})}}"},)}},
     {
         "look": {
             "try": {
@@ -98,15 +99,8 @@ _RUN_STAGE: tuple[Value, ...] = (
     {
         "decide": {
             "switch": (
-                {
-                    "condition": '${map.get(state, "completionTime") == null}',
-                    "steps": ({"longer": {"assign": ({"delay": f"${{math.min(delay * 2, {_LONGEST_DELAY})}}"},)}},),
-                    "next": "wait",
-                },
-                {
-                    "condition": '${default(map.get(state, "succeededCount"), 0) == 1}',
-                    "return": "${execution}",
-                },
+                {"condition": '${map.get(state, "completionTime") == null}', "next": "wait"},
+                {"condition": '${default(map.get(state, "succeededCount"), 0) == 1}', "return": "${execution}"},
             )
         }
     },

@@ -107,6 +107,15 @@ resource "google_workflows_workflow" "this" {
           }
         },
         {
+          longer = {
+            assign = [
+              {
+                delay = "$${math.min(delay * 2, 60)}"
+              },
+            ]
+          }
+        },
+        {
           look = {
             try = {
               call = "googleapis.run.v2.projects.locations.jobs.executions.get"
@@ -123,18 +132,7 @@ resource "google_workflows_workflow" "this" {
             switch = [
               {
                 condition = "$${map.get(state, \"completionTime\") == null}"
-                steps = [
-                  {
-                    longer = {
-                      assign = [
-                        {
-                          delay = "$${math.min(delay * 2, 60)}"
-                        },
-                      ]
-                    }
-                  },
-                ]
-                next = "wait"
+                next      = "wait"
               },
               {
                 condition = "$${default(map.get(state, \"succeededCount\"), 0) == 1}"
