@@ -26,16 +26,16 @@ def formatted(folder: Path) -> str:
     return done.stdout if done.returncode else ""
 
 
-def applied(folder: Path, state: Path, variables: str = "") -> dict[str, object]:
+def applied(folder: Path, state: Path, *variables: str) -> dict[str, object]:
     """Applies a folder twice, of which the second must find nothing to do, and gives the state as JSON.
 
     Args:
         folder: as it was generated.
         state: where to put it.
-        variables: the file in the folder that has their values, where it is not found by itself.
+        variables: files in the folder that have their values, where they are not found by themselves.
     """
     command = [OFFLINE, "apply", str(folder), "--stable", "--out", str(state)]
-    command += ["--", f"-var-file={variables}"] if variables else []
+    command += ["--", *(f"-var-file={file}" for file in variables)] if variables else []
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Warning:" not in done.stdout, done.stdout

@@ -224,7 +224,7 @@ def values(file: Path) -> dict[str, str]:
                 "environment": '"prod"',
                 "labels_tier": '"gold"',
                 "user_labels_tier": '"gold"',
-                "cloud_run_v2_job_load_timeout": '"3600s"',
+                "cloud_run_v2_job_load_timeout": '"3900s"',
                 "cloud_run_v2_job_load_glacier_timeout": '"3600"',
                 "cloud_run_v2_job_load_memory": '"8192Mi"',
                 "logging_project_bucket_config_retention_days": "90",
@@ -242,8 +242,14 @@ def test_what_differs_by_environment_is_a_variable_that_says_what_it_is(
     etl.write_text(VARYING)
     monkeypatch.setenv("CLOUD", cloud)
     said = glacier("generate", "etl.py", *BOTH, folder=tmp_path)
-    assert "terraform workspace select -or-create dev && terraform apply -var-file=dev.tfvars; more" in said
     folder = tmp_path / "terraform"
+    applying = "terraform workspace select -or-create dev && terraform apply -var-file=dev.tfvars"
+    if cloud == "gcp":  # what says which image runs is not there yet
+        assert said.endswith("next: cd terraform && terraform init, then the commands for dev in README.md there\n")
+        (folder / "dev.image.tfvars").write_text('image = "a"\n')
+        said = glacier("generate", "etl.py", *BOTH, folder=tmp_path)
+        applying += " -var-file=dev.image.tfvars"
+    assert f"next: cd terraform && terraform init && {applying}; more in README.md there\n" in said
     found = values(folder / "prod.tfvars")
     assert found == prod
     assert values(folder / "dev.tfvars").keys() == prod.keys()
@@ -260,7 +266,12 @@ def test_the_readme_and_the_plan_are_of_all_environments(
     assert "on gs://acme-raw-dev/a.parquet\n" in explained
     assert "on gs://acme-raw-prod/a.parquet\n" in explained
     readme = (tmp_path / "terraform" / "README.md").read_text()
-    assert "terraform workspace select -or-create prod\nterraform apply -var-file=prod.tfvars\n" in readme
+    assert (
+        "echo 'image = \"us-docker.pkg.dev/cloudrun/container/job:latest\"' > prod.image.tfvars\n```\n\n"
+        "The file says from then on which image runs: keep it, in version control say.\n\nApply:\n\n```sh\n"
+        "terraform workspace select -or-create prod\n"
+        "terraform apply -var-file=prod.tfvars -var-file=prod.image.tfvars\n"
+    ) in readme
     assert (
         'echo "image = \\"$IMAGE\\"" > prod.image.tfvars\n'
         "terraform apply -var-file=prod.tfvars -var-file=prod.image.tfvars\n"
@@ -290,15 +301,43 @@ def test_each_environments_commands_begin_in_its_workspace(
     assert common.endswith("or a backend's.\n")
     assert [part.partition("\n")[0] for part in each] == ["dev", "prod"]
     for name, part in zip(("dev", "prod"), each, strict=True):
-        first, *later = re.findall(r"```sh\n(.*?)```", part, re.DOTALL)
+        *_, first, build, start = re.findall(r"```sh\n(.*?)```", part, re.DOTALL)
         assert first.startswith(
             f"terraform workspace select -or-create {name}\nterraform apply -var-file={name}.tfvars"
         )
-        assert [one.partition("\n")[0] for one in later] == [f"terraform workspace select {name}"] * 2
-        assert "docker push" in later[0]
-        assert {"aws": "aws ecs run-task", "gcp": "gcloud run jobs execute"}[cloud] in later[1]
+        assert [one.partition("\n")[0] for one in (build, start)] == [f"terraform workspace select {name}"] * 2
+        assert "docker push" in build
+        assert {"aws": "aws ecs run-task", "gcp": "gcloud run jobs execute"}[cloud] in start
 
 
+@pytest.mark.parametrize("cloud", ["gcp", "azure"])
+def test_no_apply_of_an_environment_brings_back_what_stood_in_for_its_image(
+    etl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cloud: str
+) -> None:
+    etl.write_text(FUNCTION[: FUNCTION.index("@task")] + SAVING)
+    monkeypatch.setenv("CLOUD", cloud)
+    folder = tmp_path / "terraform"
+
+    def said_of_image() -> str:
+        (found,) = re.findall(r'variable "image" \{\n(.*?)\n\}', (folder / "variables.tf").read_text(), re.DOTALL)
+        return re.sub(r" +description .*\n", "", found)
+
+    glacier("generate", "etl.py", *BOTH, folder=tmp_path)
+    assert said_of_image() == "  type        = string\n  nullable    = false"
+    applies = re.findall(r"^terraform apply.*$", (folder / "README.md").read_text(), re.MULTILINE)
+    assert applies == [
+        f"terraform apply -var-file={name}.tfvars -var-file={name}.image.tfvars"
+        for name in ("dev", "dev", "prod", "prod")
+    ]
+    glacier("generate", "etl.py", "--env", "prod", folder=tmp_path)  # a folder of its own has image.auto.tfvars
+    assert re.fullmatch(r'  type        = string\n  default     = "\S+job\S*:latest"', said_of_image())
+
+
+SAVING = """
+@pipeline
+def etl() -> None:
+    cloud.bucket("clean", path="b.parquet").write(cloud.bucket("raw", path="a.parquet").scan())
+"""
 FUNCTION = """
 import os
 from glacier import Serverless, pipeline, task

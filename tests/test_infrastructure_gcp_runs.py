@@ -18,6 +18,7 @@ from glacier.errors import UnsupportedError
 from glacier.generation.generate import Draft, files_of
 from glacier.infrastructure.gcp import blueprint
 from glacier.infrastructure.gcp.access import PERMISSIONS
+from glacier.infrastructure.gcp.jobs import PLACEHOLDER
 from glacier.providers import GCPProvider
 from terraform import applied, formatted, needs_offline
 
@@ -421,5 +422,7 @@ def test_terraform_applies_all_of_it_in_two_environments_and_then_finds_nothing_
         (tmp_path / "made" / path).write_bytes(content)
     assert formatted(tmp_path / "made") == ""
     for environment in ("dev", "prod"):
-        state = applied(tmp_path / "made", tmp_path / "state.json", variables=f"{environment}.tfvars")
+        files = (f"{environment}.tfvars", f"{environment}.image.tfvars")
+        (tmp_path / "made" / files[1]).write_text(f'image = "{PLACEHOLDER}"\n')
+        state = applied(tmp_path / "made", tmp_path / "state.json", *files)
         assert f"acme-lake-{environment}" in json.dumps(state)

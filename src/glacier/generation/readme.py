@@ -87,19 +87,47 @@ def _commands(blueprint: Blueprint, environments: list[str]) -> str:
     for name in environments:
         own = [step for step in blueprint.steps if step.environment == name and step not in common]
         before, after = _steps(own)
-        parts += [f"### {name}", *before, "Apply:", _shell(*apply_commands(name)), *after]
+        parts += [f"### {name}", *before, *_standing_in(blueprint, name), "Apply:"]
+        parts += [_shell(*apply_commands(value_files(blueprint, name), name)), *after]
     return "\n\n".join(parts)
 
 
-def apply_commands(environment: str | None = None) -> list[str]:
+def apply_commands(files: Iterable[str] = (), environment: str | None = None) -> list[str]:
     """Gives what a person types to apply a folder after `terraform init`.
 
     Args:
+        files: with the values of variables, beside those that Terraform finds by itself.
         environment: which, if the folder is shared by several.
     """
-    if environment is None:
-        return ["terraform apply"]
-    return [f"terraform workspace select -or-create {environment}", f"terraform apply -var-file={environment}.tfvars"]
+    select = [f"terraform workspace select -or-create {environment}"] if environment else []
+    return [*select, " ".join(["terraform apply", *(f"-var-file={file}" for file in files)])]
+
+
+def value_files(blueprint: Blueprint, environment: str) -> list[str]:
+    """Gives the files with an environment's values: the generated one, and one for each variable that a step sets."""
+    return [f"{environment}.tfvars", *(_file_of(step) for step in _setting(blueprint, environment))]
+
+
+def _setting(blueprint: Blueprint, environment: str) -> list[Step]:
+    return [step for step in blueprint.steps if step.sets is not None and step.environment == environment]
+
+
+def _file_of(step: Step) -> str:
+    """Gives the file that a step writes its variable to; Terraform finds it by itself where it is of no environment."""
+    return f"{step.environment}.{step.sets}.tfvars" if step.environment else f"{step.sets}.auto.tfvars"
+
+
+def _standing_in(blueprint: Blueprint, environment: str) -> Iterable[str]:
+    """Gives what is to be done once, so that all can be applied before the steps that set variables."""
+    defaults = {one.name: one.default for one in blueprint.variables}
+    lines = [
+        f"echo '{step.sets} = \"{defaults[str(step.sets)]}\"' > {_file_of(step)}"
+        for step in _setting(blueprint, environment)
+    ]
+    if lines:
+        yield "Only before the first apply, as there is no image yet and one that fails stands in for it:"
+        yield _shell(*lines)
+        yield "The file says from then on which image runs: keep it, in version control say."
 
 
 def _is_of_all(step: Step, steps: Iterable[Step], environments: list[str]) -> bool:
@@ -117,10 +145,8 @@ def _step(step: Step) -> str:
     if step.environment and not step.first:  # whoever comes back for this step may have been in another one
         lines.insert(0, f"terraform workspace select {step.environment}")
     if step.sets is not None:
-        name = step.environment
-        file = f"{name}.{step.sets}.tfvars" if name else f"{step.sets}.auto.tfvars"
-        apply = f" -var-file={name}.tfvars -var-file={file}" if name else ""
-        lines += [f'echo "{step.sets} = \\"$IMAGE\\"" > {file}', f"terraform apply{apply}"]
+        files = [f"{step.environment}.tfvars", _file_of(step)] if step.environment else []
+        lines += [f'echo "{step.sets} = \\"$IMAGE\\"" > {_file_of(step)}', *apply_commands(files)]
     return f"{step.title}:\n\n{_shell(*lines)}"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from glacier.blueprint import Blueprint, Concern, Declaration, Output, Plugin, Value, Variable
 from glacier.codegen.terraform.hcl import Line, block, expression
@@ -31,10 +31,13 @@ class Options:
     Attributes:
         backend: where Terraform is to keep its state; its settings are given to `terraform init`.
         values: for each environment, the values of variables that differ between them.
+        asked: variables that Terraform asks for, whatever their default: that would take the place of an environment's
+            own value, which is in a file that Terraform does not find by itself.
     """
 
     backend: str | None = None
     values: Mapping[str, Mapping[str, Value]] | None = None
+    asked: frozenset[str] = frozenset()
 
 
 def files(blueprint: Blueprint, options: Options | None = None) -> dict[str, str]:
@@ -45,7 +48,8 @@ def files(blueprint: Blueprint, options: Options | None = None) -> dict[str, str
     options = options or Options()
     texts = {"versions.tf": _versions(blueprint.plugins, options.backend)}
     if blueprint.variables:
-        texts["variables.tf"] = _joined("", [_variable(variable) for variable in blueprint.variables])
+        shown = [replace(one, default=None) if one.name in options.asked else one for one in blueprint.variables]
+        texts["variables.tf"] = _joined("", [_variable(variable) for variable in shown])
     for concern in _ORDER:
         declared = [one for one in blueprint.declarations if one.concern == concern]
         if declared:
