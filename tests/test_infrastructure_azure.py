@@ -287,10 +287,21 @@ def test_an_account_that_another_pipeline_makes_is_looked_up(make: Make) -> None
 
 
 def test_a_resource_group_is_made_where_the_code_names_none(make: Make) -> None:
-    group = of(make('azure = AzureProvider(storage_account="acmedata")\n' + SIMPLE), "azurerm_resource_group")
+    without = make('azure = AzureProvider(storage_account="acmedata")\n' + SIMPLE)
+    group = of(without, "azurerm_resource_group")
     assert not group.looked_up
     assert group.arguments["name"] == "sales"
-    assert of(make(SIMPLE), "azurerm_resource_group").looked_up
+    named = make(SIMPLE)
+    assert of(named, "azurerm_resource_group").looked_up
+    rights = (
+        "Who applies this makes role definitions and assignments: Owner, or Contributor and User Access Administrator,"
+    )
+    of_the_subscription, of_the_group = without.blueprint.notes[1], named.blueprint.notes[1]
+    assert of_the_subscription == f"{rights} of the subscription, in which the resource group is made."
+    assert of_the_group == (
+        f"{rights} of the resource group. Services that the subscription does not know yet are registered, which "
+        "takes Contributor of the subscription the first time."
+    )
 
 
 BUCKET = DeclaredBucket("raw", "acme-raw", None)

@@ -23,7 +23,12 @@ def notes(place: Place, accounts: Sequence[Account], start: Start) -> Iterator[s
     )
     yield (
         "Who applies this makes role definitions and assignments: Owner, or Contributor and User Access Administrator, "
-        "of the resource group."
+        + (
+            "of the subscription, in which the resource group is made."
+            if place.provider.resource_group is None
+            else "of the resource group. Services that the subscription does not know yet are registered, which takes "
+            "Contributor of the subscription the first time."
+        )
         + (" Functions have names in Entra ID besides: Application Developer there." if deployment.functions else "")
     )
     if place.provider.resource_group is not None:
