@@ -556,6 +556,26 @@ def restrictions(made: Draft) -> tuple[dict[str, Any], dict[str, Any]]:
     return site, told["parameters_content"].document
 
 
+def test_strict_hardening_makes_no_key_and_no_address_that_nothing_would_use(make: Make) -> None:
+    shared = (
+        'AzureProvider(resource_group="shared", storage_account="shared", location="norwayeast", existing_account=True)'
+    )
+    strict = SIMPLE.replace("@pipeline", '@pipeline(deploy=DeployConfig(hardening="strict"))')
+    made = make(f"azure = {shared}\n{strict}")
+    assert {one.name for one in every(made, "azurerm_subnet")} == {"jobs"}
+    kinds = {one.kind for one in made.blueprint.declarations}
+    assert not {"azurerm_key_vault", "azurerm_private_dns_zone", "azurerm_private_endpoint"} & kinds
+    assert "encryption" not in {one.name for one in every(made, "azurerm_user_assigned_identity")}
+    assert not any("network only" in note or "key vault" in note for note in made.blueprint.notes)
+    own = make(f"azure = {shared}\n" + strict.replace('strict"', f'strict", subnets=["{SUBNET}jobs"]'))
+    assert of(own, "azurerm_container_app_environment").arguments["infrastructure_subnet_id"] == f"{SUBNET}jobs"
+
+    key = "/subscriptions/s/resourceGroups/g/providers/Microsoft.KeyVault/vaults/acmekeys/keys/data"
+    named = make(strict.replace('path="daily/"', f'path="daily/", config=AzureBlobConfig(key_vault_key="{key}")'))
+    assert every(named, "azurerm_key_vault") == []
+    assert of(named, "azurerm_private_endpoint").name == "acmedata"
+
+
 def test_subnets_of_ones_own_are_used_as_they_are_needed(make: Make) -> None:
     given = [f"{SUBNET}{name}" for name in ("jobs", "functions", "endpoints")]
     body = FUNCTION.format(deploy=f'hardening="strict", subnets={given}', options="")

@@ -75,7 +75,8 @@ def blueprint(deployment: Deployment) -> Blueprint:
     """
     place = place_of(deployment)
     accounts = accounts_of(place)
-    network = network_of(place)
+    closed = _closed(deployment, accounts)
+    network = network_of(place, closed)
     keys = keys_of(place, accounts)
     packed = [archive_of(one, "azure") for one in deployment.functions]
     recipe = image_of(deployment)
@@ -110,7 +111,7 @@ def blueprint(deployment: Deployment) -> Blueprint:
         *access.declarations,
         *keys.declarations,
         *network.declarations,
-        *endpoint_declarations(place, network, _closed(deployment, accounts)),
+        *endpoint_declarations(place, network, closed),
         *alert_declarations(place, starting if several else [target, *starting]),
     ]
     declarations += [*roles(place, declarations), *tenant(declarations)]
@@ -123,7 +124,7 @@ def blueprint(deployment: Deployment) -> Blueprint:
         access.permissions,
         (*recipe.assets, *packed),
         tuple(_steps(place, target, [asset.path for asset in packed])),
-        tuple(notes(place, accounts, start)),
+        tuple(notes(place, accounts, start, network, keys)),
     )
 
 

@@ -56,6 +56,11 @@ class Keys:
     named: Mapping[str, Encrypted]
     made: Encrypted
 
+    @property
+    def makes_one(self) -> bool:
+        """Whether a key is made."""
+        return bool(self.made.arguments)
+
     def of(self, key: str | None) -> Encrypted:
         """Gives how an account is told of its key, which the code names or not."""
         return self.made if key is None else self.named[key]
@@ -74,7 +79,8 @@ def keys_of(place: Place, accounts: Sequence[Account]) -> Keys:
         found, told[key] = _named(key, account)
         declarations += found
     made = Encrypted({})
-    if place.strict:
+    unnamed = any(not account.existing and account.key is None for account in accounts)
+    if place.strict and (unnamed or place.deployment.functions):
         found, made = _made(place)
         declarations += found
     if declarations:

@@ -63,13 +63,18 @@ class Network:
         return {"public_network_access_enabled": False, "network_rules": rules}
 
 
-def network_of(place: Place) -> Network:
+def network_of(place: Place, closed: Sequence[Ref]) -> Network:
     """Gives where a pipeline runs.
+
+    Args:
+        place: where.
+        closed: the accounts that are reached from there only, in a closed network.
 
     Raises:
         UnsupportedError: other subnets are given than Azure needs.
     """
-    needed = ["jobs", *(["functions"] if place.deployment.functions else []), *(["endpoints"] if place.strict else [])]
+    wanted = {"jobs": True, "functions": bool(place.deployment.functions), "endpoints": place.strict and bool(closed)}
+    needed = [part for part, is_wanted in wanted.items() if is_wanted]
     given = place.deployment.options.subnets
     if given:
         whole = _check(place, given, needed)

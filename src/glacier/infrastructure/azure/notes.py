@@ -8,12 +8,13 @@ from glacier.deployment.needs import Grant
 from glacier.infrastructure.azure.accounts import Account
 from glacier.infrastructure.azure.coordinator import Start
 from glacier.infrastructure.azure.jobs import size
+from glacier.infrastructure.azure.keys import Keys
 from glacier.infrastructure.azure.logs import days, rounded
-from glacier.infrastructure.azure.network import FUNCTIONS
+from glacier.infrastructure.azure.network import FUNCTIONS, Network
 from glacier.infrastructure.azure.place import Place
 
 
-def notes(place: Place, accounts: Sequence[Account], start: Start) -> Iterator[str]:
+def notes(place: Place, accounts: Sequence[Account], start: Start, network: Network, keys: Keys) -> Iterator[str]:
     """Gives the notes, the general first."""
     deployment = place.deployment
     options = deployment.options
@@ -83,7 +84,7 @@ def notes(place: Place, accounts: Sequence[Account], start: Start) -> Iterator[s
             "The subnet of jobs, and that of functions if there are any, must be delegated to "
             "Microsoft.App/environments and have at least 32 addresses."
         )
-    if place.strict:
+    if network.is_closed:
         yield (
             "Storage accounts are reached from the pipeline's network only: to see data from elsewhere, add an "
             "endpoint or an address to the account's rules in a file of your own."
@@ -99,6 +100,7 @@ def notes(place: Place, accounts: Sequence[Account], start: Start) -> Iterator[s
                 "The zone privatelink.blob.core.windows.net is linked to the network of the given subnets, which can "
                 "have one such link: take it out if yours has."
             )
+    if keys.makes_one:
         yield "The key vault keeps its name for 90 days after a destroy; without its key the data cannot be read."
     yield from deployment.warnings
 
