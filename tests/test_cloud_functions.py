@@ -245,7 +245,16 @@ def test_no_credentials(server: Server, monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     assert told(on_aws(server).invoke) == "function `sums` (job.sums) cannot be invoked: no credentials were found"
+    assert told(on_aws(server, profile="none").invoke) == (
+        "function `sums` (job.sums) cannot be invoked: the credentials that are set give no keys (ProfileNotFound)"
+    )
     assert server.asked == []
+
+
+def test_one_variable_moves_all_of_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:4566")
+    sums = AWSProvider(region="us-east-1").serverless("sums", handler="job.sums")
+    assert sums.uri == "http://localhost:4566/2015-03-31/functions/sums/invocations"
 
 
 def test_addresses_and_names() -> None:

@@ -5,24 +5,34 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+import obstore
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from function_servers import serving
 from glacier.config import AzureBlobConfig, GCSConfig, S3Config
 from glacier.errors import AccessDenied, ConfigError, MissingExtra, ObjectNotFound, StorageError
 from glacier.loading import load_pipeline
-from glacier.providers import AWSProvider, AzureProvider, GCPProvider, LocalProvider
+from glacier.providers import AWSProvider, AzureProvider, GCPProvider, LocalProvider, gcp_credentials
+from glacier.providers.aws import S3
+from glacier.providers.container import Container
 from glacier.testing import MemoryProvider
 from stores import CLOUDS, Place, boto, place_of, secrets_in
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
 
 SALES = pl.DataFrame({"city": ["Köln", "Oslo", "Köln"], "id": [1, 2, 3], "amount": [9.5, None, 3.0]})
 
@@ -98,6 +108,8 @@ def test_names_in_the_cloud() -> None:
          'GCPProvider got project_id="P", and takes a project\'s id: 6 to 30 lower-case letters, digits and hyphens',
          'write project_id="my-project"'),
         (lambda: GCPProvider(timeout=0), "GCPProvider got timeout=0, and takes seconds, more than 0",
+         "write timeout=60"),
+        (lambda: GCPProvider(timeout=float("inf")), "GCPProvider got timeout=inf, and takes seconds, more than 0",
          "write timeout=60"),
         (lambda: AzureProvider(storage_account="Acme-Data"),
          'AzureProvider got storage_account="Acme-Data", and takes 3 to 24 lower-case letters and digits',
@@ -216,12 +228,113 @@ def test_a_profile_gives_its_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "key-of-sales" not in bucket.scan().serialize().decode("latin-1")
     assert AWSProvider(**options).bucket(bucket.name, path="a.parquet", existing=True).read().height == 3
     with pytest.raises(StorageError) as caught:
-        AWSProvider(profile="other", **options).bucket("raw", path="a.parquet").store.reach()["credential_provider"]()
+        AWSProvider(profile="other", **options).bucket("raw", path="a.parquet").read()
     assert caught.value.message == "the shared AWS files have no profile `other`"
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(MissingExtra) as missing:
-        AWSProvider(profile="sso", **options).bucket("raw", path="a.parquet").store.reach()["credential_provider"]()
+        AWSProvider(profile="sso", **options).bucket("raw", path="a.parquet").read()
     assert missing.value.fix == "pip install boto3"
+
+
+FEDERATED = {
+    "type": "external_account",
+    "audience": "//iam.googleapis.com/locations/global/workforcePools/p/providers/p",  # of no project to be asked for
+    "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+}
+
+
+def test_google_takes_the_identity_of_another_cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = {"access_token": "t0ken", "expires_in": 3600, "token_type": "Bearer"}
+    (tmp_path / "jwt").write_text("signed-by-another-cloud")
+    file = tmp_path / "adc.json"
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    gcp_credentials._found.cache_clear()
+    with serving() as server:
+        server.answer((200, {"Content-Type": "application/json"}, json.dumps(token).encode()))
+        source = {"token_url": f"{server.url}/token", "credential_source": {"file": str(tmp_path / "jwt")}}
+        file.write_text(json.dumps({**FEDERATED, **source}))
+        store = GCPProvider().bucket("raw", path="a.csv").store
+        keys = store.reach()["credential_provider"]
+        for_polars, expires = keys()
+        for_client = keys.for_client()
+    gcp_credentials._found.cache_clear()
+    assert [asked.path for asked in server.asked] == ["/token"]
+    assert b"signed-by-another-cloud" in server.asked[0].body
+    assert for_polars == {"bearer_token": for_client["token"]} == {"bearer_token": "t0ken"}
+    assert expires == int(for_client["expires_at"].timestamp())
+    assert 3500 < expires - time.time() <= 3600
+    assert "t0ken" not in repr(keys) + pickle.dumps(keys).decode("latin-1")
+
+
+CREDENTIALS_THAT_CANNOT_BE_USED: list[tuple[str, dict[str, str], str, str]] = [
+    ("gcs", {"GOOGLE_APPLICATION_CREDENTIALS": "none.json"},
+     "Cloud Storage refused to read `gs://raw/a.csv`: the credentials that are set cannot be used",
+     "correct them: they are looked for in GOOGLE_APPLICATION_CREDENTIALS, "),
+    ("azure", {"AZURE_STORAGE_ACCOUNT_KEY": "no key!"},
+     "Azure Blob refused to read `abfss://raw@acme.dfs.core.windows.net/a.csv`: "
+     "the credentials that are set cannot be used",
+     "correct them: they are looked for in AZURE_STORAGE_ACCOUNT_KEY, "),
+    ("azure", {"AZURE_CONFIG_DIR": ".", "PATH": ""},
+     "Azure Blob refused to read `abfss://raw@acme.dfs.core.windows.net/a.csv`: "
+     "the `az` command, by which somebody signed in, gives no token",
+     "run `az login`, with `az` on PATH"),
+    ("s3", {"AWS_PROFILE": "none"},
+     "the shared AWS files have no profile `none`", "correct profile= (or AWS_PROFILE), or add it with "),
+]  # fmt: skip
+ASKS = """
+from sys import argv
+from glacier.errors import GlacierError
+from glacier.providers import AWSProvider, AzureProvider, GCPProvider
+
+match argv[1]:
+    case "s3":
+        provider = AWSProvider(region="us-east-1")
+    case "gcs":
+        provider = GCPProvider()
+    case _:
+        provider = AzureProvider(storage_account="acme")
+try:
+    provider.bucket("raw", path="a.csv").read()
+except GlacierError as error:
+    print(error.message, error.fix, sep="\\n")
+"""
+
+
+@pytest.mark.parametrize(("kind", "given", "message", "fix"), CREDENTIALS_THAT_CANNOT_BE_USED)
+def test_credentials_that_cannot_be_used(
+    kind: str, given: dict[str, str], message: str, fix: str, tmp_path: Path
+) -> None:
+    (tmp_path / "azureProfile.json").write_text("{}")
+    told = subprocess.run(
+        [sys.executable, "-c", ASKS, kind], capture_output=True, text=True, check=True, cwd=tmp_path,
+        env={"HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path), **given},
+    ).stdout.splitlines()  # fmt: skip
+    assert told[0] == message
+    assert told[1].startswith(fix)
+
+
+def test_the_environment_counts_when_a_store_is_reached(monkeypatch: pytest.MonkeyPatch) -> None:
+    service = S3(AWSProvider(region="us-east-1"))
+    container = Container(service, "raw", None)
+    first = container.client
+    assert container.client is first
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:2222")
+    assert container.client is not first
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOTHER")
+    signed = obstore.sign(cast("S3Store", container.client), "GET", "a.csv", timedelta(minutes=1))
+    assert signed.startswith("http://localhost:2222/raw/a.csv?")
+    assert "AKIAOTHER" in signed
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://key:s3cret@localhost:2222")
+    with pytest.raises(ConfigError) as caught:
+        service.reach()
+    assert caught.value.message == "AWS_ENDPOINT_URL in the environment is not an address without credentials or query"
+    assert "s3cret" not in str(caught.value)
+
+
+def test_regions_of_other_stores() -> None:
+    assert AWSProvider(region="auto", endpoint_url="https://account.r2.example.org").region == "auto"
+    with pytest.raises(ConfigError, match='got region="auto"'):
+        AWSProvider(region="auto")
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from function_servers import serving
 from gcs_server import GoogleStorage
 from glacier import Bucket, pipeline, task
 from glacier.errors import ObjectNotFound, StorageError, TaskError
-from glacier.providers import GCPProvider, LocalProvider, gcp_checksums
+from glacier.providers import GCPProvider, LocalProvider, gcp_checksums, gcp_credentials
 from glacier.testing import MemoryProvider
 from stores import Place, place_of
 
@@ -80,6 +80,15 @@ def test_a_copy_of_what_grows_meanwhile_is_none(google: GoogleStorage, tmp_path:
     assert Path(target.uri).read_bytes() == b"newer\n" * 100
 
 
+def test_a_copy_between_servers_may_keep_the_name(google: GoogleStorage) -> None:
+    other = GoogleStorage()
+    other.state.create("raw")
+    there, here = (GCPProvider(endpoint_url=each.url).bucket("raw", path="a.csv") for each in (google, other))
+    there.write(SALES)
+    here.copy_from(there)
+    assert_frame_equal(here.read(), SALES)
+
+
 def test_a_copy_that_fails_reads_no_further(google: GoogleStorage, tmp_path: Path) -> None:
     for number in range(100):
         google.state.put("raw", f"d/{number:03}.csv", b"a\n1\n")
@@ -134,17 +143,17 @@ def test_what_google_tells_of_an_object_is_not_read_back(
 
 @pytest.fixture
 def nobody_known(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    for name in gcp_checksums._OTHERS:
+    for name in gcp_credentials._OTHERS:
         monkeypatch.delenv(name, raising=False)
-    gcp_checksums._credentials.cache_clear()
+    gcp_credentials._found.cache_clear()
     yield
-    gcp_checksums._credentials.cache_clear()
+    gcp_credentials._found.cache_clear()
 
 
 @pytest.mark.usefixtures("nobody_known")
 def test_google_is_asked_for_checksums_with_a_token(monkeypatch: pytest.MonkeyPatch) -> None:
     class Credentials:
-        valid, token = False, "t0ken"
+        valid, token, expiry = False, "t0ken", None
 
         def refresh(self, _session: object) -> None:
             self.valid = True
@@ -165,14 +174,14 @@ def test_google_is_asked_for_checksums_with_a_token(monkeypatch: pytest.MonkeyPa
     def nobody(scopes: object) -> None:
         raise GOOGLE_AUTH.exceptions.DefaultCredentialsError(scopes)
 
-    gcp_checksums._credentials.cache_clear()
+    gcp_credentials._found.cache_clear()
     monkeypatch.setattr(GOOGLE_AUTH, "default", nobody)
     with serving() as server:
         server.answer((200, {"x-goog-hash": "crc32c=AAAAAQ==", "x-goog-stored-content-length": "7"}, b""))
         assert gcp_checksums.stored(server.url + "/raw/a.csv", 5, plain=False) is None
         monkeypatch.setattr(GOOGLE_AUTH, "default", robot)
         assert gcp_checksums.stored(server.url + "/raw/a.csv", 5, plain=False) is None  # it is looked for once
-        gcp_checksums._credentials.cache_clear()
+        gcp_credentials._found.cache_clear()
         monkeypatch.setenv("GOOGLE_SERVICE_ACCOUNT", "robot.json")
         assert gcp_checksums.stored(server.url + "/raw/a.csv", 5, plain=False) is None  # the store has another one's
         assert server.asked == []

@@ -16,7 +16,7 @@ from glacier.providers.aws_functions import Lambda
 from glacier.providers.functions import CloudFunctions
 from glacier.providers.limits import client_options, retry_options, scan_options
 from glacier.providers.objectstore import ObjectStore
-from glacier.providers.settings import Settings, misnamed, physical
+from glacier.providers.settings import Settings, address_in, misnamed, physical
 from glacier.resources.bucket import Bucket, check_config, declare
 from glacier.resources.serverless import NO_ENV, Code, Serverless, declare_function
 from glacier.schemas import SchemaLike
@@ -47,7 +47,8 @@ class AWSProvider:
         environment: after the names of buckets: `raw-prod`; `GLACIER_ENVIRONMENT` of the environment if left out.
         endpoint_url: of a store that speaks S3's protocol, or an emulator; `AWS_ENDPOINT_URL_S3` or `AWS_ENDPOINT_URL`
             of the environment if left out, looked up where a store is reached.
-        functions_url: of Lambda, if not AWS's own: of an emulator, or a private endpoint.
+        functions_url: of Lambda, if not AWS's own: of an emulator, or a private endpoint; `AWS_ENDPOINT_URL_LAMBDA` or
+            `AWS_ENDPOINT_URL` of the environment if left out.
         profile: of `~/.aws/config` and `~/.aws/credentials`.
         timeout: for how many seconds a silent server is waited for, at each request.
 
@@ -76,9 +77,9 @@ class AWSProvider:
             raise settings.refusal(
                 "has no region, and AWS_REGION is not set", 'write AWSProvider(region="us-east-1"), or set AWS_REGION'
             )
-        settings.form(
-            "region", r"[a-z]{2,}(-[a-z]+)+-\d+", "a region's name", fix='write region="us-east-1" (no zone, no spaces)'
-        )
+        elsewhere = self.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        form = r"[a-z0-9-]+" if elsewhere else r"[a-z]{2,}(-[a-z]+)+-\d+"  # other stores have regions of their own
+        settings.form("region", form, "a region's name", fix='write region="us-east-1" (no zone, no spaces)')
         settings.environment()
         settings.common()
         settings.form("profile", r"\S.*", "a profile's name", fix='write profile="default", or leave it out')
@@ -171,6 +172,7 @@ class S3:
 
     aws: AWSProvider
     lists_in_order: ClassVar[bool] = True
+    variables: ClassVar[tuple[str, ...]] = ("AWS_",)
     title: ClassVar[str] = "S3"
     credentials: ClassVar[str] = "in AWS_ACCESS_KEY_ID, a web identity or container role, ~/.aws, the metadata service"
 
@@ -219,6 +221,8 @@ class S3:
             options["server_side_encryption"] = config.encryption
             options |= {"sse_kms_key_id": config.kms_key} if config.kms_key else {}
         keys = self._keys()
+        if keys is not None:
+            keys.for_client()  # so that what is wrong with them is told in its own words
         return S3Store(
             container,
             config=options,  # type: ignore[arg-type]  # a TypedDict made key by key
@@ -247,7 +251,7 @@ class S3:
     @property
     def _endpoint(self) -> str | None:
         """Gives the provider's, or what AWS's own tools take from the environment."""
-        return self.aws.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+        return self.aws.endpoint_url or address_in("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
     @property
     def _is_plain(self) -> bool:

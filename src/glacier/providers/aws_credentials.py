@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,8 @@ _IN_ENVIRONMENT = (
     "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
     "AWS_CONTAINER_CREDENTIALS_FULL_URI",
 )
+_READ_AGAIN = timedelta(minutes=15)
+"""For how long the keys in a file are taken to hold: tools that sign in write new ones there."""
 
 
 def profile_in_use(given: str | None) -> str | None:
@@ -77,7 +79,8 @@ class ProfileCredentials:
                 fix="correct profile= (or AWS_PROFILE), or add it with `aws configure`",
             )
         if "aws_access_key_id" in found and "aws_secret_access_key" in found:
-            return found["aws_access_key_id"], found["aws_secret_access_key"], found.get("aws_session_token"), None
+            again = datetime.now(UTC) + _READ_AGAIN
+            return found["aws_access_key_id"], found["aws_secret_access_key"], found.get("aws_session_token"), again
         return _signed_in(self.profile)
 
 
@@ -106,9 +109,14 @@ def _signed_in(profile: str) -> tuple[str, str, str | None, datetime | None]:
         raise MissingExtra(
             f"profile `{profile}` signs in through AWS's own library, which is not installed", fix="pip install boto3"
         ) from None
-    keys = boto3.Session(profile_name=profile).get_credentials()
-    if keys is None:
-        raise StorageError(f"profile `{profile}` gives no keys", fix="sign in: `aws sso login`, say")
-    frozen = keys.get_frozen_credentials()
+    refused: type[Exception] = import_module("botocore.exceptions").BotoCoreError
+    fix = f"sign in: `aws sso login --profile {profile}`, say"
+    try:
+        keys = boto3.Session(profile_name=profile).get_credentials()
+        if keys is None:
+            raise StorageError(f"profile `{profile}` gives no keys", fix=fix)
+        frozen = keys.get_frozen_credentials()
+    except refused as error:
+        raise StorageError(f"profile `{profile}` gives no keys ({type(error).__name__})", fix=fix) from None
     until: datetime | None = getattr(keys, "_expiry_time", None)
     return frozen.access_key, frozen.secret_key, frozen.token, until

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from glacier.errors import FunctionError, MissingExtra
 from glacier.providers.plain_http import Answer
-from glacier.providers.settings import misnamed
+from glacier.providers.settings import address_in, misnamed
 from glacier.resources.host import Invocation, Limit
 
 _NAME = r"[A-Za-z0-9_-]{1,64}"
@@ -43,7 +43,8 @@ class Lambda:
 
     def address(self, name: str) -> str:
         """Gives the address of the function's invocations."""
-        base = self.url or f"https://lambda.{self.region}.amazonaws.com{'.cn' if self.region.startswith('cn-') else ''}"
+        given = self.url or address_in("AWS_ENDPOINT_URL_LAMBDA", "AWS_ENDPOINT_URL")
+        base = given or f"https://lambda.{self.region}.amazonaws.com{'.cn' if self.region.startswith('cn-') else ''}"
         return f"{base.rstrip('/')}/2015-03-31/functions/{self.prefix}{name}{self.suffix}/invocations"
 
     def limit(self, *, wait: bool) -> Limit:
@@ -55,17 +56,23 @@ class Lambda:
         try:
             auth: Any = import_module("botocore.auth")  # which says nothing of its types
             requests: Any = import_module("botocore.awsrequest")
-            session: Any = import_module("botocore.session").Session(profile=self.profile)
+            sessions: Any = import_module("botocore.session")
+            refused: type[Exception] = import_module("botocore.exceptions").BotoCoreError
         except ImportError:
             raise MissingExtra(
                 "to sign requests to Lambda takes AWS's own library, which is not installed",
                 fix='pip install "glacier-pipelines[aws]"',
             ) from None
-        keys = session.get_credentials()
+        function = invocation.function
+        why = "no credentials were found"
+        try:
+            found = sessions.Session(profile=self.profile).get_credentials()
+            keys = found and found.get_frozen_credentials()
+        except refused as error:
+            keys, why = None, f"the credentials that are set give no keys ({type(error).__name__})"
         if keys is None:
-            function = invocation.function
             raise FunctionError(
-                f"function `{function.name}` ({function.handler}) cannot be invoked: no credentials were found",
+                f"function `{function.name}` ({function.handler}) cannot be invoked: {why}",
                 function=function.name,
                 fix=f"set them: they are looked for {self.credentials}",
             )
@@ -74,7 +81,7 @@ class Lambda:
             "X-Amz-Invocation-Type": "RequestResponse" if invocation.wait else "Event",
         }
         request = requests.AWSRequest("POST", address, headers=given, data=invocation.payload)
-        auth.SigV4Auth(keys.get_frozen_credentials(), "lambda", self.region).add_auth(request)
+        auth.SigV4Auth(keys, "lambda", self.region).add_auth(request)
         return dict(request.headers.items())
 
     def failed(self, answer: Answer) -> bool:

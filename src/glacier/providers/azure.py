@@ -17,7 +17,7 @@ from glacier.providers.functions import CloudFunctions
 from glacier.providers.limits import client_options, retry_options, scan_options
 from glacier.providers.objectstore import ObjectStore
 from glacier.providers.service import ReadBack, Sums
-from glacier.providers.settings import Settings, misnamed, physical
+from glacier.providers.settings import Settings, address_in, misnamed, physical
 from glacier.resources.bucket import Bucket, check_config, declare
 from glacier.resources.serverless import NO_ENV, Code, Serverless, declare_function
 from glacier.schemas import SchemaLike
@@ -193,6 +193,7 @@ class AzureBlob:
 
     azure: AzureProvider
     lists_in_order: ClassVar[bool] = False
+    variables: ClassVar[tuple[str, ...]] = ("AZURE_", "IDENTITY_", "MSI_")
     title: ClassVar[str] = "Azure Blob"
     credentials: ClassVar[str] = (
         "in AZURE_STORAGE_ACCOUNT_KEY, AZURE_STORAGE_SAS_TOKEN, AZURE_CLIENT_ID, `az login`, a managed identity"
@@ -273,7 +274,7 @@ class AzureBlob:
     @property
     def _endpoint(self) -> str | None:
         """Gives the provider's, or what Polars too takes from the environment."""
-        return self.azure.endpoint_url or os.environ.get("AZURE_STORAGE_ENDPOINT")
+        return self.azure.endpoint_url or address_in("AZURE_STORAGE_ENDPOINT")
 
     @property
     def _is_plain(self) -> bool:

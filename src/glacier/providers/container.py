@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -49,12 +50,12 @@ class Container:
     @property
     def client(self) -> Client:
         """The connection, made when it is first needed. Its requests are made again by `ask`."""
-        return _client(self.service, self.name, self.config, 0)
+        return _client(self.service, self.name, self.config, 0, _surroundings(self.service.variables))
 
     @property
     def sender(self) -> Client:
         """The connection for what is sent in parts, which the client library itself sends again."""
-        return _client(self.service, self.name, self.config, _PART_RETRIES)
+        return _client(self.service, self.name, self.config, _PART_RETRIES, _surroundings(self.service.variables))
 
     def uri(self, key: str) -> str:
         """What Polars and people call an object."""
@@ -374,5 +375,11 @@ def _entry(meta: ObjectMeta) -> Entry:
 
 
 @lru_cache(maxsize=128)
-def _client(service: Service, container: str, config: Any, retries: int) -> Client:
+def _client(service: Service, container: str, config: Any, retries: int, surroundings: int) -> Client:
+    del surroundings  # in others, another client is made
     return service.client(container, config, retries=retries)
+
+
+def _surroundings(variables: tuple[str, ...]) -> int:
+    """Gives what changes with the credentials and the endpoint in the environment: a hash, which holds no secret."""
+    return hash(frozenset(item for item in os.environ.items() if item[0].startswith(variables)))

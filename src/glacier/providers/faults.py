@@ -187,7 +187,14 @@ def _reason(asked: Asked, text: str, code: str, headers: Mapping[str, str]) -> t
 
 
 def _reason_of_credentials(asked: Asked, text: str, code: str) -> tuple[str, str] | None:
-    if _METADATA.search(text) or "token request" in text.lower():
+    if re.search(r"\bAzureCli\b", text):
+        return "the `az` command, by which somebody signed in, gives no token", "run `az login`, with `az` on PATH"
+    if re.search(r"\b(Open|Decode)Credentials\b|\bInvalidAccessKey\b", text):
+        return "the credentials that are set cannot be used", f"correct them: they are looked for {asked.credentials}"
+    requests_token = "token request" in text.lower()
+    if requests_token and _status_in(text) in ("400", "401") and not _METADATA.search(text):
+        return "it does not know the credentials", f"check them: they are looked for {asked.credentials}"
+    if _METADATA.search(text) or requests_token:
         return "no credentials were found", f"set them: they are looked for {asked.credentials}"
     if code in _UNKNOWN or "Unauthenticated" in text:
         return "it does not know the credentials", f"check them: they are looked for {asked.credentials}"

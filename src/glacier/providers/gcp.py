@@ -14,11 +14,12 @@ from glacier.config import CloudFunctionConfig, GCSConfig
 from glacier.errors import Site
 from glacier.providers.functions import CloudFunctions
 from glacier.providers.gcp_checksums import KeptSums
+from glacier.providers.gcp_credentials import GoogleCredentials, credentials_in_use
 from glacier.providers.gcp_functions import RunFunctions
 from glacier.providers.limits import client_options, retry_options, scan_options
 from glacier.providers.objectstore import ObjectStore
 from glacier.providers.service import Sums
-from glacier.providers.settings import Settings, misnamed, physical
+from glacier.providers.settings import Settings, address_in, misnamed, physical
 from glacier.resources.bucket import Bucket, check_config, declare
 from glacier.resources.serverless import NO_ENV, Code, Serverless, declare_function
 from glacier.schemas import SchemaLike
@@ -173,6 +174,7 @@ class CloudStorage:
 
     gcp: GCPProvider
     lists_in_order: ClassVar[bool] = True
+    variables: ClassVar[tuple[str, ...]] = ("GOOGLE_", "STORAGE_EMULATOR_HOST")
     title: ClassVar[str] = "Cloud Storage"
     credentials: ClassVar[str] = (
         "in GOOGLE_APPLICATION_CREDENTIALS, `gcloud auth application-default login`, the metadata service"
@@ -212,7 +214,7 @@ class CloudStorage:
             options["google_service_account_key"] = self._anonymous()
         elif self._endpoint:
             options["google_base_url"] = self._endpoint
-        return {"storage_options": options, "credential_provider": None}
+        return {"storage_options": options, "credential_provider": self._keys()}
 
     def client(self, container: str, config: GCSConfig | None, *, retries: int) -> Client:
         """Makes a client; the bucket's own settings hold for what it writes."""
@@ -224,11 +226,15 @@ class CloudStorage:
             options["service_account_key"] = self._anonymous()
         elif self._endpoint:
             options["base_url"] = self._endpoint
+        keys = self._keys()
+        if keys is not None:
+            keys.for_client()  # so that what is wrong with them is told in its own words
         return GCSStore(
             container,
             config=options,  # type: ignore[arg-type]  # a TypedDict made key by key
             client_options=client_options(self.timeout, plain=self._is_plain),
             retry_config=retry_options(self.timeout, retries),
+            credential_provider=keys.for_client if keys else None,
         )
 
     def probe(self, client: Client, container: str, key: str) -> str:
@@ -252,12 +258,14 @@ class CloudStorage:
     @property
     def _endpoint(self) -> str | None:
         """Gives the provider's, or what Google's own libraries take from the environment, there also without http."""
-        host = os.environ.get("STORAGE_EMULATOR_HOST") or None
-        return self.gcp.endpoint_url or (host if host is None or "://" in host else f"http://{host}")
+        return self.gcp.endpoint_url or address_in("STORAGE_EMULATOR_HOST")
 
     @property
     def _is_plain(self) -> bool:
         return (self._endpoint or "").startswith("http://")
+
+    def _keys(self) -> GoogleCredentials | None:
+        return None if self._is_plain else credentials_in_use(self.timeout)
 
     def _anonymous(self) -> str:
         """Gives the account of nobody, with which an emulator is asked: it names the endpoint and holds no key."""

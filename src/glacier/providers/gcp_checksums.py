@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import base64
-import os
 import re
 import time
 import warnings
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib import import_module
-from threading import Lock
 from typing import Any
 
+from glacier.errors import GlacierError
+from glacier.providers.gcp_credentials import token
 from glacier.providers.plain_http import send
-
-_SCOPE = "https://www.googleapis.com/auth/devstorage.read_only"
-_OTHERS = ("GOOGLE_SERVICE_ACCOUNT", "GOOGLE_SERVICE_ACCOUNT_PATH", "GOOGLE_SERVICE_ACCOUNT_KEY")
-"""Variables by which the store's client has credentials that Google's library does not look at: not to be mixed up."""
-
-_looking = Lock()
 
 
 @lru_cache(maxsize=1)
@@ -79,10 +73,10 @@ def stored(address: str, timeout: float, *, plain: bool) -> tuple[int, int] | No
 
     if not is_known():
         return None
-    token = None if plain else _token(timeout)
-    if token is None and not plain:
+    try:
+        headers = {} if plain else {"Authorization": f"Bearer {token(timeout)[0]}"}
+    except GlacierError:
         return None
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
     request = Request(address, method="HEAD", headers=headers)  # noqa: S310  # the provider has checked it
     try:
         answer = send(request, time.monotonic() + timeout)
@@ -93,35 +87,3 @@ def stored(address: str, timeout: float, *, plain: bool) -> tuple[int, int] | No
     if answer.status != 200 or found is None or not size.isdecimal():
         return None
     return int(size), int.from_bytes(base64.b64decode(found[1]), "big")
-
-
-def _token(timeout: float) -> str | None:
-    """Gives an access token of whom the store's client is too; None if there is none."""
-    if any(os.environ.get(name) for name in _OTHERS):
-        return None
-    with _looking:
-        credentials = _credentials()
-        if credentials is None:
-            return None
-        try:
-            if not credentials.valid:
-                session: Any = import_module("google.auth.transport.requests").Request()
-                credentials.refresh(partial(session, timeout=timeout))
-        except (ImportError, OSError, import_module("google.auth.exceptions").GoogleAuthError):
-            return None
-        return str(credentials.token)
-
-
-@lru_cache(maxsize=1)
-def _credentials() -> Any:
-    """Gives the credentials of this machine, looked for once; None if there are none."""
-    try:
-        google_auth: Any = import_module("google.auth")
-        refused: type[Exception] = import_module("google.auth.exceptions").GoogleAuthError
-    except ImportError:
-        return None
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of a person's own credentials, say
-            return google_auth.default(scopes=[_SCOPE])[0]
-    except (OSError, refused):
-        return None

@@ -39,11 +39,13 @@ class Service(Hashable, Protocol):
     Attributes:
         title: the service's name as people know it.
         credentials: where credentials are looked for, in a sentence.
+        variables: what the names of the environment's variables begin with that clients heed.
         lists_in_order: whether lists are in the order of keys for certain, so that one can begin behind a key.
     """
 
     title: ClassVar[str]
     credentials: ClassVar[str]
+    variables: ClassVar[tuple[str, ...]]
     lists_in_order: ClassVar[bool]
 
     @property

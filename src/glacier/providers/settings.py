@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from typing import cast
 
 from glacier.errors import ConfigError, Site
+
+_ADDRESS = r"https?://[^/@?#\s]+(/[^@?#\s]*)?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ class Settings:
         )
         for article, name in (("an", "endpoint_url"), ("a", "functions_url")):
             endpoint: object = getattr(self.provider, name, None) or None
-            if endpoint is not None and not re.fullmatch(r"https?://[^/@?#\s]+(/[^@?#\s]*)?", str(endpoint)):
+            if endpoint is not None and not re.fullmatch(_ADDRESS, str(endpoint)):
                 raise self.refusal(  # which may hold a secret, so it is not shown
                     f"got {article} {name} that is not an address without credentials or query",
                     f'write {name}="https://host:port"',
@@ -70,12 +73,30 @@ class Settings:
         ):
             raise self.refusal("takes tags as text by name", 'write tags={"team": "sales"}')
         timeout: object = getattr(self.provider, "timeout", None)
-        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < math.inf:
             raise self.refusal(f"got timeout={timeout!r}, and takes seconds, more than 0", "write timeout=60")
 
     def refusal(self, what: str, fix: str) -> ConfigError:
         """Gives the error for a value."""
         return ConfigError(f"{type(self.provider).__name__} {what}", site=self.site, fix=fix)
+
+
+def address_in(*variables: str) -> str | None:
+    """Gives the address in the first of the environment's variables that is set, http where it says no scheme.
+
+    Raises:
+        ConfigError: it is no address, or holds credentials or a query, which would get into plans.
+    """
+    for name in variables:
+        if value := os.environ.get(name):
+            address = value if "://" in value else f"http://{value}"
+            if not re.fullmatch(_ADDRESS, address):
+                raise ConfigError(
+                    f"{name} in the environment is not an address without credentials or query",
+                    fix=f"set {name}=https://host:port",
+                )
+            return address
+    return None
 
 
 def physical(prefix: str, name: str, environment: str | None) -> str:

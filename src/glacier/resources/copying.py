@@ -54,7 +54,7 @@ def _check(target: Bucket, source: Bucket, found: list[Entry]) -> None:
             f"cannot take `{source.path}` as `{target.path}`: a copy changes no format",
             "write(source.scan()) to change it, or copy to a path with the same extension",
         )
-    elif target.uri == source.uri:
+    elif target.uri == source.uri and target.store.declarer == source.store.declarer:
         wrong = "cannot be copied onto itself", "copy from another place"
     if wrong is not None:
         raise StorageError(f"bucket `{target.name}` {wrong[0]}", site=target.site, fix=wrong[1])
