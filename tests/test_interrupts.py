@@ -281,6 +281,55 @@ def test_an_exit_leaves_the_threads_of_others_to_them(child: Callable[..., Child
     assert (told, err) == ({"told": ["to", "end"]}, "")
 
 
+HOOKS = """
+import asyncio, os, signal, subprocess, sys, threading, time
+from pathlib import Path
+from glacier import pipeline, task
+
+HERE = Path(__file__).parent
+
+def hook(failed):
+    print("hook", failed.task, repr(failed.error), flush=True)
+
+@task(retries=2, on_failure=hook, on_retry=hook)
+async def awaits() -> int:
+    (HERE / f"pid-{os.getpid()}").touch()
+    await asyncio.sleep(60)
+    return 1
+
+@task(on_failure=hook)
+def calls() -> int:
+    subprocess.run(["sh", "-c", 'touch "$0"; exec sleep 60', HERE / f"pid-{os.getpid()}"], check=True)
+    return 1
+
+@pipeline
+def awaiting():
+    return awaits()
+
+@pipeline
+def calling():
+    return calls()
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]].run()
+"""
+
+
+@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("body", ["awaiting", "calling"])
+def test_no_hook_hears_of_what_an_interrupt_ends(
+    child: Callable[..., Child], body: str, number: signal.Signals
+) -> None:
+    """A terminal sends its Ctrl-C to the processes that tasks have started, too."""
+    interrupted = child(body, script=HOOKS)
+    interrupted.pids()
+    time.sleep(0.2)
+    os.killpg(interrupted.process.pid, number)
+    told, err = interrupted.output()
+    assert told == {}, err
+    assert interrupted.process.returncode == (-number if number == signal.SIGINT else 128 + number), err
+
+
 def test_a_second_signal_ends_it_at_once(child: Callable[..., Child]) -> None:
     patient = SCRIPT.replace("    recorder = Recorder()", "    run.GRACE = 60\n    recorder = Recorder()")
     waiting = child("sleep", "threads", script=patient)

@@ -88,6 +88,10 @@ class Retries:
         for (job, number), attempts in self.open.items():
             yield job.key(number), attempts
 
+    def has_hooks(self, index: int) -> bool:
+        """Says whether anybody is told of the tries of a node that fail."""
+        return any(True for _ in self._hooks(index))
+
     def tell(self, index: int, error: TaskError, seconds: float, wait: float | None) -> None:
         """Tells of a try that failed: the log of one that is repeated, and the hooks; what they raise is logged."""
         if wait is not None:

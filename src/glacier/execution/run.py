@@ -27,7 +27,7 @@ from glacier.execution.options import RunOptions
 from glacier.execution.performer import Performer
 from glacier.execution.record import NodeRecord, RunRecord, RunStart, RunState
 from glacier.execution.retries import Retries
-from glacier.execution.signals import GLANCE
+from glacier.execution.signals import Lookout
 from glacier.execution.tallies import Tallies
 from glacier.execution.tracing import Guarded
 from glacier.execution.turns import Done, Left, Turn
@@ -65,7 +65,8 @@ class Run:
         self.idle = 0
         self.running = 0
         self.stopping = False
-        self.over = threading.Event()
+        self.interrupted = False
+        self.lookout = Lookout()
         self.crash: BaseException | None = None
         self.context = copy_context()  # what the caller has set in context variables holds in its tasks too
         self.context.run(act, None)  # but a task that starts a run does not limit that run's tasks
@@ -109,8 +110,7 @@ class Run:
         with self.lock:
             self._employ()
         try:
-            while not self.over.wait(GLANCE):
-                pass
+            self.lookout.wait()
         except BaseException:
             self._interrupt()
             raise
@@ -127,11 +127,11 @@ class Run:
         try:
             with self.lock:
                 told = _Told()
+                self.interrupted = True  # from now on no hook hears of what fails, or would have been tried again
                 self._stop(told)
                 self._finish_if_over()
-            told.failed.clear()  # they would have been tried again: no hook hears of them
             self._tell(told)
-            self.over.wait(GRACE)
+            self.lookout.over.wait(GRACE)
         finally:  # a second interrupt cuts the wait short
             self.lease.end(_MOMENT)
             self.lease.discard(_MOMENT)
@@ -174,7 +174,7 @@ class Run:
     def _wait_for_unit(self) -> Unit | None:
         with self.lock:
             while (unit := self._take()) is None:
-                if self.over.is_set():
+                if self.lookout.over.is_set():
                     return None
                 self.idle += 1
                 self.lock.wait()
@@ -228,6 +228,8 @@ class Run:
         if self.tracer is not None:
             for one, ended in zip(begun, done, strict=True):
                 self.tracer.try_ended(one, ended)
+        if done[0].error is not None:
+            self._look(done[0].index)
         wait = None if done[0].error is None or self.stopping else self.retries.wait(job, numbers[0], done[0])
         if wait is not None:
             self._tell_hooks(done[0], wait)
@@ -292,6 +294,7 @@ class Run:
                 items = self.performer.items(loop, values)
             except Exception as error:  # noqa: BLE001  # the items are the user's own, and so is what they raise
                 failure = self.performer.without_items(loop, error, values, job.path_at(number))
+                self._look(loop.item)
                 block = Block(failure.message, after_failure=True)
         if self.observer and items and not job.path:
             for index in self._inside[loop]:
@@ -400,7 +403,7 @@ class Run:
 
     def _finish_if_over(self) -> None:
         if self.running <= 0 and not self.queue and not self.later:
-            self.over.set()
+            self.lookout.end()
             self.lock.notify_all()
 
     def _cancel_rest(self) -> None:
@@ -414,8 +417,15 @@ class Run:
                 told.ended += [self.outside.key(number)] if loop is None else self._inside[loop]
         self._tell(told)
 
+    def _look(self, index: int) -> None:
+        """Has a signal seen that may be why a node failed, before anybody hears of the failure."""
+        if self.threads and not self.interrupted and self.retries.has_hooks(index):
+            self.lookout.ask()
+
     def _tell_hooks(self, done: Done, wait: float | None) -> None:
         assert done.error is not None
+        if self.interrupted:
+            return
         self.context.copy().run(self.retries.tell, done.index, done.error, done.seconds, wait)
 
     def _tell(self, told: _Told) -> None:

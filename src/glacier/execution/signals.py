@@ -16,6 +16,48 @@ Polars for SIGINT does.
 """
 
 
+class Lookout:
+    """Where the thread that called a run waits for its end, and where the run's threads ask it about signals.
+
+    Attributes:
+        over: whether the run has ended.
+    """
+
+    def __init__(self) -> None:
+        self.over = threading.Event()
+        self._wanted = threading.Event()
+        self._looking = threading.Condition()
+        self._looks = 0
+
+    def end(self) -> None:
+        """Notes that the run has ended."""
+        self.over.set()
+        self._wanted.set()
+
+    def wait(self) -> None:
+        """Waits for the end of the run.
+
+        Raises:
+            KeyboardInterrupt: a signal has come.
+        """
+        while not self.over.is_set():
+            self._wanted.wait(GLANCE)
+            self._wanted.clear()  # where Python raises what has come by now
+            with self._looking:
+                self._looks += 1
+                self._looking.notify_all()
+
+    def ask(self) -> None:
+        """Has the thread that waits see the signals that have come by now. It is not waited for longer than `GLANCE`.
+
+        A Ctrl-C ends the processes that a task has started, too, and their end may be known here before it is there.
+        """
+        with self._looking:
+            looks = self._looks
+            self._wanted.set()
+            self._looking.wait_for(lambda: self._looks > looks, GLANCE)
+
+
 @contextmanager
 def interruptible() -> Generator[None]:
     """Makes SIGTERM interrupt the block, with a `KeyboardInterrupt` in it and a `SystemExit(143)` out of it.
