@@ -225,6 +225,27 @@ def test_strict_hardening_encrypts_with_keys_that_are_made_turned_and_kept(write
     }
 
 
+def test_a_key_for_buckets_in_several_regions_lies_where_cloud_kms_has_them(write: Writer) -> None:
+    shared = 'GCPProvider(project_id="acme-data", region="EU")'
+    rings = [
+        one.arguments["location"]
+        for one in bucket(write, provider=shared, hardening="strict").declarations
+        if one.kind == "google_kms_key_ring"
+    ]
+    assert rings == ["europe", "europe-north1"]
+    named = f'config=GCSConfig(kms_key="{KEY.replace("europe-north1", "europe")}")'
+    lake = told(bucket(write, named, provider=shared), "google_storage_bucket.lake")
+    assert lake["encryption"] == {"default_kms_key_name": KEY.replace("europe-north1", "europe")}
+    error = refused(bucket, write, f'config=GCSConfig(kms_key="{KEY}")', provider=shared)
+    assert error.fix == (
+        'give a kms_key of location "europe", or declare the bucket with GCPProvider(region="europe-north1")'
+    )
+    error = refused(bucket, write, named)
+    assert error.fix == (
+        'give a kms_key of location "europe-north1", or declare the bucket with GCPProvider(region="EU")'
+    )
+
+
 def test_accounts_that_use_a_key_are_there_before_what_is_encrypted_with_it(write: Writer) -> None:
     made = bucket(write, hardening="strict")
     for name, service in (("registry", "artifactregistry"), ("run", "run")):

@@ -8,7 +8,7 @@ from glacier.blueprint import Block, Declaration, Ref, Value, Waiver, text
 from glacier.config.gcp import GCSConfig, GCSLifecycleRule
 from glacier.deployment.needs import DeclaredBucket, identifier
 from glacier.errors import UnsupportedError
-from glacier.infrastructure.gcp.keys import Keys
+from glacier.infrastructure.gcp.keys import Keys, place_of_key
 from glacier.infrastructure.gcp.project import Project, labels
 
 ABORT_DAYS = 7
@@ -140,12 +140,12 @@ def _lifecycle(action: str, condition: dict[str, Value], storage_class: str | No
 def _check_key(bucket: DeclaredBucket, config: GCSConfig, location: str) -> None:
     if config.kms_key is None:
         return
-    place = config.kms_key.split("/")[3]
-    if place.lower() != location.lower():
+    place, wanted = config.kms_key.split("/")[3].lower(), place_of_key(location)
+    if place != wanted:
+        region = "EU" if place == place_of_key("EU") else place
         raise UnsupportedError(
             f'Google Cloud cannot encrypt bucket `{bucket.name}` in "{location}" with a key in "{place}": both are in '
             "one location",
             site=bucket.site,
-            fix=f'give a kms_key of location "{location.lower()}", or declare the bucket with '
-            f'GCPProvider(region="{place}")',
+            fix=f'give a kms_key of location "{wanted}", or declare the bucket with GCPProvider(region="{region}")',
         )

@@ -12,6 +12,8 @@ from glacier.infrastructure.gcp.project import Project, api, numbered
 
 _ROTATION = "7776000s"
 _USE = "roles/cloudkms.cryptoKeyEncrypterDecrypter"
+_PLACES = {"eu": "europe"}
+"""Where keys lie for buckets in several regions, if they call it otherwise. (Cloud KMS: locations)"""
 AGENTS = {
     "registry": ("artifactregistry", "gcp-sa-artifactregistry"),
     "run": ("run", "serverless-robot-prod"),
@@ -92,13 +94,22 @@ def keys_of(project: Project) -> Keys:
     return Keys(tuple(found.values()), grants, made)
 
 
+def place_of_key(location: str) -> str:
+    """Gives where a key must lie that encrypts buckets in a location.
+
+    >>> place_of_key("europe-north1"), place_of_key("EU")
+    ('europe-north1', 'europe')
+    """
+    return _PLACES.get(location.lower(), location.lower())
+
+
 def _make(project: Project, location: str, declare: Callable[[Declaration], Ref]) -> Ref:
     name = project.called(longest=63, what="a key ring")
     ring = Declaration(
         "google_kms_key_ring",
         f"glacier_{identifier(location)}",
         "access",
-        {"name": name, "location": location.lower()},
+        {"name": name, "location": place_of_key(location)},
         after=(api("cloudkms"),),
     )
     declare(ring)
