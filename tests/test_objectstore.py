@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from polars.testing import assert_frame_equal
 from gcs_server import GoogleStorage
 from glacier.errors import StorageError
 from glacier.providers import AWSProvider, AzureProvider, GCPProvider
+from glacier.providers.container import Container
+from glacier.resources.store import Entry
 from stores import ACCOUNT, Place, boto, dead_name, gcs_server, place_of
 
 SALES = pl.DataFrame({"city": ["Köln", "Oslo", "Köln"], "id": [1, 2, 3], "amount": [9.5, None, 3.0]})
@@ -194,6 +197,36 @@ def test_a_folder_that_a_console_made_is_no_object(kind: str, tmp_path: Path) ->
     tree.delete()
     assert not tree.exists()
     assert tree.at("./").list() == ["tree"]
+
+
+def test_names_of_a_users_that_look_like_those_of_what_is_staged(cloud: Place) -> None:
+    bucket = cloud.declare("raw", path=".glacier-cache/x.csv")
+    cloud.put(bucket, b"a\n1\n")
+    bucket.at("./").cleanup()
+    assert bucket.at(".glacier-cache/").list() == [".glacier-cache/x.csv"]
+
+
+def test_a_copy_that_a_store_makes_later_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Azure may answer that it copies, and have an empty blob there until it has."""
+    place = place_of("azure", tmp_path)
+    tree = place.declare("out", path="tree/")
+    found, asked, times = Container.found, list[str](), 3
+
+    def later(self: Container, key: str) -> Entry | None:
+        there = found(self, key)
+        if there is None or ".glacier-" in key:
+            return there
+        asked.append(key)
+        return replace(there, size=0) if asked.count(key) < times else there
+
+    monkeypatch.setattr(Container, "found", later)
+    tree.write(SALES, partition_by="city")
+    assert sorted(asked.count(key) for key in set(asked)) == [3, 3]
+    assert set(asked) == set(tree.list())
+    times = 1_000
+    slow = replace(place.provider, timeout=0.3).bucket("out", path="tree/")
+    with pytest.raises(StorageError, match=r"Azure Blob has not copied .* within 0\.3 seconds"):
+        slow.write(SALES, partition_by="city")
 
 
 def test_more_objects_than_a_page(cloud: Place) -> None:

@@ -171,6 +171,7 @@ class S3:
     """
 
     aws: AWSProvider
+    copies_later: ClassVar[bool] = False
     lists_in_order: ClassVar[bool] = True
     variables: ClassVar[tuple[str, ...]] = ("AWS_",)
     title: ClassVar[str] = "S3"

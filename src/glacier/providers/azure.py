@@ -192,6 +192,7 @@ class AzureBlob:
     """
 
     azure: AzureProvider
+    copies_later: ClassVar[bool] = True
     lists_in_order: ClassVar[bool] = False
     variables: ClassVar[tuple[str, ...]] = ("AZURE_", "IDENTITY_", "MSI_")
     title: ClassVar[str] = "Azure Blob"

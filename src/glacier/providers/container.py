@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from itertools import count, islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from glacier.errors import GlacierError, ObjectNotFound, StorageError
+from glacier.errors import AccessDenied, GlacierError, ObjectNotFound, StorageError
 from glacier.providers.faults import Asked, Verb, is_silent, overwritten, told
 from glacier.providers.journal import Journal, journals_in, staged_folder
 from glacier.providers.plain_http import send
@@ -249,6 +249,9 @@ class Container:
                 upload.abort()
             return
         self.ask("copy", source, lambda: obstore.copy(self.client, source, target))
+        if found is not None and self.service.copies_later:
+            with suppress(AccessDenied):  # whoever writes one object may not be allowed to read it
+                self._await(target, found.size)
 
     def keys_of(self, path: str) -> list[str]:
         """Gives the object of a path and all below it, staged ones too: what is there of them."""
@@ -297,6 +300,19 @@ class Container:
 
         span = (0, min(_HEAD_BYTES, size)) if end == "first" else (max(0, size - _TAIL_BYTES), size)
         return self.ask("read", key, lambda: bytes(obstore.get_range(self.client, key, start=span[0], end=span[1])))
+
+    def _await(self, key: str, size: int) -> None:
+        """Waits until an object that the store copies by itself is there."""
+        end = time.monotonic() + self.service.timeout
+        pause = 0.05
+        while (found := self.found(key)) is None or found.size != size:
+            if time.monotonic() > end:
+                raise StorageError(
+                    f"{self.service.title} has not copied `{self.uri(key)}` within {self.service.timeout:g} seconds",
+                    fix="write it again; if it stays, pass timeout=... (seconds) to the provider",
+                )
+            time.sleep(pause)
+            pause = min(2 * pause, 1)
 
     def _may_list(self, key: str) -> bool:
         import obstore

@@ -173,6 +173,7 @@ class CloudStorage:
     """
 
     gcp: GCPProvider
+    copies_later: ClassVar[bool] = False
     lists_in_order: ClassVar[bool] = True
     variables: ClassVar[tuple[str, ...]] = ("GOOGLE_", "STORAGE_EMULATOR_HOST")
     title: ClassVar[str] = "Cloud Storage"

@@ -8,6 +8,7 @@ finds a note that its writer left behind can tell how to end the work.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -59,10 +60,8 @@ def staged_folder(path: str) -> str | None:
     """
     if leftovers.PREFIX not in path:  # as most are
         return None
-    start = path.find("/" + leftovers.PREFIX) + 1
-    if not start and not path.startswith(leftovers.PREFIX):
-        return None
-    return path[: path.index("/", start) + 1] if "/" in path[start:] else path
+    found = re.match(rf"(.*?/)?{leftovers.FORM}(/|$)", path)
+    return found[0] if found else None
 
 
 def journals_in(paths: Iterable[str]) -> list[str]:

@@ -329,7 +329,7 @@ class LocalStore:
         with os.scandir(folder) as items:
             found = sorted(items, key=lambda item: item.name)
         for item in found:
-            if item.name.startswith(leftovers.PREFIX):
+            if leftovers.is_staged(item.name):
                 continue
             path = item.name if shown == "." else f"{shown}/{item.name}"
             place = self._inside(Path(item.path)) if item.is_symlink() else Path(item.path)
@@ -354,7 +354,7 @@ def _end(place: Path, end: End) -> bytes:
 
 def _folders(top: Path) -> Iterator[Path]:
     for folder, inner, _ in os.walk(top):
-        inner[:] = [name for name in inner if not name.startswith(leftovers.PREFIX)]
+        inner[:] = [name for name in inner if not leftovers.is_staged(name)]
         yield Path(folder)
 
 

@@ -40,12 +40,14 @@ class Service(Hashable, Protocol):
         title: the service's name as people know it.
         credentials: where credentials are looked for, in a sentence.
         variables: what the names of the environment's variables begin with that clients heed.
+        copies_later: whether it may answer that it copies before it has; until then what is copied looks empty.
         lists_in_order: whether lists are in the order of keys for certain, so that one can begin behind a key.
     """
 
     title: ClassVar[str]
     credentials: ClassVar[str]
     variables: ClassVar[tuple[str, ...]]
+    copies_later: ClassVar[bool]
     lists_in_order: ClassVar[bool]
 
     @property
