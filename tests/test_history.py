@@ -27,8 +27,11 @@ import pytest
 from glacier import Secret, context, observe, pipeline, task
 from glacier.errors import ConfigError, GateClosed, GraphError, InputError, RunErrors, TaskError
 from glacier.execution.record import Recorder
+from glacier.history.graphs import graph_info, packed, unpacked
 from glacier.history.runs import RecordedRun, RecordedTask
 from glacier.history.store import History, Wanted
+from glacier.report.page import page
+from glacier.report.page.recorded import recorded_data
 
 VALUE = "s3cr3t-value"
 
@@ -652,6 +655,61 @@ def test_text_that_is_no_text_is_recorded(home: Path) -> None:
     with pytest.raises(TaskError):
         reading.run()
     assert tasks(home)["opening"].reason == "FileNotFoundError: no file 'a\\udcff\x00b'"
+
+
+def test_what_a_task_says_that_is_no_text_is_recorded_and_shown(home: Path, tmp_path: Path) -> None:
+    @task
+    def looking() -> pl.DataFrame:
+        logging.getLogger("mine").warning("no file 'caf\udcff' \U0001f60a")
+        return pl.DataFrame({"n": [1]})
+
+    @pipeline
+    def searching() -> pl.DataFrame:
+        return looking()
+
+    def told() -> list[str]:
+        with History(home) as history:
+            (tmp_path / "page.html").write_text(page(recorded_data(history, history.run("last"))), "utf-8")
+        return [line.rpartition("mine: ")[2] for line in tasks(home)["looking"].log]
+
+    searching.run()
+    clean = ["no file 'caf\\udcff' \U0001f60a"]
+    assert told() == clean
+    with closing(sqlite3.connect(home / "history.db")) as store:  # as it was written when it was not made clean
+        more = json.dumps({"log": ["mine: no file 'caf\udcff' \U0001f60a"]})
+        store.execute("UPDATE tasks SET more = ?", (more,))
+        store.commit()
+    assert told() == clean
+    info = graph_info(searching.plan())
+    info["codes"]["looking"] = "'caf\udcff'"
+    assert unpacked(packed(info))["codes"] == {"looking": "'caf\\udcff'"}
+
+
+def test_columns_are_told_without_the_data_that_dtypes_hold(home: Path) -> None:
+    names = [f"person {number}" for number in range(1_000)]
+
+    @task
+    def people() -> pl.DataFrame:
+        name = pl.Enum(names)
+        nested = pl.Struct({"n": pl.Array(name, (2, 3)), "at": pl.Datetime("us")})
+        wide = pl.Struct({f"field {number}": pl.Int64 for number in range(100)})
+        return pl.DataFrame(schema={"name": name, "nested": nested, "tags": pl.List(pl.List(name)), "wide": wide})
+
+    @pipeline
+    def listing() -> pl.DataFrame:
+        return people()
+
+    listing.run()
+    columns = dict(tasks(home)["people"].columns or ())
+    wide = columns.pop("wide")
+    assert (wide[:35], len(wide), wide[-3:]) == ("Struct({'field 0': Int64, 'field 1'", 203, "...")
+    at = "'at': Datetime(time_unit='us', time_zone=None)"
+    assert columns == {
+        "name": "Enum(1,000 categories)",
+        "nested": f"Struct({{'n': Array(Enum(1,000 categories), shape=(2, 3)), {at}}})",
+        "tags": "List(List(Enum(1,000 categories)))",
+    }
+    assert not any(b"person 7" in file.read_bytes() for file in home.iterdir())
 
 
 def test_a_clock_that_goes_backwards_changes_no_duration_and_no_order(

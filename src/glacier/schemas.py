@@ -16,6 +16,10 @@ SchemaLike = Mapping[str, Any] | type
 """Columns with dtypes (a dict or `pl.Schema`), a dataframely `Schema`, or a `DataFrameModel` of pandera.polars."""
 
 
+_LONGEST_DTYPE = 200
+"""Characters of a dtype that a record tells."""
+
+
 def schema_from(declared: object, what: str, site: Site | None) -> pl.Schema:
     """Gives the columns and dtypes that a declaration stands for; dtypes without details get Polars' defaults.
 
@@ -149,6 +153,46 @@ def shown_dtype(dtype: object) -> str:
     for long, short in _LONG_FORMS:
         text = long.sub(short, text)
     return text
+
+
+def recorded_dtype(dtype: pl.DataType) -> str:
+    """Gives a dtype as Polars writes it, but of an `Enum` the number of its categories, which may be data; cut if long.
+
+    >>> import polars as pl
+    >>> recorded_dtype(pl.Struct({"at": pl.Datetime("us"), "of": pl.List(pl.Enum(["Oslo", "Bergen"]))}))
+    "Struct({'at': Datetime(time_unit='us', time_zone=None), 'of': List(Enum(2 categories))})"
+    """
+    text = _without_categories(dtype)
+    return text if len(text) <= _LONGEST_DTYPE else f"{text[:_LONGEST_DTYPE]}..."
+
+
+def _without_categories(dtype: pl.DataType) -> str:
+    import polars as pl
+
+    match dtype:
+        case pl.Enum():
+            return f"Enum({len(dtype.categories):,} categories)"
+        case pl.List():
+            return f"List({_without_categories(_inner(dtype))})"
+        case pl.Array():
+            within, shape = _inner(dtype), dtype.shape
+            for _ in shape[1:]:
+                within = _inner(cast("pl.Array", within))
+            return f"Array({_without_categories(within)}, shape={shape})"
+        case pl.Struct():
+            fields = [f"{field.name!r}: {_without_categories(_instance(field.dtype))}" for field in dtype.fields]
+            return f"Struct({{{', '.join(fields)}}})"
+        case _:
+            return str(dtype)
+
+
+def _inner(dtype: pl.List | pl.Array) -> pl.DataType:
+    return _instance(dtype.inner)
+
+
+def _instance(dtype: Any) -> pl.DataType:
+    made: pl.DataType = dtype() if isinstance(dtype, type) else dtype
+    return made
 
 
 def shown_schema(schema: Mapping[str, object], most: int = 8) -> str:

@@ -28,6 +28,7 @@ from glacier.graph import Node
 from glacier.lease import GivenUp
 from glacier.nesting import Loop
 from glacier.origins import Published
+from glacier.schemas import recorded_dtype
 from glacier.secret import NO_MASK, Mask, is_secret
 from glacier.task import Task
 from glacier.trace import Handle, handles_in
@@ -352,7 +353,7 @@ def _columns_of(value: Any) -> tuple[tuple[str, str], ...] | None:
     if frame is None or not isinstance(value, frame):
         return None
     columns: list[tuple[str, Any]] = list(value.schema.items())[:_MOST_COLUMNS]
-    return tuple((name, str(dtype)) for name, dtype in columns)
+    return tuple((name, recorded_dtype(dtype)) for name, dtype in columns)
 
 
 def _rows_of(value: Any) -> int | None:

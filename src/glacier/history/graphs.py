@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import json
 import linecache
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any, Literal, TypedDict, cast
 from glacier.access import touches
 from glacier.annotations import UNKNOWN, shown
 from glacier.graph import EdgeKind, Graph, Node
+from glacier.history.text import dumped, loaded
 from glacier.task import Task, given_by
 
 MOST_NODES = 5_000
@@ -105,12 +105,12 @@ def graph_key(graph: Graph) -> str:
 
 def packed(info: GraphInfo) -> bytes:
     """Gives a graph as it is kept."""
-    return zlib.compress(json.dumps(info, separators=(",", ":")).encode("utf-8", "backslashreplace"), 3)
+    return zlib.compress(dumped(info).encode(), 3)
 
 
 def unpacked(content: bytes) -> GraphInfo:
     """Gives a graph that was kept."""
-    return cast("GraphInfo", json.loads(zlib.decompress(content)))
+    return cast("GraphInfo", loaded(zlib.decompress(content).decode()))
 
 
 def _node_info(graph: Graph, node: Node) -> NodeInfo:

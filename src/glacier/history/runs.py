@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from glacier.execution.measures import Measures
 from glacier.execution.record import Attempt, NodeRecord, NodeState, RunState
 from glacier.history.naming import short_id
 from glacier.history.processes import Process
+from glacier.history.text import loaded
 
 RecordedState = RunState | Literal["running", "killed"]
 
@@ -120,18 +120,18 @@ def run_of(row: tuple[Any, ...], now: datetime) -> RecordedRun:
 
 @lru_cache(maxsize=1_024)  # runs of one process and one version have most of it in common
 def _parsed(text: str) -> Mapping[str, Any]:
-    return MappingProxyType(json.loads(text))
+    return MappingProxyType(loaded(text))
 
 
 @lru_cache(maxsize=1_024)
 def _process(text: str) -> Process:
-    return Process(**json.loads(text))
+    return Process(**loaded(text))
 
 
 def task_of(row: tuple[Any, ...]) -> RecordedTask:
     """Gives the task of a row of `TASK_COLUMNS`."""
     node, name, state, started, seconds, rows, reason, ended, turns, groups, more = row
-    told: dict[str, Any] = json.loads(more) if more else {}
+    told: dict[str, Any] = loaded(more) if more else {}
     return RecordedTask(
         name,
         state,
@@ -141,7 +141,7 @@ def task_of(row: tuple[Any, ...]) -> RecordedTask:
         reason,
         ended,
         turns,
-        groups=tuple(json.loads(groups)) if groups else (),
+        groups=tuple(loaded(groups)) if groups else (),
         attempts=tuple(_attempt(one) for one in told.get("attempts", ())),
         measures=_measures(told["measures"]) if "measures" in told else None,
         recalled=told.get("recalled", False),

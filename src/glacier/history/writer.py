@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import sqlite3
 import time
@@ -18,6 +17,7 @@ from glacier.history.database import connected, keep_open
 from glacier.history.graphs import MOST_NODES, graph_info, graph_key, packed
 from glacier.history.processes import this_process
 from glacier.history.retention import prune
+from glacier.history.text import clean, dumped
 
 News = NodeRecord | float
 """How a node ended, or the seconds after which it started."""
@@ -173,9 +173,9 @@ class Writer:
             _clean(self._details.file),
             round(start.started.timestamp() * 1e6),
             sum(not node.hidden for node in graph.nodes),
-            _json(self._details.inputs),
-            _json({**self._details.about, **_versions()}),
-            _json(this_process().as_dict()),
+            dumped(self._details.inputs),
+            dumped({**self._details.about, **_versions()}),
+            dumped(this_process().as_dict()),
             _microseconds(),
             self._graph and self._graph[0],
         )
@@ -202,8 +202,8 @@ class Writer:
             places = {self._start.graph.names[index]: index for index in self._running}
             left = [self._ended_row(places[node.name], node) for node in record.nodes if node.name in places]
             _put(connection, seq, left)
-        counts, reason = _json(record.counts()), _clean(record.reason)
-        memory = _json(self._samples) if self._samples else None
+        counts, reason = dumped(record.counts()), _clean(record.reason)
+        memory = dumped(self._samples) if self._samples else None
         connection.execute(_END_RUN, (record.state, record.seconds, counts, reason, _microseconds(), memory, seq))
 
 
@@ -229,7 +229,7 @@ def _ended_row(index: int, record: NodeRecord, log: tuple[str, ...]) -> _Row:
         record.rows,
         record.turns,
         _clean(record.reason),
-        _json(record.groups) if record.groups else None,
+        dumped(record.groups) if record.groups else None,
         _more(record, log),
     )
 
@@ -247,18 +247,11 @@ def _more(record: NodeRecord, log: tuple[str, ...]) -> str | None:
         more["columns"] = record.columns
     if log:
         more["log"] = log
-    return _json(more) if more else None
+    return dumped(more) if more else None
 
 
 def _clean(text: str | None) -> str | None:
-    """Gives text as the store can hold it: names of files may hold bytes that are no text."""
-    if text is None or text.isascii():
-        return text
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def _json(value: object) -> str:
-    return json.dumps(value)
+    return None if text is None else clean(text)
 
 
 def _microseconds() -> int:
