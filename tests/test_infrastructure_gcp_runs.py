@@ -387,6 +387,18 @@ def test_what_a_person_should_know_is_said(rich: Deployment) -> None:
         assert said in notes
 
 
+def test_the_account_of_workflows_is_there_before_the_first_one(rich: Deployment, small: Deployment) -> None:
+    project = f"--project {rich.provider.project_id}"
+    made = "gcloud beta services identity create --service workflows.googleapis.com"
+    first = [step.command for step in blueprint(rich).steps if step.first]
+    assert first[2] == f"gcloud services enable workflows.googleapis.com {project}\n{made} {project}"
+    assert not any(made in step.command for step in blueprint(small).steps)
+    strict = [step.command for step in blueprint(with_options(rich, hardening="strict")).steps if step.first]
+    assert [line.split()[6] for line in strict[2].splitlines()[1:]] == [
+        "workflows.googleapis.com", "artifactregistry.googleapis.com", "run.googleapis.com",
+    ]  # fmt: skip
+
+
 def test_every_service_that_is_used_is_turned_on_and_stays_on(rich: Deployment) -> None:
     made = blueprint(with_options(rich, hardening="strict"))
     services = {plain(one.arguments)["service"] for one in made.declarations if one.kind == "google_project_service"}

@@ -136,7 +136,7 @@ def _steps(project: Project, flow: Declaration | None) -> Iterator[Step]:
     deployment = project.deployment
     shown = '"$(terraform output -raw project)"' if isinstance(project.id, Variable) else project.id
     yield Step("Log in", "gcloud auth login\ngcloud auth application-default login", first=True)
-    yield from _first_steps(project)
+    yield from _first_steps(project, flow)
     yield Step(
         "Build the image, push it, and let the jobs run it",
         'IMAGE="$(terraform output -raw image)"\n'
@@ -153,7 +153,7 @@ def _steps(project: Project, flow: Declaration | None) -> Iterator[Step]:
     yield Step("Start a run", f"gcloud run jobs execute {name} --wait --region {project.region} {where}")
 
 
-def _first_steps(project: Project) -> Iterator[Step]:
+def _first_steps(project: Project, flow: Declaration | None) -> Iterator[Step]:
     """Gives what a new project lacks, and Terraform cannot do: it looks at the project, and at accounts, before."""
     which, meant = f"--project {project.id}", ""
     if isinstance(project.id, Variable):
@@ -163,15 +163,13 @@ def _first_steps(project: Project) -> Iterator[Step]:
         f"gcloud services enable cloudresourcemanager.googleapis.com {which}",
         first=True,
     )
-    if project.strict:
-        services = [f"{service}.googleapis.com" for service, _ in AGENTS.values()]
+    used = [*(["workflows"] if flow else []), *([name for name, _ in AGENTS.values()] if project.strict else [])]
+    if used:
+        services = [f"{name}.googleapis.com" for name in used]
         lines = [f"gcloud services enable {' '.join(services)} {which}"]
         lines += [f"gcloud beta services identity create --service {one} {which}" for one in services]
-        yield Step(
-            f"Have Google make the accounts that use the key, once in each project{meant}",
-            "\n".join(lines),
-            first=True,
-        )
+        title = f"Have Google make those accounts of its own that are used at once, once in each project{meant}"
+        yield Step(title, "\n".join(lines), first=True)
 
 
 def _notes(project: Project, flow: Declaration | None) -> Iterator[str]:
