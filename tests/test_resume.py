@@ -9,6 +9,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -492,6 +493,18 @@ def test_a_result_that_scans_a_kept_file_can_be_read_after_the_run() -> None:
         return load(3)
 
     assert lazy.run().collect()["a"].to_list() == [0, 1, 2]
+
+
+def test_a_result_that_scans_a_kept_file_is_not_swept_by_later_runs(home: Path) -> None:
+    @pipeline(checkpoint=True)
+    def lazy() -> dict[str, pl.LazyFrame]:
+        return {"frame": load(3)}
+
+    found = lazy.run()["frame"]
+    (folder,) = (home / "checkpoints").iterdir()
+    os.utime(folder, (time.time() - 7200, time.time() - 7200))
+    assert sales.run() == "3: [0, 1, 4]"
+    assert found.collect()["a"].to_list() == [0, 1, 2]
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,7 +34,7 @@ MOST = 3
 """So many runs of a pipeline can be resumed: the newest of those that did not succeed."""
 
 _YOUNG = 3600
-"""Seconds for which a folder without a log may belong to a run that just begins, or to a result that is still read."""
+"""Seconds for which a folder without a log may belong to a run that just begins, and has not locked it yet."""
 LOG, _LOCK, _VALUES = "log", "lock", "values"
 
 
@@ -153,10 +153,14 @@ class Checkpoint:
         if succeeded:
             (self._folder / LOG).unlink()  # from now on there is nothing to resume, whatever ends this process
             if holds_lazy_frame(result):
-                atexit.register(shutil.rmtree, self._folder, ignore_errors=True)
-            else:
-                shutil.rmtree(self._folder, ignore_errors=True)
+                atexit.register(self._remove)
+                return  # it stays locked, so that no other run sweeps it
+            shutil.rmtree(self._folder, ignore_errors=True)
         self._held.close()
+
+    def _remove(self) -> None:
+        self._held.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def take(self, lines: Iterator[Mapping[str, Any]]) -> None:
         """Takes the lines that its log had."""
