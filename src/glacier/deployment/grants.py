@@ -45,6 +45,7 @@ def needed(bucket: Bucket, access: Access) -> Iterator[tuple[frozenset[Verb], Ke
         yield frozenset(("list", "delete")), Keys(f"{path}/", below=True)
     if "copy" in access.besides and bucket.store.copies_beside:
         yield WHOLE_TREE, Keys(f"{folder}{PREFIX}", below=True)
+        verbs |= {"read"} if bucket.store.copies_later else set()
     yield frozenset(verbs), Keys(path)
 
 

@@ -278,6 +278,11 @@ class LocalStore:
         """Everything is written beside its place."""
         return True
 
+    @property
+    def copies_later(self) -> bool:
+        """What is renamed is there at once."""
+        return False
+
     def stage(self, bucket: str, path: str, *, for_copy: bool = False) -> LocalStaged:
         """Makes a hidden neighbour, so that publishing it is a rename."""
         del for_copy  # names are kept and files can be read anyway

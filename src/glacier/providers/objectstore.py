@@ -119,6 +119,11 @@ class ObjectStore:
         """Tells it: what a store does not compare while it takes it is compared before it is published."""
         return self.service.sums is not None
 
+    @property
+    def copies_later(self) -> bool:
+        """Tells what the service says."""
+        return self.service.copies_later
+
     def stage(self, bucket: str, path: str, *, for_copy: bool = False) -> StagedObject | StagedTree:
         """Gives a place for an object, or for a tree; what is compared before it is published needs one too."""
         container = self._container(bucket)

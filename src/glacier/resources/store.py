@@ -157,6 +157,11 @@ class Store(Protocol):
         """Whether the copy of one object is written beside its place first, to be compared there."""
         ...
 
+    @property
+    def copies_later(self) -> bool:
+        """Whether what was written beside its place may get there later than asked for, so that it is looked at."""
+        ...
+
     def stage(self, bucket: str, path: str, *, for_copy: bool = False) -> Staged:
         """A new temporary place for what is to become `path`; in a copy, files keep names and can be compared."""
         ...
