@@ -95,6 +95,14 @@ class Explosive:
         raise AssertionError("code ran")
 
 
+@dataclass
+class Token:
+    value: str
+
+    def get_secret_value(self) -> str:
+        return self.value
+
+
 class Row(NamedTuple):
     name: str
     when: date
@@ -280,6 +288,7 @@ def deep() -> object:
         (Point(1, (Words("a"),)), ".tags[0]: a Words has no form as data"),
         (lambda: 1, "a function has no form as data"),
         (Secret("s3cr3t"), "a Secret has no form as data"),
+        ([Token("s3cr3t")], "[0]: a Token has no form as data"),
         (inner_class(), "the class `inner_class.<locals>.Local` is not at the top of a module"),
         (holding_more(), "a Explosive holds `y`, which is no field of its dataclass"),
         (Explosive.__new__(Explosive), "field `x` of a Explosive is not set"),

@@ -560,18 +560,22 @@ def test_a_secret_that_a_task_logs_is_not_in_the_files(home: Path) -> None:
         return Secret(f"{VALUE}-of-a-task")
 
     @task
-    def logging_it(given: Secret, returned: Secret) -> int:
-        for secret in (given, returned, hidden):
+    def settings() -> dict[str, list[Secret]]:
+        return {"tokens": [Secret(f"{VALUE}-in-what-a-task-gave")]}
+
+    @task
+    def logging_it(given: Secret, returned: Secret, more: dict[str, list[Secret]]) -> int:
+        for secret in (given, returned, hidden, *more["tokens"]):
             logging.getLogger("mine").warning("it is %s", secret.get_secret_value())
         return 1
 
     @pipeline
     def talkative(given: Secret) -> int:
-        return logging_it(given, issued())
+        return logging_it(given, issued(), settings())
 
     talkative.run(inputs={"given": Secret(f"{VALUE}-of-an-input")})
     log = tasks(home)["logging_it"].log
-    assert [line.rpartition("mine: ")[2] for line in log] == ["it is **********"] * 3
+    assert [line.rpartition("mine: ")[2] for line in log] == ["it is **********"] * 4
     assert [file.name for file in home.iterdir() if VALUE.encode() in file.read_bytes()] == []
 
 

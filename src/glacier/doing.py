@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 
 from glacier.observe import MOVED, Metric, Way
 from glacier.origins import Origins, Published
+from glacier.secret import Mask
 
 Combine = Literal["sum", "last", "max", "min"]
 Move = tuple[Way, int | None, int]
@@ -50,6 +51,7 @@ class Doing:
         attempt: 1 for the first try.
         observed: what is to be measured of it.
         tells_origins: whether it is to tell what it publishes, and where that comes from.
+        given: its arguments, in this process.
         told: the metrics it told of itself.
         moves: what it read from buckets ("in") and wrote to them ("out"): rows where they are known, and bytes.
         handed: for files that frames are handed on in, by path, where what they hold comes from.
@@ -64,17 +66,26 @@ class Doing:
     attempt: int = 1
     observed: tuple[Metric, ...] = ()
     tells_origins: bool = False
+    given: object = ()
     told: dict[str, Told] = field(default_factory=lambda: {})
     moves: list[Move] = field(default_factory=lambda: [])
     handed: dict[str, Origins | None] = field(default_factory=lambda: {})
     published: list[Published] = field(default_factory=lambda: [])
     measured: dict[Metric, float | None] = field(default_factory=lambda: {})
     lock: Lock = field(default_factory=Lock)
+    _mask: Mask | None = None
 
     @property
     def task(self) -> str:
         """The node's unique name in the graph."""
         return self.name()
+
+    @property
+    def mask(self) -> Mask:
+        """What hides the secrets among its arguments; they are looked for once."""
+        if self._mask is None:
+            self._mask = Mask.of(self.given)
+        return self._mask
 
     def portable(self) -> Portable:
         """Gives it as plain data for another process."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 from glacier.execution.codec import NotPlain, encoded
 from glacier.graph import Resource
 from glacier.reaching import is_users_class, outer_names, used_names
+from glacier.secret import is_secret
 from glacier.source import FunctionNode, function_ast, is_users, module_name
 from glacier.task import Task
 
@@ -53,7 +54,7 @@ def code_parts(function: Callable[..., object]) -> Parts:
 
     Comments, formatting, docstrings and decorators of Glacier's do not count, nor does what is in installed packages,
     nor a global that the code itself changes: that is state. Of a value that has no form as data (a connection, a
-    logger) its type counts.
+    logger, a secret) its type counts.
     """
     reading = _Reading()
     reading.take(function)
@@ -220,6 +221,8 @@ def _members(value: object) -> Iterable[tuple[object, object]]:
             return [(_shown(key), member) for key, member in cast("dict[object, object]", value).items()]
         case list() | tuple() | set() | frozenset():
             return enumerate(cast("Iterable[object]", value))
+        case _ if is_secret(type(value)):
+            return ()
         case _:
             held: dict[str, object] = getattr(value, "__dict__", {})
             return sorted(held.items()) if is_users_class(cast("Any", type(value))) else ()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from glacier.secret import is_secret
 from glacier.source import module_name, module_named
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def encoded(value: object, kept: Kept) -> Json:
 
     Plain are None, booleans, numbers, text, bytes, dates and times, `Decimal`, `UUID`, paths, enums, lists, tuples,
     sets, dicts and their kin, dataclasses and named tuples of such, numpy's arrays, and Polars' frames, series and
-    schemas, which are kept as Arrow files. An object that stands in two places comes back as two.
+    schemas, which are kept as Arrow files. An object that stands in two places comes back as two. No secret is plain,
+    whatever else it is.
 
     Raises:
         NotPlain: something in it is none of these.
@@ -151,6 +153,8 @@ class _Writing:
             self.around.discard(id(value))
 
     def _composed(self, value: Any, kind: Any, where: str) -> Json:
+        if is_secret(kind):
+            raise NotPlain(f"a {kind.__name__} has no form as data", where)
         if kind is list:
             return self._items(value, where)
         if kind is dict:

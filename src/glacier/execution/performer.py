@@ -261,7 +261,9 @@ class Performer:
             args, kwargs = self._arguments(node, values, loaded=False)
             function = self.replace.get(work.origin, work.function) if self.replace else work.function
             act_for(self.graph, node if function is work.function else None)
-            enter(self._doing(node, tried))
+            doing = self._doing(node, tried)
+            doing.given = args, kwargs
+            enter(doing)
             if measuring is not None:
                 args, kwargs = measuring.begun(args, kwargs)
             # isinstance tells pyright no type arguments, and a cast would be a call per node

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from copy import copy
 from typing import Any
 
-from glacier.doing import current
+from glacier.doing import Doing, current
 from glacier.execution.record import RunStart
 
 _MOST_LINES = 200
@@ -40,14 +40,14 @@ class TaskLogs:
         """Keeps no more."""
         _open.pop(self._run.run_id, None)
 
-    def keep(self, task: str, record: logging.LogRecord) -> None:
+    def keep(self, doing: Doing, record: logging.LogRecord) -> None:
         """Keeps a record of a task of the run."""
         try:
             told = self._formatter.format(copy(record))  # it notes what it formats on the record
-            line = self._run.secrets.of_all()(told)
+            line = (self._run.secrets.of_all() | doing.mask)(told)
         except Exception:  # noqa: BLE001  # what cannot be formatted is told by the user's own handlers
             return
-        lines = self._lines.setdefault(task, deque(maxlen=_MOST_LINES))
+        lines = self._lines.setdefault(doing.task, deque(maxlen=_MOST_LINES))
         lines.append(line[:_MOST_CHARACTERS])
 
     def of_task(self, task: str) -> tuple[str, ...]:
@@ -110,5 +110,5 @@ def _keep(record: logging.LogRecord) -> bool:
     doing = current()
     logs = _open.get(doing.run_id) if doing is not None else None
     if doing is not None and logs is not None:
-        logs.keep(doing.task, record)
+        logs.keep(doing, record)
     return True
