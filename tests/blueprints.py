@@ -10,8 +10,9 @@ from typing import Any
 
 from glacier.blueprint import AssetPath, Block, Blueprint, Declaration, Either, Json, Ref, Text, Value, Variable
 from glacier.deployment.needs import Deployment
-from glacier.deployment.reading import Provider, deployment_of
+from glacier.deployment.reading import deployment_of
 from glacier.loading import load_pipeline
+from glacier.providers.portable import Provider
 
 
 class Writer:

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from glacier.config.deploy import Hardening
-from glacier.deployment.reading import Provider
 from glacier.generation.generate import Draft, draft
 from glacier.loading import load_pipeline
 from glacier.providers import AWSProvider, AzureProvider, GCPProvider
+from glacier.providers.portable import Provider
 
 HERE = Path(__file__).parent
 EXAMPLES = HERE.parent / "examples"

@@ -9,11 +9,13 @@ from types import ModuleType
 import pytest
 
 from glacier.config import GCSConfig
+from glacier.deployment.commands import stage_environment
 from glacier.deployment.needs import Deployment, Grant
-from glacier.deployment.reading import Provider, deployment_of
+from glacier.deployment.reading import deployment_of
 from glacier.errors import ConfigError, UnsupportedError
 from glacier.loading import load_pipeline
 from glacier.providers import AWSProvider, GCPProvider
+from glacier.providers.portable import Provider
 
 HEAD = """
 import polars as pl
@@ -196,7 +198,7 @@ def etl() -> None:
 """
     deployment = read(body, AWSProvider(region="us-east-1", name_prefix="b-"))
     assert [(b.physical, b.config.versioning) for b in deployment.buckets] == [("b-raw", True)]
-    assert deployment.rebound is not None
+    assert stage_environment(deployment, deployment.stages[0])["GLACIER_REBINDS"] == "1"
 
 
 def test_a_config_of_another_cloud_goes_with_a_local_pipeline_and_is_told(read: Reader) -> None:

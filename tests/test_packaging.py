@@ -499,7 +499,7 @@ def test_a_package_for_this_machine_only_is_refused(tmp_path: Path, monkeypatch:
 
 
 def test_how_a_stage_is_started(tmp_path: Path) -> None:
-    one = deployment(tmp_path, rebound=LocalProvider())
+    one = deployment(tmp_path)
     (stage,) = one.stages
     assert stage_command(one, stage, records_uri(one)) == (
         "python", "-m", "glacier.runtime", "etl:sales", "--stage", "main", "--records", "s3://acme-sales-runs-prod",

@@ -648,3 +648,53 @@ def test_what_is_generated_runs_from_the_image_with_nothing_else(
     assert [stage.name for stage in deployed.stages] == ["main", "big", "main-2"]
     made = place.provider.bucket("out", path="by_store.parquet").read().sort("store")
     assert made.rows() == [("a", 4.5), ("b", 32.0)]
+
+
+CHOSEN = """
+    import json
+    import os
+
+    from glacier import pipeline
+    from glacier.providers import GCPProvider, LocalProvider
+    from glacier.providers.portable import provider_from
+
+    chosen = os.environ.get("CHOSEN")
+    provider = provider_from(json.loads(chosen)) if chosen else OTHERWISE
+
+    @pipeline
+    def copied() -> None:
+        provider.bucket("out", path="copied.parquet").write(provider.bucket("raw", path="sales.parquet").scan())
+"""
+
+
+@pytest.mark.parametrize("otherwise", ["LocalProvider('data')", "GCPProvider(project_id='acme-data')"])
+def test_a_provider_that_a_variable_chose_is_not_another_one_in_the_container(
+    otherwise: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = place_of("s3", tmp_path)
+    project(tmp_path, CHOSEN.replace("OTHERWISE", otherwise), place, name := f"copied_{otherwise[:3].lower()}")
+    monkeypatch.setenv("CHOSEN", json.dumps(settings_of(place.provider)))
+    pipeline = load_pipeline(str(tmp_path / f"{name}.py"))
+    source = pipeline.source(())
+    source = replace(source, options=replace(source.options, records="nothing"))
+    deployed = deployment_of(pipeline.plan(), source, tmp_path / "terraform")
+    (stage,) = deployed.stages
+    place.provider.bucket("raw", path="sales.parquet").write(SOLD)
+    _, *command = stage_command(deployed, stage, records_uri(deployed))
+    monkeypatch.delenv("CHOSEN")
+    given = {**os.environ, **SECRETS, **stage_environment(deployed, stage)}
+    done = subprocess.run(
+        [sys.executable, *command], cwd=tmp_path, env=given, capture_output=True, text=True, check=False
+    )
+    out = place.provider.bucket("out", path="copied.parquet")
+    if otherwise.startswith("Local"):
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert out.read().equals(SOLD)
+    else:
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert (
+            "UnsupportedError: pipeline `copied` was deployed to AWSProvider, but here its code declares "
+            "`raw/sales.parquet` on GCPProvider"
+        ) in done.stdout
+        assert not out.exists()
+    assert not (tmp_path / "data").exists()

@@ -10,11 +10,11 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from glacier.deployment.reading import Provider
 from glacier.errors import ConfigError, GlacierError, InputError, did_you_mean, listed
 from glacier.generation.generate import Draft, draft
 from glacier.loading import load_pipeline, parse_inputs
 from glacier.providers import AWSProvider, AzureProvider, GCPProvider
+from glacier.providers.portable import Provider
 from glacier.report.outcome import told
 
 ENVIRONMENT = "GLACIER_ENVIRONMENT"

@@ -30,12 +30,13 @@ if TYPE_CHECKING:
     from glacier.checking.check import Check
     from glacier.checking.examination import Examination, Given
     from glacier.config import DeployConfig
-    from glacier.deployment.reading import Provider, Source
+    from glacier.deployment.reading import Source
     from glacier.execution.cache.run import CacheOption
     from glacier.execution.measures import Measures
     from glacier.execution.options import Executor, OnFailure
     from glacier.execution.record import Observer
     from glacier.generation.generate import Backend, Generated
+    from glacier.providers.portable import Provider
     from glacier.report.analysis import Analysis
     from glacier.report.diagram import Diagram
     from glacier.schedules import Schedule

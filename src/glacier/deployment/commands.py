@@ -33,7 +33,8 @@ def stage_command(deployment: Deployment, stage: Stage, records_uri: Uri) -> tup
 def stage_environment(deployment: Deployment, stage: Stage) -> dict[str, str]:
     """Gives the environment variables of a stage's process, none of them secret; an orchestrator adds `RUN_ID`.
 
-    `PROVIDER` says where records are; with `REBINDS` the buckets of a `LocalProvider` are there too.
+    `PROVIDER` says where records are; with `REBINDS` the buckets of a `LocalProvider` are there too. That always holds:
+    what let the code choose its cloud where it was generated, a variable of the environment say, is not there.
     """
     del stage  # all stages of a pipeline are told the same
     environment = {ENVIRONMENT: deployment.environment} if deployment.environment else {}
@@ -41,7 +42,7 @@ def stage_environment(deployment: Deployment, stage: Stage) -> dict[str, str]:
     told[TIMEOUT] = str(deployment.options.timeout)
     if deployment.options.overlap:
         told[OVERLAP] = "1"
-    return {**told, REBINDS: "1"} if deployment.rebound is not None else told
+    return {**told, REBINDS: "1"}
 
 
 def records_uri(deployment: Deployment) -> str:

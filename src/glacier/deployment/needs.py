@@ -149,7 +149,6 @@ class Deployment:
         schedule: when it runs by itself.
         options: how it runs.
         inputs: what its runs are given, each as a command line has it, `day=2024-05-01`.
-        rebound: the provider that the pipeline was written against, if `provider` stands in for it.
         warnings: what a person should know.
     """
 
@@ -166,7 +165,6 @@ class Deployment:
     schedule: Schedule | None
     options: DeployConfig
     inputs: tuple[str, ...] = ()
-    rebound: Any = None
     warnings: tuple[str, ...] = ()
     site: Site | None = field(default=None, compare=False)
 

@@ -28,15 +28,13 @@ from glacier.deployment.stages import stages_of
 from glacier.errors import ConfigError, GlacierError, Site, UnsupportedError, listed
 from glacier.graph import Graph, Node, Resource
 from glacier.providers.aws import AWSProvider
-from glacier.providers.azure import AzureProvider
 from glacier.providers.gcp import GCPProvider
 from glacier.providers.local import LocalProvider
+from glacier.providers.portable import Provider, declarer_of
 from glacier.resources.bucket import Bucket
 from glacier.resources.serverless import Serverless
 from glacier.schedules import Schedule
 from glacier.usage import Access
-
-Provider = AWSProvider | GCPProvider | AzureProvider | LocalProvider
 
 
 @dataclass(frozen=True)
@@ -128,9 +126,6 @@ class _Reading:
             schedule=self.source.schedule,
             options=options,
             inputs=self.source.inputs,
-            rebound=next((r for r in map(_declarer, self._resources()) if r != self.provider), None)
-            if self.rebinds
-            else None,
             warnings=(*self.warnings, *_bare_names((*self.buckets.values(), records))),
             site=self.source.site,
         )
@@ -146,7 +141,7 @@ class _Reading:
         """
         found: dict[type, tuple[Provider, Node, Resource]] = {}
         for node, touch in self.touched:
-            provider = _declarer(touch.resource)
+            provider = declarer_of(touch.resource)
             kind = LocalProvider if isinstance(provider, LocalProvider) else type(provider)
             found.setdefault(kind, (provider, node, touch.resource))
         if len(found) > 1:
@@ -359,11 +354,6 @@ class _Reading:
             return ""
         relative = os.path.relpath(site.file, self.root).replace(os.sep, "/")
         return f"{Path(site.file).name if relative.startswith('..') else relative}:{site.line}"
-
-
-def _declarer(resource: Resource) -> Provider:
-    held = cast("Bucket", resource).store if not resource.invocable else cast("Serverless", resource).host
-    return cast("Provider", held.declarer)
 
 
 def _check_same(known: DeclaredBucket, bucket: Bucket, physical: str, site: Site | None) -> None:

@@ -10,13 +10,14 @@ from typing import Literal
 from glacier.blueprint import Blueprint
 from glacier.codegen import terraform
 from glacier.deployment.needs import Deployment
-from glacier.deployment.reading import Provider, Source, deployment_of
+from glacier.deployment.reading import Source, deployment_of
 from glacier.generation.changes import Changes, changes
 from glacier.generation.folder import Written, manifest_in, write
 from glacier.generation.readme import apply_commands, readme, summary_of, value_files
 from glacier.generation.variants import Values, merged
 from glacier.graph import Graph
 from glacier.infrastructure import blueprint_of
+from glacier.providers.portable import Provider
 from glacier.report.diagram import Diagram
 
 Backend = Literal["s3", "gcs", "azurerm", "http", "pg", "kubernetes", "consul", "remote"]

@@ -6,11 +6,11 @@ from typing import assert_never
 
 from glacier.blueprint import Blueprint
 from glacier.deployment.needs import Deployment
-from glacier.deployment.reading import Provider
 from glacier.providers.aws import AWSProvider
 from glacier.providers.azure import AzureProvider
 from glacier.providers.gcp import GCPProvider
 from glacier.providers.local import LocalProvider
+from glacier.providers.portable import Provider
 
 
 def blueprint_of(deployment: Deployment) -> Blueprint:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from typing import Any
+from typing import Any, cast
 
 from glacier.errors import ConfigError, listed
+from glacier.graph import Resource
 from glacier.providers.aws import AWSProvider
 from glacier.providers.azure import AzureProvider
 from glacier.providers.gcp import GCPProvider
 from glacier.providers.local import LocalProvider
+from glacier.resources.bucket import Bucket
+from glacier.resources.serverless import Serverless
 
 Provider = AWSProvider | GCPProvider | AzureProvider | LocalProvider
 
@@ -57,3 +60,9 @@ def provider_from(settings: Mapping[str, Any]) -> Provider:
     if unknown := given.keys() - known:
         raise ConfigError(f"{kind.__name__} has no setting {listed(sorted(unknown))}; it has {listed(sorted(known))}")
     return kind(**given)
+
+
+def declarer_of(resource: Resource) -> Provider:
+    """Gives the provider that a bucket or function was declared with."""
+    held = cast("Bucket", resource).store if not resource.invocable else cast("Serverless", resource).host
+    return cast("Provider", held.declarer)

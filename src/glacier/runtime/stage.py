@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from typing import Any, Literal, get_args
 
 from glacier import __version__
+from glacier.access import touches
 from glacier.config import DeployConfig
 from glacier.deployment.needs import slug
 from glacier.deployment.stages import Part as Stage
 from glacier.deployment.stages import stages_of
-from glacier.errors import GlacierError, GraphError, InputError, did_you_mean, listed
+from glacier.errors import GlacierError, GraphError, InputError, UnsupportedError, did_you_mean, listed
 from glacier.execution.failures import run_reason
 from glacier.execution.options import RunOptions
 from glacier.execution.part import Earlier, Part
@@ -23,6 +24,7 @@ from glacier.execution.scheduler import execute, no_result
 from glacier.graph import Graph
 from glacier.lineage.environment import lineage
 from glacier.loading import load_pipeline, parse_inputs
+from glacier.providers.portable import Provider, declarer_of
 from glacier.rebinding import rebinding
 from glacier.report.outcome import exit_code
 from glacier.report.outcome import told as told_error
@@ -84,6 +86,7 @@ class _Plan:
 def _loaded(told: Invocation) -> tuple[_Plan, Records]:
     pipeline = load_pipeline(told.entry)
     graph = pipeline.plan(parse_inputs(pipeline, told.inputs, complete=True))
+    _check_provider(graph, told.provider)
     options = pipeline.deploy or DeployConfig()
     stages = stages_of(graph, options.compute)
     stage = next((stage for stage in stages if stage.name == told.stage), None)
@@ -101,6 +104,27 @@ def _loaded(told: Invocation) -> tuple[_Plan, Records]:
     inputs = tuple(f"{name}={SHOWN}" if name in secret else text for name, text in shown)
     records = records_at(told.records, told.provider).below(slug(pipeline.name))
     return _Plan(graph, stages, stage, options.retries, inputs), records
+
+
+def _check_provider(graph: Graph, provider: Provider | None) -> None:
+    """Refuses what lies elsewhere than the stages run: its results would go where nobody looks, and be gone with it.
+
+    Raises:
+        UnsupportedError: there is such a resource.
+    """
+    if provider is None:
+        return
+    for node in graph.nodes:
+        for touch in touches(node):
+            declarer = declarer_of(touch.resource)
+            if not isinstance(declarer, type(provider)):
+                raise UnsupportedError(
+                    f"pipeline `{graph.name}` was deployed to {type(provider).__name__}, but here its code declares "
+                    f"`{touch.resource.label}` on {type(declarer).__name__}",
+                    site=getattr(touch.resource, "site", None) or node.site,
+                    fix="write `LocalProvider(...)` and `glacier generate --provider ...`, or choose the provider by "
+                    "what is the same in the container",
+                )
 
 
 class _Attempt:
