@@ -153,6 +153,48 @@ def test_an_encoding_without_a_name_s_letters_is_no_failure() -> None:
     assert raw.getvalue().startswith(b"  ??   ")
 
 
+@pytest.mark.parametrize("errors", ["2>/dev/full", "2>&-", "2>closed"])
+def test_lines_that_cannot_be_written_end_no_run(errors: str, tmp_path: Path) -> None:
+    script = tmp_path / "some.py"
+    script.write_text(
+        "from glacier import pipeline, task\n\n\n@task\ndef one() -> int:\n    return 1\n\n\n"
+        "@pipeline\ndef ones() -> list[int]:\n    return [one(), one()]\n\n\n"
+        "if __name__ == '__main__':\n    print(ones.run(progress=True))\n"
+    )
+    os.mkfifo(tmp_path / "closed")
+    reader = os.open(tmp_path / "closed", os.O_RDONLY | os.O_NONBLOCK)
+    with subprocess.Popen(
+        ["sh", "-c", f"exec {errors}; echo open; read go; exec {sys.executable} some.py"],
+        cwd=tmp_path,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as going:
+        assert going.stdout is not None
+        assert going.stdout.readline() == "open\n"
+        os.close(reader)
+        assert (going.communicate("go\n", timeout=60)[0], going.returncode) == ("[1, 1]\n", 0)
+
+
+def test_a_terminal_that_goes_away_ends_no_run() -> None:
+    class Leaving(Terminal):
+        def write(self, text: str, /) -> int:
+            if "load" in self.getvalue():
+                raise OSError(5, "Input/output error")
+            return super().write(text)
+
+    class Gone(Terminal):
+        def write(self, text: str, /) -> int:
+            raise OSError(5, "Input/output error")
+
+    before = threading.active_count()
+    streams = sys.stdout, sys.stderr
+    for terminal in (Leaving(), Gone()):
+        with pytest.raises(RunErrors):
+            some.run(progress=progress_observer(terminal), on_failure="continue")
+    assert (threading.active_count(), (sys.stdout, sys.stderr)) == (before, streams)
+
+
 def test_terminal_shows_tasks_and_ends_with_the_sum() -> None:
     shown = plain(run_some(Terminal()))
     last = shown.rstrip().splitlines()

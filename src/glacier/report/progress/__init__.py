@@ -31,7 +31,9 @@ def progress_observer(file: TextIO | None = None) -> Observer:
     1 task in ... s
     1
     """
-    stream = sys.stderr if file is None else file
+    stream: TextIO | None = sys.stderr if file is None else file
+    if stream is None:  # as where a program has none, or had it closed before it began
+        return PlainLines(None)
     console = Console(file=file, stderr=file is None)
     if file is None and console.is_jupyter:
         from glacier.report.progress.notebook import NotebookView

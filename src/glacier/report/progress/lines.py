@@ -12,9 +12,13 @@ from glacier.report.progress.tally import MOST_FAILURES, MOST_LINES, Tally, name
 
 
 class PlainLines:
-    """The view elsewhere: lines that a log keeps. Of more than 200 nodes, the failures and now and then a sum."""
+    """The view elsewhere: lines that a log keeps. Of more than 200 nodes, the failures and now and then a sum.
 
-    def __init__(self, stream: TextIO) -> None:
+    Args:
+        stream: where they are written; None for nowhere.
+    """
+
+    def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self._lock = threading.Lock()
 
@@ -62,10 +66,18 @@ class PlainLines:
         self._write(f"  {tally.done:,} of {tally.total:,} tasks{failed}, {now - self._begun:.1f} s")
 
     def _write(self, line: str) -> None:
-        """Writes a line; in an encoding that lacks some of its characters, with `?` for them."""
+        """Writes a line; in an encoding that lacks some of its characters, with `?` for them.
+
+        Once a line cannot be written, none is any more: the disk is full, or who read the pipe has gone.
+        """
+        if self._stream is None:
+            return
         encoding = getattr(self._stream, "encoding", None) or "utf-8"
-        self._stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
-        self._stream.flush()
+        try:
+            self._stream.write(line.encode(encoding, "replace").decode(encoding) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):  # the latter where it was closed
+            self._stream = None
 
 
 def _plain_line(record: NodeRecord, width: int) -> str:

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from time import perf_counter
 from typing import TextIO, cast
 
@@ -32,6 +33,8 @@ from glacier.report.progress.tally import (
 _REFRESHES = 8  # per second
 _MOST_ROWS = 60
 _BAR = 30  # columns
+_GONE = suppress(OSError, ValueError)
+"""What the terminal's end is told by, which is no failure of the run."""
 
 
 class TerminalView:
@@ -64,7 +67,8 @@ class TerminalView:
         self._stop = threading.Event()
         self._drawer = threading.Thread(target=self._draw, name="glacier-progress", daemon=True)
         streams = sys.stdout, sys.stderr
-        self._live.start(refresh=True)
+        with _GONE:
+            self._live.start(refresh=True)
         self._logs = LogsAbove(dict(zip(streams, (sys.stdout, sys.stderr), strict=True)))
         self._drawer.start()
 
@@ -90,11 +94,13 @@ class TerminalView:
         self._running.clear()
         self._over = record
         self._logs.put_back()
-        self._live.stop()
+        with _GONE:
+            self._live.stop()
 
     def _draw(self) -> None:
-        while not self._stop.wait(1 / _REFRESHES):
-            self._live.refresh()
+        with _GONE:
+            while not self._stop.wait(1 / _REFRESHES):
+                self._live.refresh()
 
     def _view(self) -> RenderableType:
         with self._drawing:
