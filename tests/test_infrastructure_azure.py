@@ -549,6 +549,21 @@ def test_functions_take_requests_of_jobs_only_in_a_closed_network_and_know_their
     assert not any("--service-endpoints" in note for note in made.blueprint.notes)
 
 
+def test_a_network_is_whole_before_anything_is_put_into_it(make: Make) -> None:
+    made = make(FUNCTION.format(deploy='hardening="strict"', options=""))
+    guarded = every(made, "azurerm_subnet_network_security_group_association")
+    whole = {one.ref() for one in guarded}
+    assert {one.name for one in guarded} == {"jobs", "functions", "endpoints"}
+    inside_it = [
+        of(made, "azurerm_container_app_environment"),
+        of(made, "azurerm_resource_group_template_deployment", "function_mailer"),
+        *every(made, "azurerm_private_endpoint"),
+    ]
+    assert len(inside_it) == 4
+    for one in inside_it:
+        assert whole <= {*one.after}
+
+
 def restrictions(made: Draft) -> tuple[dict[str, Any], dict[str, Any]]:
     """Gives what the function's site is configured with, and the parameters of its template."""
     told = cast("Any", of(made, "azurerm_resource_group_template_deployment", "function_mailer").arguments)

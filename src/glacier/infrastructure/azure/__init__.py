@@ -105,7 +105,7 @@ def blueprint(deployment: Deployment) -> Blueprint:
         ),
         registry(place),
         workspace(place),
-        *environment(place, network.of_environment),
+        *environment(place, network.of_environment, network.ready),
         *jobs.values(),
         *starting,
         *access.declarations,

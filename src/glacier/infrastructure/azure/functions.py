@@ -228,7 +228,7 @@ def _app(place: Place, function: DeclaredFunction, network: Network, after: Sequ
         *(_no_password(function, way) for way in ("ftp", "scm")),
     ]
     app = deployed(place, f"function_{identifier(function.name)}", "functions", resources, parameters)
-    return replace(app, after=(owns.ref(),), because=function.because)
+    return replace(app, after=(owns.ref(), *network.ready), because=function.because)
 
 
 def _site(place: Place, function: DeclaredFunction, config: AzureFunctionConfig, network: Network) -> dict[str, Value]:

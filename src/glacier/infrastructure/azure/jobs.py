@@ -101,12 +101,13 @@ def image_variable() -> Variable:
     )
 
 
-def environment(place: Place, network: Mapping[str, Value]) -> list[Declaration]:
+def environment(place: Place, network: Mapping[str, Value], after: tuple[Ref, ...]) -> list[Declaration]:
     """Gives the environment that jobs run in, and what sends their logs away.
 
     Args:
         place: where.
         network: arguments that say which subnet it is in; empty for Azure's own.
+        after: what must be there before.
     """
     sizes = [size(place.deployment, stage) for stage in place.deployment.stages]
     dedicated = {profile for profile, _, _ in sizes if profile != _CONSUMPTION}
@@ -128,6 +129,7 @@ def environment(place: Place, network: Mapping[str, Value]) -> list[Declaration]
             "tags": place.tags,
             "workload_profile": tuple(profiles),
         },
+        after=after,
     )
     return [declaration, sent("jobs", ENVIRONMENT, ("ContainerAppConsoleLogs", "ContainerAppSystemLogs"))]
 

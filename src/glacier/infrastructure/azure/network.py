@@ -23,6 +23,7 @@ FUNCTIONS = "Microsoft.Web"
 _SUBNET = re.compile(
     r"(/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.Network/virtualNetworks/[^/]+)/subnets/[^/]+"
 )
+_GUARDED = "azurerm_subnet_network_security_group_association"
 _ZONE = "privatelink.blob.core.windows.net"
 _NAME = 64
 
@@ -34,6 +35,7 @@ class Network:
     Attributes:
         declarations: of what is made.
         whole: the id of the virtual network.
+        ready: what must be there before anything is put into it. Azure refuses that while a subnet changes.
     """
 
     declarations: tuple[Declaration, ...] = ()
@@ -41,6 +43,7 @@ class Network:
     functions: Value = None
     endpoints: Value = None
     whole: Value = None
+    ready: tuple[Ref, ...] = ()
 
     @property
     def is_closed(self) -> bool:
@@ -129,6 +132,7 @@ def endpoint_declarations(place: Place, network: Network, accounts: Sequence[Ref
                     ),
                     "private_dns_zone_group": Block({"name": "blobs", "private_dns_zone_ids": (zone.ref("id"),)}),
                 },
+                after=network.ready,
             )
         )
     return found
@@ -170,11 +174,9 @@ def _made(place: Place, needed: Sequence[str]) -> Network:
         declared = Declaration("azurerm_subnet", part, "network", subnet)
         ids[part] = declared.ref("id")
         guarded: dict[str, Value] = {"subnet_id": ids[part], "network_security_group_id": guard.ref("id")}
-        declarations += [
-            declared,
-            Declaration("azurerm_subnet_network_security_group_association", part, "network", guarded),
-        ]
-    return Network(tuple(declarations), ids["jobs"], ids.get("functions"), ids.get("endpoints"), whole.ref("id"))
+        declarations += [declared, Declaration(_GUARDED, part, "network", guarded)]
+    ready = tuple(one.ref() for one in declarations if one.kind == _GUARDED)
+    return Network(tuple(declarations), ids["jobs"], ids.get("functions"), ids.get("endpoints"), whole.ref("id"), ready)
 
 
 def _check(place: Place, given: Sequence[str], needed: Sequence[str]) -> Text | str:
