@@ -509,7 +509,10 @@ def test_strict_hardening_closes_the_network_and_encrypts_with_a_key_of_ones_own
     vault = of(made, "azurerm_key_vault")
     assert vault.keeps_data
     assert vault.arguments["public_network_access_enabled"] is False
-    assert of(made, "azurerm_resource_group_template_deployment", "key").keeps_data
+    key, wait = of(made, "azurerm_resource_group_template_deployment", "key"), of(made, "time_sleep")
+    assert key.keeps_data
+    assert wait.after == (of(made, "azurerm_role_assignment", "encryption_uses_key").ref(),)
+    assert all({wait.ref(), key.ref()} <= {*one.after} for one in accounts)
     assert of(made, "azurerm_log_analytics_workspace").arguments["retention_in_days"] == 365
     assert of(made, "azurerm_container_registry").arguments["sku"] == "Premium"
     logged = of(made, "azurerm_monitor_diagnostic_setting", "blobs_of_acmedata")
@@ -628,7 +631,10 @@ def test_a_key_that_the_code_names_encrypts_and_may_be_used_for_that(make: Make,
     account = of(made, "azurerm_storage_account")
     use = of(made, "azurerm_role_assignment", "encryption_uses_acmekeys_data")
     assert use.arguments["scope"] == scope
-    assert account.after == (use.ref(),)
+    wait = of(made, "time_sleep")
+    assert (account.after, wait.after) == ((wait.ref(),), (use.ref(),))
+    assert [one.name for one in made.blueprint.plugins] == ["azurerm", "time"]
+    assert every(make(SIMPLE), "time_sleep") == []
     told = inside(account.arguments["customer_managed_key"], "key_vault_key_id")
     assert told.startswith("https://acmekeys.vault.azure.net/keys/data")
     assert "which is no key of Key Vault" in refused(make, SIMPLE.replace('path="daily/"', config.replace(key, "mine")))

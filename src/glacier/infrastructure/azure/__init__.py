@@ -42,7 +42,7 @@ from glacier.infrastructure.azure.functions import (
     stage_variables,
 )
 from glacier.infrastructure.azure.jobs import REGISTRY, environment, image, registry, registry_ref, stage_job
-from glacier.infrastructure.azure.keys import Encrypted, keys_of
+from glacier.infrastructure.azure.keys import WAITED, Encrypted, keys_of
 from glacier.infrastructure.azure.logs import workspace
 from glacier.infrastructure.azure.network import endpoint_declarations, network_of
 from glacier.infrastructure.azure.notes import notes
@@ -51,6 +51,7 @@ from glacier.infrastructure.azure.place import Place, groups, place_of, tenant
 _AZURERM = ">= 5.0, < 6.0"
 """Versions of the provider. The one before links private DNS zones by other arguments."""
 _AZUREAD = ">= 3.0, < 4.0"
+_TIME = ">= 0.12, < 1.0"
 _SERVICES = {
     "azurerm_container_app_environment": "Microsoft.App",
     "azurerm_container_registry": "Microsoft.ContainerRegistry",
@@ -178,6 +179,8 @@ def _plugins(place: Place, declarations: Sequence[Declaration]) -> Iterator[Plug
     )
     if any(kind.startswith("azuread_") for kind in kinds):
         yield Plugin("azuread", "hashicorp/azuread", _AZUREAD)
+    if WAITED.kind in kinds:
+        yield Plugin("time", "hashicorp/time", _TIME)
 
 
 def _outputs(

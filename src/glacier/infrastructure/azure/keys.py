@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from glacier.blueprint import Block, Declaration, Ref, Text, Value, Waiver, text
 from glacier.deployment.needs import identifier
 from glacier.errors import ConfigError
-from glacier.infrastructure.azure.access import Identity, assigned, identity_declaration
+from glacier.infrastructure.azure.access import ASSIGNMENT, Identity, assigned, identity_declaration
 from glacier.infrastructure.azure.accounts import Account
 from glacier.infrastructure.azure.place import TENANT, Place
 from glacier.infrastructure.azure.templates import deployed
@@ -17,6 +17,11 @@ from glacier.infrastructure.azure.templates import deployed
 ENCRYPTION = Identity("encryption")
 """What storage accounts reach a key as."""
 
+WAITED = Ref("time_sleep", "encryption", ())
+"""The wait for vaults to know who may use their keys. An account whose key it may not use yet cannot be made."""
+
+_WAIT = "180s"
+"""Key Vault asks for a role anew after some minutes at most. (Azure role-based access control: troubleshooting)"""
 _USE = "Key Vault Crypto Service Encryption User"
 _URL = re.compile(r"https://([a-zA-Z0-9-]{3,24})\.vault\.azure\.net/keys/([a-zA-Z0-9-]+)(?:/[0-9a-f]+)?/?")
 _ID = re.compile(r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/Microsoft\.KeyVault/vaults/([^/]+)/keys/([^/]+)")
@@ -83,9 +88,12 @@ def keys_of(place: Place, accounts: Sequence[Account]) -> Keys:
     if place.strict and (unnamed or place.deployment.functions):
         found, made = _made(place)
         declarations += found
-    if declarations:
-        declarations.insert(0, identity_declaration(place, ENCRYPTION))
-    return Keys(tuple({one.address: one for one in declarations}.values()), told, made)
+    known = {one.address: one for one in declarations}
+    if not known:
+        return Keys((), told, made)
+    uses = tuple(one.ref() for one in known.values() if one.kind == ASSIGNMENT)
+    wait = Declaration(WAITED.kind, WAITED.name, "access", {"create_duration": _WAIT}, after=uses)
+    return Keys((identity_declaration(place, ENCRYPTION), *known.values(), wait), told, made)
 
 
 def _named(key: str, account: Account) -> tuple[list[Declaration], Encrypted]:
@@ -115,7 +123,7 @@ def _named(key: str, account: Account) -> tuple[list[Declaration], Encrypted]:
         scope = text(looked.ref("resources", 0, "id"), f"/keys/{name}")
     use = assigned(ENCRYPTION, f"uses_{label}", scope, _USE, account.because)
     declarations.append(use)
-    return declarations, _encrypted(key if by_url else f"https://{vault}.vault.azure.net/keys/{name}", use)
+    return declarations, _encrypted(key if by_url else f"https://{vault}.vault.azure.net/keys/{name}")
 
 
 def _made(place: Place) -> tuple[list[Declaration], Encrypted]:
@@ -142,7 +150,7 @@ def _made(place: Place) -> tuple[list[Declaration], Encrypted]:
     key = deployed(place, "key", "access", [_key_resource()], {"vault": vault.ref("name")}, keeps_data=True)
     use = assigned(ENCRYPTION, "uses_key", vault.ref("id"), _USE, ())
     url = text("https://", vault.ref("name"), f".vault.azure.net/keys/{_KEY}")
-    return [vault, key, use], _encrypted(url, use, key)
+    return [vault, key, use], _encrypted(url, key)
 
 
 def _key_resource() -> dict[str, Value]:
@@ -170,5 +178,5 @@ def _key_resource() -> dict[str, Value]:
 def _encrypted(url: Text | str, *after: Declaration) -> Encrypted:
     key: dict[str, Value] = {"key_vault_key_id": url, "user_assigned_identity_id": ENCRYPTION.ref("id")}
     return Encrypted(
-        {"identity": ENCRYPTION.block(), "customer_managed_key": Block(key)}, tuple(one.ref() for one in after)
+        {"identity": ENCRYPTION.block(), "customer_managed_key": Block(key)}, (WAITED, *(one.ref() for one in after))
     )
