@@ -6,6 +6,7 @@ import base64
 import json
 import time
 from collections.abc import Callable, Generator
+from errno import ETIMEDOUT
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -217,6 +218,14 @@ def test_a_silent_server_is_not_waited_for_for_ever(server: Server) -> None:
 def test_a_server_that_is_not_there(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     nowhere = Server("https://127.0.0.1:9")
     assert told(on_azure(nowhere).invoke) == "function `sums` (job.sums) cannot be reached (ConnectionRefusedError)"
+
+
+def test_a_network_that_gives_up_first(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def give_up(*_: object) -> None:
+        raise TimeoutError(ETIMEDOUT, "Connection timed out")  # as the kernel has it, after two minutes say
+
+    monkeypatch.setattr("glacier.providers.functions.send", give_up)
+    assert "cannot be reached (TimeoutError)" in told(on_aws(server).invoke)
 
 
 def test_payloads_are_measured_before_they_are_sent(server: Server) -> None:

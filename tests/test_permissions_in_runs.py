@@ -12,6 +12,7 @@ from glacier import Bucket
 from glacier.errors import AccessDenied, ObjectNotFound
 from glacier.generation.generate import Draft
 from glacier.providers import AWSProvider, GCPProvider
+from glacier.providers.journal import Journal
 from permissions import Asked
 from permissions_gcp import GOOGLE
 from projects import drafts_of, project
@@ -70,6 +71,8 @@ def test_a_run_of_an_example_is_refused_nothing(
 def every_verb(cloud: str, drafts: dict[str, Draft], examples: Path) -> Deployed:
     deployed = Deployed(cloud, drafts["every_verb"], examples)
     deployed.state.put("acme-old", "a.parquet", b"")  # beside the folder of that name, which no file system can hold
+    note = Journal("published", new=(), old=("globbed/gone.parquet",))  # of a writer, which a glob's delete heeds
+    deployed.state.put("acme-old", "globbed/.glacier-1-2-3.tmp/journal", note.dumps())
     deployed.run()
     return deployed
 

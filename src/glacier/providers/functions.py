@@ -17,6 +17,8 @@ from glacier.resources.host import Invocation, Limit
 _TRIES = 4
 """Of an invocation that has surely not begun: refused as one too many, or never sent."""
 _MOST_LINES = 30
+_TICK = 0.1
+"""Seconds before the time limit in which a timeout is that limit's; one that comes earlier is the network's."""
 
 
 class Service(Protocol):
@@ -116,12 +118,13 @@ class CloudFunctions:
             try:
                 request = Request(address, invocation.payload, headers, method="POST")  # noqa: S310  # checked to be http
                 answer = send(request, end)
-            except TimeoutError:
-                raise self._refused(
-                    invocation, f"gave no answer within {longest + self.service.timeout:g} seconds",
-                    "look at its log in the cloud; pass timeout=... (seconds) to the provider if the network is slow",
-                ) from None  # fmt: skip
             except OSError as error:
+                if isinstance(error, TimeoutError) and time.monotonic() > end - _TICK:
+                    raise self._refused(
+                        invocation, f"gave no answer within {longest + self.service.timeout:g} seconds",
+                        "look at its log in the cloud; pass timeout=... (seconds) to the provider if the network is "
+                        "slow",
+                    ) from None  # fmt: skip
                 if _never_sent(error) and left:
                     _pause(left, None, end)
                     continue
