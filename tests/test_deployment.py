@@ -1,5 +1,6 @@
 """What a pipeline needs in a cloud, as its graph tells: buckets, functions, and what each stage may do."""
 
+import re
 import sys
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -257,6 +258,41 @@ def test_what_cannot_be_deployed_is_told(read: Reader, body: str, told: str) -> 
     assert caught.value.message.startswith(told)
     assert caught.value.site is not None
     assert caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("second", "differ"),
+    [
+        ('provider.serverless("sums", handler="other.handler")', "`handler`"),
+        ('provider.serverless("sums", handler="sums.handler", runtime="python3.12")', "`runtime`"),
+        ('provider.serverless("sums", handler="sums.handler", source="elsewhere")', "`source`"),
+        ('provider.serverless("sums", handler="sums.handler", config=LambdaConfig(memory=2048))', "`config`"),
+        ('provider.serverless("sums", handler="sums.handler", requirements=["polars"])', "`requirements`"),
+        ('provider.serverless("sums", handler="sums.handler", env={"TIER": "gold"})', "`env`"),
+        ('provider.serverless("sums", handler="sums.handler", writes=[raw])', "`writes`"),
+        ('replace(provider, region="us-east-1").serverless("sums", handler="sums.handler")', "`provider`"),
+    ],
+)
+def test_two_functions_of_one_name_are_refused(read: Reader, second: str, differ: str) -> None:
+    head = f"""
+from dataclasses import replace
+from glacier.config import LambdaConfig
+raw = provider.bucket("raw", path="a.csv")
+first = provider.serverless("sums", handler="sums.handler")
+same = provider.serverless("sums", handler="sums.handler")
+second = {second}
+
+@pipeline
+def etl() -> None:
+"""
+    assert [one.name for one in read(f"{head}    call(first)\n    call(same)\n").functions] == ["sums"]
+    with pytest.raises(ConfigError) as caught:
+        read(f"{head}    call(first)\n    call(second)\n")
+    assert re.sub(r"\S+\.py", "etl.py", str(caught.value)) == (
+        f"function `sums` is declared twice with another {differ}: at etl.py:37 and at etl.py:39\n"
+        f"  at etl.py:39\n     second = {second}\n"
+        "  Fix: give one of them another name, or declare it once with `provider.serverless(...)` and invoke that"
+    )
 
 
 def test_a_pipeline_that_no_other_process_finds_is_refused() -> None:

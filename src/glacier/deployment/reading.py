@@ -24,6 +24,7 @@ from glacier.deployment.needs import (
     slug,
 )
 from glacier.deployment.packaging import lacking_packages
+from glacier.deployment.same import check_bucket, check_function
 from glacier.deployment.stages import stages_of
 from glacier.errors import ConfigError, GlacierError, Site, UnsupportedError, listed
 from glacier.graph import Graph, Node, Resource
@@ -99,6 +100,7 @@ class _Reading:
         self.rebinds = provider
         self.buckets: dict[str, DeclaredBucket] = {}
         self.functions: dict[str, DeclaredFunction] = {}
+        self.declared: dict[str, Serverless] = {}
         self.warnings: list[str] = [*graph.warnings]
         may = range(len(graph.nodes)) if graph.touching is None else graph.touching
         self.touches = [tuple(touches(node)) if node.index in may else () for node in graph.nodes]
@@ -171,7 +173,7 @@ class _Reading:
         if known is not None:
             if known.name == bound.name and known.config is None and store.config is not None:
                 known = replace(known, config=store.config)
-            _check_same(known, bound, physical, site)
+            check_bucket(known, bound, physical, site)
             known = replace(known, written=known.written or written)
         else:
             because = (Because(f"bucket {bucket.name}", self._where(site), site),)
@@ -182,11 +184,12 @@ class _Reading:
         return known
 
     def _function(self, function: Serverless) -> DeclaredFunction:
-        if function.name in self.functions:
-            return self.functions[function.name]
-        site = function.site
         if self._is_local(function.host.declarer) and self.rebinds is not None:
             function = self._rebound_function(function)
+        site = function.site
+        if function.name in self.functions:
+            check_function(self.declared[function.name], function)
+            return self.functions[function.name]
         because = (Because(f"function {function.name}", self._where(site), site),)
         grants = [
             Grant(
@@ -225,6 +228,7 @@ class _Reading:
             site,
         )
         self.functions[function.name] = declared
+        self.declared[function.name] = function
         self.warnings += lacking_packages(declared)
         return declared
 
@@ -332,7 +336,7 @@ class _Reading:
         except GlacierError as error:
             error.site = function.site
             raise
-        return cast("Serverless", moved)
+        return replace(cast("Serverless", moved), site=function.site)
 
     def _fitting(self, what: str, config: Any, kind: Literal["bucket_config", "function_config"]) -> Any:
         """Gives a config as one of the cloud that takes the local provider's place, and keeps what is to be told."""
@@ -354,31 +358,6 @@ class _Reading:
             return ""
         relative = os.path.relpath(site.file, self.root).replace(os.sep, "/")
         return f"{Path(site.file).name if relative.startswith('..') else relative}:{site.line}"
-
-
-def _check_same(known: DeclaredBucket, bucket: Bucket, physical: str, site: Site | None) -> None:
-    """Refuses two declarations of one bucket that do not say the same.
-
-    Raises:
-        ConfigError: they differ.
-    """
-    store = bucket.store
-    differ = [
-        what
-        for what, one, other in (
-            ("name", known.name, bucket.name),
-            ("config", known.config, store.config),
-            ("existing", known.existing, store.existing),
-            ("provider", known.provider, store.declarer),
-        )
-        if one != other and not (what == "config" and other is None)
-    ]
-    if differ:
-        raise ConfigError(
-            f"bucket `{physical}` is declared twice with another {listed(differ)}: at {known.site} and at {site}",
-            site=site,
-            fix="declare it once with `provider.bucket(...)`, and use `.at(path)` for its other paths",
-        )
 
 
 def _entry(source: Source) -> tuple[Path, str]:

@@ -1,0 +1,70 @@
+"""What is declared twice under one name must be declared alike: it is made once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from glacier.deployment.needs import DeclaredBucket
+from glacier.errors import ConfigError, Site, listed
+from glacier.graph import Resource
+from glacier.resources.bucket import Bucket
+from glacier.resources.serverless import Serverless
+
+
+def check_bucket(known: DeclaredBucket, bucket: Bucket, physical: str, site: Site | None) -> None:
+    """Refuses two declarations of one bucket that do not say the same.
+
+    Raises:
+        ConfigError: they differ.
+    """
+    store = bucket.store
+    differ = [
+        what
+        for what, one, other in (
+            ("name", known.name, bucket.name),
+            ("config", known.config, store.config),
+            ("existing", known.existing, store.existing),
+            ("provider", known.provider, store.declarer),
+        )
+        if one != other and not (what == "config" and other is None)
+    ]
+    if differ:
+        raise ConfigError(
+            f"bucket `{physical}` is declared twice with another {listed(differ)}: at {known.site} and at {site}",
+            site=site,
+            fix="declare it once with `provider.bucket(...)`, and use `.at(path)` for its other paths",
+        )
+
+
+def check_function(known: Serverless, function: Serverless) -> None:
+    """Refuses two declarations of one function that do not say the same.
+
+    Raises:
+        ConfigError: they differ.
+    """
+    differ = [
+        what
+        for what, one, other in (
+            ("handler", known.handler, function.handler),
+            ("runtime", known.runtime, function.runtime),
+            ("source", known.source, function.source),
+            ("config", known.config, function.config),
+            ("requirements", known.requirements, function.requirements),
+            ("env", dict(known.env), dict(function.env)),
+            ("reads", _uris(known.reads), _uris(function.reads)),
+            ("writes", _uris(known.writes), _uris(function.writes)),
+            ("provider", known.host.declarer, function.host.declarer),
+        )
+        if one != other
+    ]
+    if differ:
+        raise ConfigError(
+            f"function `{function.name}` is declared twice with another {listed(differ)}: at {known.site} and at "
+            f"{function.site}",
+            site=function.site,
+            fix="give one of them another name, or declare it once with `provider.serverless(...)` and invoke that",
+        )
+
+
+def _uris(buckets: Iterable[Resource]) -> set[str]:
+    return {bucket.uri for bucket in buckets}
