@@ -295,6 +295,7 @@ def test_a_failed_run_and_one_that_was_not_started_are_told_by_e_mail(rich: Depl
     failed = told(made, "google_monitoring_alert_policy.failed")["conditions"]["condition_threshold"]
     assert 'workflow_id = "<google_workflows_workflow.this.name>"' in failed["filter"]
     assert (failed["comparison"], failed["threshold_value"], failed["duration"]) == ("COMPARISON_GT", 0, "0s")
+    assert "evaluation_missing_data" not in failed  # Cloud Monitoring refuses it where the duration is zero
     silent = told(made, "google_monitoring_alert_policy.not_started")["conditions"]["condition_matched_log"]
     assert silent["filter"].endswith('resource.labels.job_id = "acme-sales" AND severity >= ERROR')
     policies = addresses(made, "google_monitoring_alert_policy")

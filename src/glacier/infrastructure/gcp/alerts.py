@@ -37,8 +37,7 @@ def alert_declarations(project: Project, target: Declaration, schedule: Declarat
             "filter": _failures(target),
             "comparison": "COMPARISON_GT",
             "threshold_value": 0,
-            "duration": "0s",
-            "evaluation_missing_data": "EVALUATION_MISSING_DATA_INACTIVE",
+            "duration": "0s",  # at once; what is to be thought of missing data can be said with a longer one only
             "aggregations": Block({"alignment_period": _PERIOD, "per_series_aligner": "ALIGN_SUM"}),
             "trigger": Block({"count": 1}),
         }
