@@ -303,6 +303,21 @@ def test_a_function_is_as_its_config_says_and_takes_requests_from_inside_only(wr
     assert build["service_account"] == "<google_service_account.builder.id>"
 
 
+@pytest.mark.parametrize(
+    ("options", "cpu"),
+    [
+        ("memory=512", None),
+        ("memory=512, concurrency=2", "1"),
+        ("memory=2048, concurrency=2", None),
+        ("memory=512, concurrency=2, cpu=1", "1"),
+        ("memory=4096, concurrency=2, cpu=4", "4"),
+    ],
+)
+def test_an_instance_that_requests_share_has_a_whole_cpu(write: Writer, options: str, cpu: str | None) -> None:
+    made = function(write, f"config=CloudFunctionConfig({options})")
+    assert told(made, "google_cloudfunctions2_function.mail_er")["service_config"].get("available_cpu") == cpu
+
+
 def test_a_function_whose_code_changes_is_built_anew(write: Writer, tmp_path: Path) -> None:
     before = told(function(write), "google_storage_bucket_object.mail_er")
     again = told(function(write), "google_storage_bucket_object.mail_er")

@@ -100,7 +100,7 @@ class CloudFunctionConfig:
     Attributes:
         memory: in MiB, 128 to 32,768.
         timeout: in seconds, 1 to 3,600.
-        cpu: in cores; what Google gives for the memory if left out.
+        cpu: in cores; what Google gives for the memory if left out, one at least where requests share an instance.
         concurrency: how many requests one instance serves at once, 1 to 1,000.
         min_instances: that are kept ready.
         max_instances: that may run at once.

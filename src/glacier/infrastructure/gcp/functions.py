@@ -20,6 +20,8 @@ BUILDER = Identity("builder")
 
 _PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 """That Cloud Run functions has. (Cloud Run functions: runtime support)"""
+_WHOLE = 2048
+"""The MiB from which on Google gives a whole CPU if none is asked for. (Cloud Run functions: memory; Cloud Run: CPU)"""
 _ARCHIVES = Ref("google_storage_bucket", "glacier_archives", ("name",))
 _REPOSITORY = Ref("google_artifact_registry_repository", "functions", ("id",))
 _REPOSITORY_NAME = Ref("google_artifact_registry_repository", "functions", ("name",))
@@ -58,7 +60,7 @@ def function_declarations(project: Project, function: DeclaredFunction, archive:
         "ingress_settings": "ALLOW_INTERNAL_ONLY",
         "all_traffic_on_latest_revision": True,
         "available_memory": f"{config.memory}Mi",
-        "available_cpu": str(config.cpu) if config.cpu else None,
+        "available_cpu": _cpu(config),
         "timeout_seconds": config.timeout,
         "max_instance_request_concurrency": config.concurrency,
         "min_instance_count": config.min_instances,
@@ -86,6 +88,12 @@ def function_declarations(project: Project, function: DeclaredFunction, archive:
         because=function.because,
     )
     return [packed, declaration]
+
+
+def _cpu(config: CloudFunctionConfig) -> str | None:
+    """Gives a function's CPUs; one where Google would give less for the memory, and several requests need one."""
+    shared = config.concurrency > 1 and config.memory < _WHOLE
+    return str(config.cpu) if config.cpu else "1" if shared else None
 
 
 def build_declarations(project: Project, keys: Keys) -> list[Declaration]:
