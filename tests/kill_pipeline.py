@@ -138,13 +138,18 @@ def run(folder: str) -> None:
 def serve() -> None:
     """For each folder that is read, runs in a child; writes the child's number, and when it has ended, its status.
 
+    The number stays the child's until the next folder is read, so that whoever kills it late kills nobody else.
+
     All that a run imports, and the reading of the pipeline's code, is done once, before children are forked. No query
     is, since Polars' threads would be lost in them.
     """
     for name in ("execution.resuming", "history.recording", "telemetry.telemetry", "report.outcome"):
         import_module(f"glacier.{name}")
     killed.plan({"folder": "/nowhere"})
+    unread = 0
     for line in sys.stdin:
+        if unread:
+            os.waitpid(unread, 0)
         child = os.fork()
         if not child:
             try:
@@ -154,7 +159,10 @@ def serve() -> None:
                 os._exit(1)
             os._exit(0)
         print(child, flush=True)
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+        ended = os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+        assert ended is not None
+        print(ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status, flush=True)
+        unread = child
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ class Children:
         self.server.stdin.write(f"{folder}\n")
         child = int(self.server.stdout.readline())
         if not select.select([self.server.stdout], [], [], seconds)[0]:
-            os.kill(child, signal.SIGKILL)  # until its status is read, its number is nobody else's
+            os.kill(child, signal.SIGKILL)  # until the next run, its number is nobody else's
         return int(self.server.stdout.readline())
 
     def close(self) -> None:
