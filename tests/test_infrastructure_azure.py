@@ -142,7 +142,7 @@ def test_a_stage_is_a_job_with_an_identity_and_the_command_that_its_process_take
     job = of(make(SIMPLE), "azurerm_container_app_job")
     assert job.name == "main"
     assert job.arguments["name"] == "acme-sales-main"
-    assert job.arguments["replica_timeout_in_seconds"] == 3660  # the process ends itself at its limit, and records it
+    assert job.arguments["replica_timeout_in_seconds"] == 3900  # the process ends itself at its limit, and records it
     assert job.arguments["schedule_trigger_config"] is None
     told = container(job)
     assert told["command"] == ("python",)
@@ -405,6 +405,18 @@ def test_a_schedule_in_a_zone_with_daylight_saving_is_a_job_that_looks_at_the_cl
     starter = of(made, "azurerm_role_definition", "starter")
     assert inside(starter.arguments["permissions"], "actions") == ("Microsoft.App/jobs/start/action",)
     assert any("UTC" in note and "30 3,4 * * *" in note for note in made.blueprint.notes)
+
+
+def test_attempts_have_one_deadline_which_leaves_each_its_own_time(make: Make) -> None:
+    body = SIMPLE.replace("@pipeline", "@pipeline(deploy=DeployConfig(timeout=600, retries=2))")
+    job = of(make(body), "azurerm_container_app_job")
+    assert (job.arguments["replica_timeout_in_seconds"], job.arguments["replica_retry_limit"]) == (3 * 900, 2)
+    assert variables(job)["GLACIER_TIMEOUT"] == "600"
+    made = make(STAGES.format(schedule="0 6 * * *", timezone="UTC"))
+    jobs = {one.name: one.arguments["replica_timeout_in_seconds"] for one in every(made, "azurerm_container_app_job")}
+    stage = 3 * 3900
+    coordinator = 3 * (stage + 600)  # three stages in a row, each of which takes some time to be started
+    assert jobs == {"main": stage, "train": stage, "main_2": stage, "coordinator": coordinator}
 
 
 def test_several_stages_have_a_coordinator_that_may_do_nothing_but_start_them(make: Make) -> None:

@@ -17,7 +17,7 @@ from glacier.infrastructure.azure.access import (
     role_ref,
 )
 from glacier.infrastructure.azure.clock import in_utc
-from glacier.infrastructure.azure.jobs import Limits, job, small_container
+from glacier.infrastructure.azure.jobs import Limits, deadline, job, small_container
 from glacier.infrastructure.azure.place import Place
 
 COORDINATOR, SCHEDULER = Identity("coordinator"), Identity("scheduler")
@@ -68,8 +68,7 @@ def coordinator_job(place: Place, jobs: Mapping[str, Declaration], trigger: Bloc
         stage.name: {"job": jobs[stage.name].ref("id"), "after": stage.upstream} for stage in stages
     }
     command: tuple[Value, ...] = ("python", *_MODULE, "run", "--stages", Json(plan))
-    options = place.deployment.options
-    longest = _longest(stages) * (options.timeout * (options.retries + 1) + _STARTING)
+    longest = _longest(stages) * (deadline(place.deployment) + _STARTING)
     container = small_container(command, COORDINATOR)
     return job(place, COORDINATOR, COORDINATOR.name, Limits(longest, _RETRIES), container, trigger)
 

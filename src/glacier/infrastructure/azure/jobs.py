@@ -42,8 +42,8 @@ _PREMIUM_WAIVERS = (
     ("CKV_AZURE_237", 'a Premium registry comes with hardening="strict"'),
 )
 _KEPT_DAYS = 30
-_PATIENCE = 60
-"""Seconds that a stage's process has for its record after its own time limit, before Azure ends it."""
+_STARTING = 300
+"""Seconds that an attempt has besides its own time limit: its image is pulled before, its record is written after."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class Limits:
     """What a replica of a job may take.
 
     Attributes:
-        seconds: that it may run.
+        seconds: that it and those after it may run; the deadline is that of all of an execution's attempts, as the log
+            of one that was exceeded has it. (microsoft/azure-container-apps#986)
         retries: how often another follows one that failed.
         profile: the machine it runs on.
     """
@@ -151,8 +152,13 @@ def stage_job(place: Place, stage: Stage, trigger: Block | None, variables: Mapp
     told: dict[str, Value] = {**stage_environment(deployment, stage), **variables}
     profile, cores, gib = size(deployment, stage)
     identity = Identity("stage", stage.name)
-    limits = Limits(deployment.options.timeout + _PATIENCE, deployment.options.retries, profile)
+    limits = Limits(deadline(deployment), deployment.options.retries, profile)
     return job(place, identity, stage.name, limits, _container(command, told, identity, cores, gib), trigger)
+
+
+def deadline(deployment: Deployment) -> int:
+    """Gives the seconds after which all attempts at a stage have ended."""
+    return (deployment.options.timeout + _STARTING) * (deployment.options.retries + 1)
 
 
 def small_container(command: tuple[Value, ...], identity: Identity) -> Block:

@@ -82,7 +82,7 @@ resource "azurerm_container_app_job" "main" {
   location                     = "norwayeast"
   container_app_environment_id = azurerm_container_app_environment.this.id
   workload_profile_name        = "Consumption"
-  replica_timeout_in_seconds   = 7260
+  replica_timeout_in_seconds   = 22500
   replica_retry_limit          = 2
   tags = {
     team       = "sales"
@@ -153,7 +153,7 @@ resource "azurerm_container_app_job" "forecast" {
   location                     = "norwayeast"
   container_app_environment_id = azurerm_container_app_environment.this.id
   workload_profile_name        = "D8"
-  replica_timeout_in_seconds   = 7260
+  replica_timeout_in_seconds   = 22500
   replica_retry_limit          = 2
   tags = {
     team       = "sales"
@@ -224,7 +224,7 @@ resource "azurerm_container_app_job" "main_2" {
   location                     = "norwayeast"
   container_app_environment_id = azurerm_container_app_environment.this.id
   workload_profile_name        = "Consumption"
-  replica_timeout_in_seconds   = 7260
+  replica_timeout_in_seconds   = 22500
   replica_retry_limit          = 2
   tags = {
     team       = "sales"
@@ -295,7 +295,7 @@ resource "azurerm_container_app_job" "coordinator" {
   location                     = "norwayeast"
   container_app_environment_id = azurerm_container_app_environment.this.id
   workload_profile_name        = "Consumption"
-  replica_timeout_in_seconds   = 66600
+  replica_timeout_in_seconds   = 69300
   replica_retry_limit          = 3
   tags = {
     team       = "sales"

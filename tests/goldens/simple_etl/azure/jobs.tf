@@ -75,7 +75,7 @@ resource "azurerm_container_app_job" "main" {
   location                     = "norwayeast"
   container_app_environment_id = azurerm_container_app_environment.this.id
   workload_profile_name        = "Consumption"
-  replica_timeout_in_seconds   = 3660
+  replica_timeout_in_seconds   = 3900
   replica_retry_limit          = 0
   tags = {
     team       = "sales"
