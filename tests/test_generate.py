@@ -333,6 +333,44 @@ def test_no_apply_of_an_environment_brings_back_what_stood_in_for_its_image(
     assert re.fullmatch(r'  type        = string\n  default     = "\S+job\S*:latest"', said_of_image())
 
 
+@pytest.mark.parametrize(
+    ("cloud", "change", "told"),
+    [
+        (
+            "azure",
+            (' + os.environ.get("GLACIER_ENVIRONMENT", "")', ""),
+            "storage account `acmedata`\n"
+            "  at etl.py:20\n"
+            '     cloud.bucket("clean", path="b.parquet").write(cloud.bucket("raw", path="a.parquet").scan())\n'
+            "  Fix: let its name end in the environment's, "
+            'storage_account="..." + os.getenv("GLACIER_ENVIRONMENT", ""), '
+            "or say that it is there: existing_account=True\n",
+        ),
+        (
+            "azure",
+            (
+                ' + os.environ.get("GLACIER_ENVIRONMENT", "")',
+                ', existing_account=True, environment="all"',
+            ),
+            "bucket `acme-clean-all` in storage account `acmedata`\n",
+        ),
+        ("aws", ('region="eu-north-1"', 'region="eu-north-1", environment="all"'), "bucket `acme-clean-all`\n"),
+    ],
+)
+def test_what_two_environments_would_both_make_is_refused(
+    etl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cloud: str, change: tuple[str, str], told: str
+) -> None:
+    written = FUNCTION[: FUNCTION.index("@task")] + SAVING
+    etl.write_text(written.replace(*change))
+    monkeypatch.setenv("CLOUD", cloud)
+    said = glacier("generate", "etl.py", *BOTH, folder=tmp_path, code=2)
+    assert said.startswith(f"ConfigError: environments `dev` and `prod` of pipeline `etl` would both make {told}")
+    if "storage" in told:
+        shared = (change[0], ", existing_account=True")
+        etl.write_text(written.replace(*shared))
+        glacier("generate", "etl.py", *BOTH, folder=tmp_path)
+
+
 SAVING = """
 @pipeline
 def etl() -> None:
@@ -348,8 +386,9 @@ cloud = {
     "aws": AWSProvider(region="eu-north-1", name_prefix="acme-"),
     "gcp": GCPProvider(project_id="acme-data", region="europe-north1", name_prefix="acme-"),
     "azure": AzureProvider(
-        subscription_id="00000000-0000-0000-0000-000000000000", resource_group="acme-data", storage_account="acmedata",
-        location="norwayeast", name_prefix="acme-",
+        subscription_id="00000000-0000-0000-0000-000000000000", resource_group="acme-data",
+        storage_account="acmedata" + os.environ.get("GLACIER_ENVIRONMENT", ""), location="norwayeast",
+        name_prefix="acme-",
     ),
 }[os.environ["CLOUD"]]
 

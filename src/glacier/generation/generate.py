@@ -11,6 +11,7 @@ from glacier.blueprint import Blueprint
 from glacier.codegen import terraform
 from glacier.deployment.needs import Deployment
 from glacier.deployment.reading import Source, deployment_of
+from glacier.generation.apart import check_apart
 from glacier.generation.changes import Changes, changes
 from glacier.generation.folder import Written, manifest_in, write
 from glacier.generation.readme import apply_commands, readme, summary_of, value_files
@@ -103,12 +104,14 @@ def files_of(drafts: Mapping[str | None, Draft], backend: Backend | None = None)
         backend: of Terraform's state.
 
     Raises:
+        ConfigError: two environments would make one thing.
         UnsupportedError: the environments differ in more than values.
     """
     return _texts(drafts, *_merged(drafts), backend)
 
 
 def _merged(drafts: Mapping[str | None, Draft]) -> tuple[Blueprint, Values]:
+    check_apart(_deployments(drafts))
     return merged({name: one.blueprint for name, one in drafts.items()})
 
 
@@ -131,7 +134,8 @@ def generate(
     """Writes what the drafts say into a folder.
 
     Raises:
-        ConfigError: the folder cannot be written to, or holds a person's changes.
+        ConfigError: the folder cannot be written to, or holds a person's changes; or two environments would make one
+            thing.
         UnsupportedError: the environments differ in more than values.
     """
     blueprint, values = _merged(drafts)
@@ -145,7 +149,7 @@ def changes_of(drafts: Mapping[str | None, Draft], folder: Path, backend: Backen
     """Gives what `generate` would change of the folder. Writes nothing.
 
     Raises:
-        ConfigError: what was noted in the folder cannot be read.
+        ConfigError: what was noted in the folder cannot be read; two environments would make one thing.
         UnsupportedError: the environments differ in more than values.
     """
     blueprint, values = _merged(drafts)
