@@ -157,6 +157,22 @@ def test_resources_are_datasets_of_those_who_read_and_write_them(receiver: Recei
     assert names(receiver.of("sales")[0]["outputs"]) == [out]
 
 
+def test_a_schema_tells_no_data(receiver: Receiver, data: Path) -> None:
+    frame = pl.LazyFrame({"city": ["Oslo"]}, schema={"city": pl.Enum(["Oslo", "Bergen"])})
+
+    @task
+    def put(target: Bucket) -> None:
+        target.write(frame)
+
+    @pipeline
+    def cities() -> None:
+        put(LocalProvider(data).bucket("out", path="cities.parquet"))
+
+    cities.run()
+    facets = receiver.last("cities.put")["outputs"][0]["facets"]
+    assert [one["type"] for one in facets["schema"]["fields"]] == ["Enum(2 categories)"]
+
+
 @pytest.mark.parametrize("executor", ["threads", "processes"])
 def test_columns_are_told_from_files_to_files_through_every_lazy_task(
     receiver: Receiver, data: Path, executor: Executor

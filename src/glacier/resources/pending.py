@@ -12,6 +12,7 @@ from glacier.frameplans import origins_of
 from glacier.lease import Lease, current_lease, discard, publishing
 from glacier.origins import Origins, Published
 from glacier.resources import formats
+from glacier.schemas import recorded_dtype
 
 if TYPE_CHECKING:
     import polars as pl
@@ -168,7 +169,7 @@ class PendingWrite:
 
 def _about(bucket: Bucket, frame: pl.LazyFrame, handed: Mapping[str, Origins | None]) -> Published:
     """Gives what is known of a write before it is made."""
-    schema = {name: str(dtype) for name, dtype in frame.collect_schema().items()}
+    schema = {name: recorded_dtype(dtype) for name, dtype in frame.collect_schema().items()}
     origins = origins_of(frame)
     return Published(bucket.uri, bucket.format, schema, None, 0, 0, origins and origins.through(handed))
 
