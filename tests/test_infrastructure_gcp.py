@@ -335,6 +335,19 @@ def test_what_google_cannot_deploy_as_a_function_is_told(write: Writer) -> None:
     assert None not in (old.site, far.site)
 
 
+def test_a_function_is_built_once_the_rights_of_its_builder_hold(write: Writer) -> None:
+    made = function(write)
+    (wait,) = [one for one in made.declarations if one.kind == "time_sleep"]
+    assert {one.address for one in wait.after} == {
+        "google_project_iam_member.builder_reads_archives",
+        "google_artifact_registry_repository_iam_member.builder_writes_images",
+        "google_project_iam_member.builder_writes_logs",
+    }
+    assert wait.ref() in declared(made, "google_cloudfunctions2_function.mail_er").after
+    assert [one.name for one in made.plugins] == ["google", "time"]
+    assert [one.name for one in bucket(write).plugins] == ["google"]
+
+
 def test_the_builder_reads_archives_and_writes_images_and_nothing_of_the_pipeline(write: Writer) -> None:
     made = function(write, 'reads=[google.bucket("raw", path="in.parquet")]')
     held = {

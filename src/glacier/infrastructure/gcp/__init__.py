@@ -10,7 +10,7 @@ from glacier.deployment.packaging import archive_of, image_of
 from glacier.infrastructure.gcp.access import Access, Identity, access_of, account, joined, on_job, on_workflows, roles
 from glacier.infrastructure.gcp.alerts import alert_declarations
 from glacier.infrastructure.gcp.buckets import access_logs, bucket_declarations, bucket_ref
-from glacier.infrastructure.gcp.functions import build_access, build_declarations, function_declarations
+from glacier.infrastructure.gcp.functions import WAITED, build_access, build_declarations, function_declarations
 from glacier.infrastructure.gcp.jobs import image, images, job, job_name
 from glacier.infrastructure.gcp.keys import AGENTS, keys_of
 from glacier.infrastructure.gcp.logs import PROJECT_DAYS, days, log_declarations
@@ -21,6 +21,7 @@ from glacier.infrastructure.gcp.workflow import workflow
 
 _VERSIONS = ">= 7.0, < 9.0"
 """Of the provider: 7 and 8 have every argument that is used here."""
+_TIME = ">= 0.12, < 1.0"
 
 
 def blueprint(deployment: Deployment) -> Blueprint:
@@ -65,7 +66,7 @@ def blueprint(deployment: Deployment) -> Blueprint:
     return Blueprint(
         deployment.pipeline,
         "Google Cloud",
-        (Plugin("google", "hashicorp/google", _VERSIONS, {"project": project.id, "region": project.region}),),
+        tuple(_plugins(project, declarations)),
         (*apis(project, declarations), *declarations),
         tuple(_outputs(project, jobs, flow, recipe.tag)),
         access.permissions,
@@ -73,6 +74,12 @@ def blueprint(deployment: Deployment) -> Blueprint:
         tuple(_steps(project, flow)),
         tuple(_notes(project, flow)),
     )
+
+
+def _plugins(project: Project, declarations: list[Declaration]) -> Iterator[Plugin]:
+    yield Plugin("google", "hashicorp/google", _VERSIONS, {"project": project.id, "region": project.region})
+    if any(one.kind == WAITED.kind for one in declarations):
+        yield Plugin("time", "hashicorp/time", _TIME)
 
 
 def _once(declarations: list[Declaration]) -> Iterator[Declaration]:

@@ -17,9 +17,13 @@ from glacier.infrastructure.gcp.keys import Keys
 from glacier.infrastructure.gcp.project import Project, api, numbered
 
 BUILDER = Identity("builder")
+WAITED = Ref("time_sleep", "builder", ())
+"""The wait for the builder's rights to hold, without which the first build fails."""
 
 _PYTHONS = ("3.10", "3.11", "3.12", "3.13", "3.14")
 """That Cloud Run functions has. (Cloud Run functions: runtime support)"""
+_WAIT = "120s"
+"""After which a binding usually holds everywhere. (IAM: access change propagation)"""
 _WHOLE = 2048
 """The MiB from which on Google gives a whole CPU if none is asked for. (Cloud Run functions: memory; Cloud Run: CPU)"""
 _ARCHIVES = Ref("google_storage_bucket", "glacier_archives", ("name",))
@@ -83,7 +87,7 @@ def function_declarations(project: Project, function: DeclaredFunction, archive:
             api("cloudbuild"),
             api("cloudfunctions"),
             api("run"),
-            *(one.ref() for one in _builds(project).declarations),
+            WAITED,
         ),
         because=function.because,
     )
@@ -115,7 +119,9 @@ def build_access(project: Project) -> Access:
         return Access()
     number = numbered(project)
     builds = _builds(project)
-    return Access((account(project, BUILDER), number, *builds.declarations), builds.permissions)
+    after = tuple(one.ref() for one in builds.declarations)
+    wait = Declaration(WAITED.kind, WAITED.name, "functions", {"create_duration": _WAIT}, after=after)
+    return Access((account(project, BUILDER), number, *builds.declarations, wait), builds.permissions)
 
 
 def _builds(project: Project) -> Access:

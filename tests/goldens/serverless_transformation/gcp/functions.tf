@@ -44,5 +44,11 @@ resource "google_cloudfunctions2_function" "data_processor" {
     max_instance_count               = 100
   }
 
-  depends_on = [google_project_service.cloudbuild, google_project_service.cloudfunctions, google_project_service.run, google_project_iam_member.builder_reads_archives, google_artifact_registry_repository_iam_member.builder_writes_images, google_project_iam_member.builder_writes_logs]
+  depends_on = [google_project_service.cloudbuild, google_project_service.cloudfunctions, google_project_service.run, time_sleep.builder]
+}
+
+resource "time_sleep" "builder" {
+  create_duration = "120s"
+
+  depends_on = [google_project_iam_member.builder_reads_archives, google_artifact_registry_repository_iam_member.builder_writes_images, google_project_iam_member.builder_writes_logs]
 }
