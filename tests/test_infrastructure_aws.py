@@ -385,7 +385,8 @@ def test_a_stage_is_started_with_its_command_and_settings_and_no_secret(made: Bl
         "python", "-m", "glacier.runtime", "shop:rich", "--stage", "train", "--records", "s3://acme-rich-runs-prod",
     ]  # fmt: skip
     environment = {one["name"]: one["value"] for one in container["environment"]}
-    assert environment.keys() == {"AWS_REGION", "GLACIER_ENVIRONMENT", "GLACIER_PROVIDER", "GLACIER_TIMEOUT"}
+    names = {"AWS_REGION", *(f"GLACIER_{name}" for name in ("ENVIRONMENT", "PROVIDER", "REBINDS", "TIMEOUT"))}
+    assert environment.keys() == names
     assert json.loads(environment["GLACIER_PROVIDER"])["cloud"] == "aws"
     assert (train["family"], train["cpu"], train["memory"]) == ("acme-rich-train-prod", "4096", "16384")
     assert re.fullmatch(r"<aws_ecr_repository\.images\.repository_url>:[0-9a-f]{12}", container["image"])
