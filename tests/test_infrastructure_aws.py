@@ -544,10 +544,10 @@ def test_one_stage_without_retries_has_no_state_machine(small: Deployment) -> No
 def test_a_state_machine_runs_stages_in_order_with_the_id_of_the_run(made: Blueprint) -> None:
     machine = told(made, "aws_sfn_state_machine.this")
     definition = machine["definition"]
-    assert [*definition["States"]] == ["main", "beside geo", "main-2"]
+    assert [*definition["States"]] == ["main", "beside geo", "publish"]
     assert (definition["StartAt"], definition["States"]["main"]["Next"]) == ("main", "beside geo")
     assert {branch["StartAt"] for branch in definition["States"]["beside geo"]["Branches"]} == {"geo", "train"}
-    assert definition["States"]["main-2"]["End"] is True
+    assert definition["States"]["publish"]["End"] is True
     task = definition["States"]["main"]
     assert task["Resource"] == "arn:aws:states:::ecs:runTask.sync"
     assert task["Parameters"]["TaskDefinition"] == "<aws_ecs_task_definition.main.arn>"
@@ -587,7 +587,7 @@ def test_the_state_machine_may_run_these_tasks_in_this_cluster_and_pass_their_ro
     made: Blueprint,
 ) -> None:
     found = statements(made, "workflow")
-    stages = ["main", "geo", "train", "main_2"]
+    stages = ["main", "geo", "train", "publish"]
     cluster = {"ArnEquals": {"ecs:cluster": "<aws_ecs_cluster.this.arn>"}}
     assert sorted(found["RunsTasks"]["Resource"]) == sorted(
         f"<aws_ecs_task_definition.{one}.arn_without_revision>:*" for one in stages
@@ -756,7 +756,7 @@ def test_a_role_is_taken_up_by_its_service_alone_on_behalf_of_this_account(made:
         "stage_main": task,
         "stage_geo": task,
         "stage_train": task,
-        "stage_main_2": task,
+        "stage_publish": task,
         "function_thumb": ("lambda.amazonaws.com", None),
         "workflow": ("states.amazonaws.com", f"arn:aws:states:eu-north-1:{account}:stateMachine:*"),
         "scheduler": ("scheduler.amazonaws.com", f"arn:aws:scheduler:eu-north-1:{account}:schedule-group/{group}"),
@@ -855,7 +855,7 @@ def test_people_are_told_each_right_with_who_needs_it(made: Blueprint) -> None:
     line = next(number for number, text in enumerate(SOURCE.splitlines(), start=1) if "trained = train(" in text)
     assert [str(one) for one in because] == [f"train writes model/m.parquet (shop.py:{line})"]
     assert ("stage main", ("s3:ListBucket",), "s3://raw/2024/* (in listings)") in found
-    assert ("stage main-2", ("lambda:InvokeFunction",), "function acme-thumb-prod") in found
+    assert ("stage publish", ("lambda:InvokeFunction",), "function acme-thumb-prod") in found
 
 
 # Names and places

@@ -416,7 +416,7 @@ def test_attempts_have_one_deadline_which_leaves_each_its_own_time(make: Make) -
     jobs = {one.name: one.arguments["replica_timeout_in_seconds"] for one in every(made, "azurerm_container_app_job")}
     stage = 3 * 3900
     coordinator = 3 * (stage + 600)  # three stages in a row, each of which takes some time to be started
-    assert jobs == {"main": stage, "train": stage, "main_2": stage, "coordinator": coordinator}
+    assert jobs == {"main": stage, "train": stage, "save": stage, "coordinator": coordinator}
 
 
 def test_several_stages_have_a_coordinator_that_may_do_nothing_but_start_them(make: Make) -> None:
@@ -428,7 +428,7 @@ def test_several_stages_have_a_coordinator_that_may_do_nothing_but_start_them(ma
     assert plan.document == {
         name: {"job": Ref("azurerm_container_app_job", identifier, ("id",)), "after": after}
         for name, identifier, after in (
-            ("main", "main", ()), ("train", "train", ("main",)), ("main-2", "main_2", ("train",)),
+            ("main", "main", ()), ("train", "train", ("main",)), ("save", "save", ("train",)),
         )
     }  # fmt: skip
     assert all(
@@ -438,7 +438,7 @@ def test_several_stages_have_a_coordinator_that_may_do_nothing_but_start_them(ma
     )
     rights = [one for one in every(made, "azurerm_role_assignment") if one.name.startswith("coordinator_")]
     assert {one.name for one in rights} == {
-        "coordinator_pulls_images", "coordinator_starts_main", "coordinator_starts_train", "coordinator_starts_main_2",
+        "coordinator_pulls_images", "coordinator_starts_main", "coordinator_starts_train", "coordinator_starts_save",
     }  # fmt: skip
     holders = {one.holder for one in made.blueprint.permissions if "Microsoft.App/jobs/start/action" in one.actions}
     assert holders == {"coordinator"}

@@ -119,10 +119,10 @@ def test_stages_are_run_in_order_with_the_id_of_the_run(rich: Deployment) -> Non
     source = told(made, "google_workflows_workflow.this")["source_contents"]
     begin, *steps = source["main"]["steps"]
     assert begin["begin"]["assign"] == [{"run": '${sys.get_env("GOOGLE_CLOUD_WORKFLOW_EXECUTION_ID")}'}]
-    assert [one.name for one in rich.stages] == ["main", "train", "main-2"]
+    assert [one.name for one in rich.stages] == ["main", "train", "save"]
     assert steps == [
         {name: {"call": "run_stage", "args": {"job": f"<google_cloud_run_v2_job.{name}.id>", "run": "${run}"}}}
-        for name in ("main", "train", "main_2")
+        for name in ("main", "train", "save")
     ]
     start = source["run_stage"]["steps"][0]["start"]["try"]
     overrides = start["args"]["body"]["overrides"]["containerOverrides"]
@@ -180,7 +180,7 @@ def test_everything_that_runs_has_an_account_of_its_own(rich: Deployment) -> Non
     assert accounts == {
         "google_cloud_run_v2_job.main": "stage_main",
         "google_cloud_run_v2_job.train": "stage_train",
-        "google_cloud_run_v2_job.main_2": "stage_main_2",
+        "google_cloud_run_v2_job.save": "stage_save",
         "google_cloudfunctions2_function.mail": "function_mail",
         "google_workflows_workflow.this": "workflow",
         "google_cloud_scheduler_job.this": "scheduler",
@@ -237,7 +237,7 @@ def test_a_workflow_may_start_these_jobs_and_look_at_their_executions_alone(rich
     member = "<google_service_account.workflow.member>"
     held = [one for one in made.declarations if plain(one.arguments).get("member") == member]
     assert [one.address for one in held] == [
-        f"google_cloud_run_v2_job_iam_member.workflow_{name}" for name in ("main", "train", "main_2")
+        f"google_cloud_run_v2_job_iam_member.workflow_{name}" for name in ("main", "train", "save")
     ]
     assert {plain(one.arguments)["role"] for one in held} == {"<google_project_iam_custom_role.orchestrator.id>"}
     assert told(made, "google_project_iam_custom_role.orchestrator")["permissions"] == [
@@ -325,7 +325,7 @@ def test_logs_are_kept_for_as_long_as_is_asked_for(
     if kept:
         entries = told(made, "google_logging_project_sink.this")["filter"]
         assert re.findall(r"<(\w+\.\w+)\.name>", entries) == [
-            "google_cloud_run_v2_job.main", "google_cloud_run_v2_job.train", "google_cloud_run_v2_job.main_2",
+            "google_cloud_run_v2_job.main", "google_cloud_run_v2_job.train", "google_cloud_run_v2_job.save",
             "google_cloudfunctions2_function.mail",
         ]  # fmt: skip
 

@@ -152,11 +152,11 @@ def project(folder: Path, text: str, place: Place | None = None, name: str = "et
 def test_stages_run_one_after_another_over_each_store(kind: str, tmp_path: Path) -> None:
     cloud = project(tmp_path, SALES, place_of(kind, tmp_path))
     cloud.place.provider.bucket("raw", path="sales.parquet").write(SOLD)
-    for stage in ("main", "big", "main-2"):
+    for stage in ("main", "big", "scored"):
         cloud.run(stage)
     made = cloud.place.provider.bucket("out", path="by_store.parquet").read().sort("store")
     assert made.rows() == [("a", 4.5), ("b", 32.0)]
-    states = {task["name"]: task["state"] for stage in ("main", "big", "main-2")
+    states = {task["name"]: task["state"] for stage in ("main", "big", "scored")
               for task in cloud.record("sales-by-store", stage)["tasks"]}  # fmt: skip
     assert states == {
         "load": "succeeded", "stores": "succeeded", "enough": "succeeded", "fit": "succeeded", "nothing": "skipped",
@@ -645,7 +645,7 @@ def test_what_is_generated_runs_from_the_image_with_nothing_else(
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-    assert [stage.name for stage in deployed.stages] == ["main", "big", "main-2"]
+    assert [stage.name for stage in deployed.stages] == ["main", "big", "scored"]
     made = place.provider.bucket("out", path="by_store.parquet").read().sort("store")
     assert made.rows() == [("a", 4.5), ("b", 32.0)]
 

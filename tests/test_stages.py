@@ -54,6 +54,11 @@ def infer(x: object, y: object = None) -> list[int]:
 
 
 @task(compute=GPU)
+def infer_more(x: object) -> int:
+    return 1
+
+
+@task(compute=GPU)
 def score(x: pl.LazyFrame, y: object) -> pl.LazyFrame:
     return x
 
@@ -87,8 +92,56 @@ def test_a_machine_of_its_own_splits_what_comes_before_and_after() -> None:
     assert stages(body) == [
         ("main", ["load", "small[other]"], []),
         ("fit", ["fit", "[]"], ["main"]),
-        ("main-2", ["small[#1]", "+"], ["main", "fit"]),
+        ("small", ["small[#1]", "+"], ["main", "fit"]),
     ]
+
+
+def test_tasks_that_are_added_leave_stages_their_names() -> None:
+    """Roles, jobs and places of records have these names, and would be destroyed and made anew."""
+
+    def written(more: str) -> dict[str, str]:
+        def body() -> None:
+            frame = load(provider.bucket("raw", path="a.parquet"))
+            model = fit(frame)
+            found = small(model["model"])
+            infer(found)
+            if more == "on a machine of a stage":
+                fit_more(frame)
+            if more == "on that machine later":
+                fit_more(found)
+            if more == "of no machine, between stages":
+                score(frame, check(infer_more(found)))
+            if more == "at once":
+                items(1)
+
+        return {node: name for name, nodes, _ in stages(body) for node in nodes}
+
+    before = written("")
+    assert before == {"load": "main", "fit": "fit", "[]": "fit", "small": "small", "infer": "gpu"}
+    for more in ("on a machine of a stage", "on that machine later", "of no machine, between stages", "at once"):
+        after = written(more)
+        assert len(after) > len(before)
+        assert {node: after[node] for node in before} == before
+
+
+def test_names_that_are_taken_count_on() -> None:
+    @task
+    def end(x: object) -> int:
+        return 1
+
+    def body() -> None:
+        end(fit(end(fit(1))))
+        infer(end(infer(1)))
+
+    assert [name for name, *_ in stages(body)] == ["fit", "gpu", "main", "fit-2", "infer", "end-2"]
+
+
+def test_a_stage_comes_before_one_that_is_older() -> None:
+    def body() -> None:
+        small(fit(1))
+        items(2)  # added: in no stage that waits for `fit`
+
+    assert stages(body) == [("fit", ["fit"], []), ("items", ["items"], []), ("main", ["small"], ["fit"])]
 
 
 def test_the_default_machine_is_the_pipelines() -> None:

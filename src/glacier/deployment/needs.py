@@ -117,7 +117,8 @@ class Stage:
     """Nodes that run in one process on one machine, under one identity.
 
     Attributes:
-        name: unique in the pipeline, stable when tasks are added: lower-case letters, digits and hyphens.
+        name: unique in the pipeline, the same when tasks are added behind its first: lower-case letters, digits and
+            hyphens.
         compute: the machine.
         tasks: the names of the graph's nodes that run in it, in body order.
         upstream: the stages that must have ended before it, in their order.

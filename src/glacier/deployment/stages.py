@@ -16,6 +16,8 @@ from glacier.work import Outcome
 
 MAIN = "main"
 """The stage of tasks that name no machine."""
+_TAKEN = frozenset(("begin", "break", "continue", "coordinator", "end", "scheduler"))
+"""What orchestrators call steps and jobs of their own; a stage of such a name counts on."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,9 @@ def stages_of(graph: Graph, default: Compute) -> list[Part]:
     level and machine are a stage, so no stages wait for each other in a circle. What is not a task goes where its value
     comes from, a read of the body where it is taken. A loop over results is in one stage as a whole.
 
-    A stage has the name of its `Compute`, else of the first task on that machine; tasks that name no machine are in
-    `main`. Further stages on the same machine count on: `main-2`.
+    A stage has the name of the first task in the body that brings it its machine, so that tasks which are added behind
+    that leave it, and all other stages, their names. Of a machine with a name the stage with the first such task has
+    that name: `main` for the default, else the name of the `Compute`. A name that is taken counts on: `fit-2`.
 
     Raises:
         GraphError: tasks of one loop name different machines; different machines have one name; or a LazyFrame goes to
@@ -94,6 +97,10 @@ def _too_early(
         site=graph.nodes[taker].site,
         fix=f"read `{written}` anew after `{names[writer]}`, or let all of them run on one machine",
     )
+
+
+_Key = tuple[int, Compute]
+"""What the nodes of a stage have in common: their level and machine."""
 
 
 class _Stages:
@@ -198,47 +205,64 @@ class _Stages:
         self.levels[unit] = max(self.levels[unit], min(latest, default=0))
 
     def _named(self) -> Iterator[Part]:
-        stages: dict[tuple[int, Compute], list[int]] = {}
+        stages: dict[_Key, list[int]] = {}
         for unit in self.order:
             stages.setdefault((self.levels[unit], self.compute[unit] or self.default), []).append(unit)
-        base = self._bases()
-        names: dict[tuple[int, Compute], str] = {}
-        taken: set[str] = set()
-        for key in sorted(stages, key=lambda key: (key[0], base[key[1]])):
-            number, name = 1, base[key[1]]
-            while name in taken:
-                number += 1
-                name = f"{base[key[1]]}-{number}"
-            taken.add(name)
-            names[key] = name
+        nodes = {key: sorted(index for unit in units for index in self.members[unit]) for key, units in stages.items()}
+        names = self._names(nodes)
         stage_of = {unit: names[key] for key, units in stages.items() for unit in units}
         for key, name in names.items():
             above = {stage_of[source] for unit in stages[key] for source in self.sources[unit]} - {name}
-            nodes = sorted(index for unit in stages[key] for index in self.members[unit])
-            yield Part(name, key[1], tuple(nodes), tuple(one for one in names.values() if one in above))
+            yield Part(name, key[1], tuple(nodes[key]), tuple(one for one in names.values() if one in above))
 
-    def _bases(self) -> dict[Compute, str]:
-        """Gives the name of each machine's first stage.
+    def _names(self, nodes: Mapping[_Key, list[int]]) -> dict[_Key, str]:
+        """Gives each stage's name, in an order in which they may run one after another.
 
         Raises:
             GraphError: two machines have one name.
         """
-        base = {self.default: MAIN}
-        first: dict[str, int] = {}
+        self._check_machines()
+        first = {key: self._first(indices, key[1]) for key, indices in nodes.items()}
+        in_body = sorted(nodes, key=lambda key: first[key])
+        named = {machine: MAIN if machine == self.default else machine.name for _, machine in in_body}
+        bases: dict[_Key, str] = {}
+        for key in in_body:
+            if name := named.pop(key[1], None):
+                bases[key] = name
+        names: dict[_Key, str] = {}
+        for key in [*bases, *(key for key in in_body if key not in bases)]:
+            base = bases.get(key) or slug(self.graph.nodes[first[key]].work.name)
+            name, number = base, 1
+            while name in _TAKEN or name in names.values():
+                number += 1
+                name = f"{base}-{number}"
+            names[key] = name
+        return {key: names[key] for key in sorted(names, key=lambda key: (key[0], names[key]))}
+
+    def _first(self, indices: Sequence[int], machine: Compute) -> int:
+        """Gives the first node of a stage that is on its machine by its own word, not by that of a loop."""
+        works = ((index, self.graph.nodes[index].work) for index in indices)
+        own = (i for i, work in works if isinstance(work, Task) and (work.options.compute or self.default) == machine)
+        return next(own, indices[0])
+
+    def _check_machines(self) -> None:
+        """Refuses different machines of one name.
+
+        Raises:
+            GraphError: there are some.
+        """
+        known: dict[str, tuple[Compute, str]] = {}
         for node in self.graph.nodes:
             compute = node.work.options.compute if isinstance(node.work, Task) else None
-            if compute is None or compute in base:
+            if compute is None or not compute.name or compute == self.default:
                 continue
-            base[compute] = compute.name or slug(node.work.name)
-            other = first.setdefault(base[compute], node.index)
-            if compute.name and other != node.index and (compute.name == base[compute]):
+            other, task = known.setdefault(compute.name, (compute, node.work.name))
+            if other != compute:
                 raise GraphError(
-                    f"two machines are named `{compute.name}`: that of `{self.graph.nodes[other].work.name}` and that "
-                    f"of `{node.work.name}`",
+                    f"two machines are named `{compute.name}`: that of `{task}` and that of `{node.work.name}`",
                     site=node.site,
                     fix="give one of them another name=, or both the same cpu= and memory=",
                 )
-        return base
 
     def _refuse(self, cycle: list[int]) -> GraphError:
         names = [self.graph.names[self.members[unit][0]] for unit in cycle]

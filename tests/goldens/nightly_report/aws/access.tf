@@ -198,9 +198,9 @@ resource "aws_iam_role_policy" "stage_forecast" {
   })
 }
 
-resource "aws_iam_role" "stage_main_2" {
-  name        = "acme-nightly-report-main-2"
-  description = "nightly_report: stage main-2"
+resource "aws_iam_role" "stage_publish" {
+  name        = "acme-nightly-report-publish"
+  description = "nightly_report: stage publish"
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
@@ -220,13 +220,13 @@ resource "aws_iam_role" "stage_main_2" {
   })
 }
 
-# stage main-2 takes what stage forecast hands on (nightly_report.py:34)
+# stage publish takes what stage forecast hands on (nightly_report.py:34)
 # one run at a time (nightly_report.py:34)
-# stage main-2 keeps its records and what it hands on (nightly_report.py:34)
+# stage publish keeps its records and what it hands on (nightly_report.py:34)
 # publish writes reports/forecast.parquet (nightly_report.py:36)
-resource "aws_iam_role_policy" "stage_main_2" {
+resource "aws_iam_role_policy" "stage_publish" {
   name = "access"
-  role = aws_iam_role.stage_main_2.id
+  role = aws_iam_role.stage_publish.id
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [
@@ -241,7 +241,7 @@ resource "aws_iam_role_policy" "stage_main_2" {
               "nightly-report/forecast/*",
               "nightly-report/lease",
               "nightly-report/lease/",
-              "nightly-report/main-2/*",
+              "nightly-report/publish/*",
             ]
           }
         }
@@ -253,7 +253,7 @@ resource "aws_iam_role_policy" "stage_main_2" {
         Resource = [
           "${aws_s3_bucket.nightly_report_runs.arn}/nightly-report/forecast/*",
           "${aws_s3_bucket.nightly_report_runs.arn}/nightly-report/lease",
-          "${aws_s3_bucket.nightly_report_runs.arn}/nightly-report/main-2/*",
+          "${aws_s3_bucket.nightly_report_runs.arn}/nightly-report/publish/*",
         ]
       },
       {
@@ -262,7 +262,7 @@ resource "aws_iam_role_policy" "stage_main_2" {
         Action = ["s3:PutObject", "s3:AbortMultipartUpload"]
         Resource = [
           "${aws_s3_bucket.nightly_report_runs.arn}/nightly-report/lease",
-          "${aws_s3_bucket.nightly_report_runs.arn}/nightly-report/main-2/*",
+          "${aws_s3_bucket.nightly_report_runs.arn}/nightly-report/publish/*",
         ]
       },
       {
@@ -312,7 +312,7 @@ resource "aws_iam_role_policy" "workflow" {
         Resource = [
           "${aws_ecs_task_definition.main.arn_without_revision}:*",
           "${aws_ecs_task_definition.forecast.arn_without_revision}:*",
-          "${aws_ecs_task_definition.main_2.arn_without_revision}:*",
+          "${aws_ecs_task_definition.publish.arn_without_revision}:*",
         ]
         Condition = {
           ArnEquals = {
@@ -328,7 +328,7 @@ resource "aws_iam_role_policy" "workflow" {
           aws_iam_role.agent.arn,
           aws_iam_role.stage_main.arn,
           aws_iam_role.stage_forecast.arn,
-          aws_iam_role.stage_main_2.arn,
+          aws_iam_role.stage_publish.arn,
         ]
         Condition = {
           StringEquals = {

@@ -209,14 +209,14 @@ resource "aws_ecs_task_definition" "forecast" {
   }
 }
 
-resource "aws_ecs_task_definition" "main_2" {
-  family                   = "acme-nightly-report-main-2"
+resource "aws_ecs_task_definition" "publish" {
+  family                   = "acme-nightly-report-publish"
   requires_compatibilities = ["FARGATE"]
   network_mode             = "awsvpc"
   cpu                      = "1024"
   memory                   = "2048"
   execution_role_arn       = aws_iam_role.agent.arn
-  task_role_arn            = aws_iam_role.stage_main_2.arn
+  task_role_arn            = aws_iam_role.stage_publish.arn
   container_definitions = jsonencode([
     {
       name  = "pipeline"
@@ -227,7 +227,7 @@ resource "aws_ecs_task_definition" "main_2" {
         "glacier.runtime",
         "nightly_report:nightly_report",
         "--stage",
-        "main-2",
+        "publish",
         "--records",
         "s3://acme-nightly-report-runs",
       ]
@@ -271,7 +271,7 @@ resource "aws_ecs_task_definition" "main_2" {
         options = {
           awslogs-group         = aws_cloudwatch_log_group.jobs.name
           awslogs-region        = "eu-north-1"
-          awslogs-stream-prefix = "main-2"
+          awslogs-stream-prefix = "publish"
           mode                  = "non-blocking"
           max-buffer-size       = "25m"
         }

@@ -25,9 +25,9 @@ output "task_forecast" {
   value       = aws_ecs_task_definition.forecast.arn
 }
 
-output "task_main_2" {
-  description = "The task of stage main-2."
-  value       = aws_ecs_task_definition.main_2.arn
+output "task_publish" {
+  description = "The task of stage publish."
+  value       = aws_ecs_task_definition.publish.arn
 }
 
 output "state_machine" {

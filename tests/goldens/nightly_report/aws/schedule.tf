@@ -111,14 +111,14 @@ resource "aws_sfn_state_machine" "this" {
             MaxDelaySeconds = 600
           },
         ]
-        Next = "main-2"
+        Next = "publish"
       }
-      main-2 = {
+      publish = {
         Type     = "Task"
         Resource = "arn:aws:states:::ecs:runTask.sync"
         Parameters = {
           Cluster        = aws_ecs_cluster.this.arn
-          TaskDefinition = aws_ecs_task_definition.main_2.arn
+          TaskDefinition = aws_ecs_task_definition.publish.arn
           LaunchType     = "FARGATE"
           NetworkConfiguration = {
             AwsvpcConfiguration = {

@@ -93,8 +93,8 @@ resource "azurerm_role_assignment" "stage_forecast_writes_nightly_report_runs" {
   condition_version  = "2.0"
 }
 
-resource "azurerm_user_assigned_identity" "stage_main_2" {
-  name                = "acme-nightly-report-stage-main-2"
+resource "azurerm_user_assigned_identity" "stage_publish" {
+  name                = "acme-nightly-report-stage-publish"
   resource_group_name = data.azurerm_resource_group.this.name
   location            = "norwayeast"
   tags = {
@@ -104,41 +104,41 @@ resource "azurerm_user_assigned_identity" "stage_main_2" {
   }
 }
 
-resource "azurerm_role_assignment" "stage_main_2_pulls_images" {
+resource "azurerm_role_assignment" "stage_publish_pulls_images" {
   scope                = azurerm_container_registry.images.id
   role_definition_name = "AcrPull"
-  principal_id         = azurerm_user_assigned_identity.stage_main_2.principal_id
+  principal_id         = azurerm_user_assigned_identity.stage_publish.principal_id
   principal_type       = "ServicePrincipal"
 }
 
-# stage main-2 takes what stage forecast hands on (nightly_report.py:34)
+# stage publish takes what stage forecast hands on (nightly_report.py:34)
 # one run at a time (nightly_report.py:34)
-# stage main-2 keeps its records and what it hands on (nightly_report.py:34)
-resource "azurerm_role_assignment" "stage_main_2_reads_nightly_report_runs" {
+# stage publish keeps its records and what it hands on (nightly_report.py:34)
+resource "azurerm_role_assignment" "stage_publish_reads_nightly_report_runs" {
   scope              = azurerm_storage_container.nightly_report_runs.id
   role_definition_id = azurerm_role_definition.reader.role_definition_resource_id
-  principal_id       = azurerm_user_assigned_identity.stage_main_2.principal_id
+  principal_id       = azurerm_user_assigned_identity.stage_publish.principal_id
   principal_type     = "ServicePrincipal"
-  condition          = "((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read'} AND NOT SubOperationMatches{'Blob.List'})) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringEquals 'nightly-report/lease' OR @Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] ForAnyOfAnyValues:StringLike {'nightly-report/forecast/*', 'nightly-report/main-2/*'})) AND ((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read'} AND SubOperationMatches{'Blob.List'})) OR (@Request[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:prefix] StringEquals 'nightly-report/lease/' OR @Request[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:prefix] ForAnyOfAnyValues:StringLike {'nightly-report/forecast/*', 'nightly-report/main-2/*'}))"
+  condition          = "((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read'} AND NOT SubOperationMatches{'Blob.List'})) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringEquals 'nightly-report/lease' OR @Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] ForAnyOfAnyValues:StringLike {'nightly-report/forecast/*', 'nightly-report/publish/*'})) AND ((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read'} AND SubOperationMatches{'Blob.List'})) OR (@Request[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:prefix] StringEquals 'nightly-report/lease/' OR @Request[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:prefix] ForAnyOfAnyValues:StringLike {'nightly-report/forecast/*', 'nightly-report/publish/*'}))"
   condition_version  = "2.0"
 }
 
 # one run at a time (nightly_report.py:34)
-# stage main-2 keeps its records and what it hands on (nightly_report.py:34)
-resource "azurerm_role_assignment" "stage_main_2_writes_nightly_report_runs" {
+# stage publish keeps its records and what it hands on (nightly_report.py:34)
+resource "azurerm_role_assignment" "stage_publish_writes_nightly_report_runs" {
   scope              = azurerm_storage_container.nightly_report_runs.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id
-  principal_id       = azurerm_user_assigned_identity.stage_main_2.principal_id
+  principal_id       = azurerm_user_assigned_identity.stage_publish.principal_id
   principal_type     = "ServicePrincipal"
-  condition          = "((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write'})) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringEquals 'nightly-report/lease' OR @Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringStartsWith 'nightly-report/main-2/'))"
+  condition          = "((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write'})) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringEquals 'nightly-report/lease' OR @Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringStartsWith 'nightly-report/publish/'))"
   condition_version  = "2.0"
 }
 
 # publish writes reports/forecast.parquet (nightly_report.py:36)
-resource "azurerm_role_assignment" "stage_main_2_writes_reports" {
+resource "azurerm_role_assignment" "stage_publish_writes_reports" {
   scope              = azurerm_storage_container.reports.id
   role_definition_id = azurerm_role_definition.writer.role_definition_resource_id
-  principal_id       = azurerm_user_assigned_identity.stage_main_2.principal_id
+  principal_id       = azurerm_user_assigned_identity.stage_publish.principal_id
   principal_type     = "ServicePrincipal"
   condition          = "((!(ActionMatches{'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write'})) OR (@Resource[Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path] StringEquals 'forecast.parquet'))"
   condition_version  = "2.0"
@@ -180,8 +180,8 @@ resource "azurerm_role_assignment" "coordinator_starts_forecast" {
 }
 
 # the coordinator runs the stages in order
-resource "azurerm_role_assignment" "coordinator_starts_main_2" {
-  scope              = azurerm_container_app_job.main_2.id
+resource "azurerm_role_assignment" "coordinator_starts_publish" {
+  scope              = azurerm_container_app_job.publish.id
   role_definition_id = azurerm_role_definition.orchestrator.role_definition_resource_id
   principal_id       = azurerm_user_assigned_identity.coordinator.principal_id
   principal_type     = "ServicePrincipal"

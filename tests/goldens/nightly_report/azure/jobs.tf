@@ -218,8 +218,8 @@ resource "azurerm_container_app_job" "forecast" {
   depends_on = [azurerm_role_assignment.stage_forecast_pulls_images]
 }
 
-resource "azurerm_container_app_job" "main_2" {
-  name                         = "acme-nightly-report-main-2"
+resource "azurerm_container_app_job" "publish" {
+  name                         = "acme-nightly-report-publish"
   resource_group_name          = data.azurerm_resource_group.this.name
   location                     = "norwayeast"
   container_app_environment_id = azurerm_container_app_environment.this.id
@@ -234,12 +234,12 @@ resource "azurerm_container_app_job" "main_2" {
 
   identity {
     type         = "UserAssigned"
-    identity_ids = [azurerm_user_assigned_identity.stage_main_2.id]
+    identity_ids = [azurerm_user_assigned_identity.stage_publish.id]
   }
 
   registry {
     server   = azurerm_container_registry.images.login_server
-    identity = azurerm_user_assigned_identity.stage_main_2.id
+    identity = azurerm_user_assigned_identity.stage_publish.id
   }
 
   manual_trigger_config {
@@ -257,7 +257,7 @@ resource "azurerm_container_app_job" "main_2" {
         "glacier.runtime",
         "nightly_report:nightly_report",
         "--stage",
-        "main-2",
+        "publish",
         "--records",
         "abfss://acme-nightly-report-runs@acmedata.dfs.core.windows.net",
       ]
@@ -266,7 +266,7 @@ resource "azurerm_container_app_job" "main_2" {
 
       env {
         name  = "AZURE_CLIENT_ID"
-        value = azurerm_user_assigned_identity.stage_main_2.client_id
+        value = azurerm_user_assigned_identity.stage_publish.client_id
       }
 
       env {
@@ -286,7 +286,7 @@ resource "azurerm_container_app_job" "main_2" {
     }
   }
 
-  depends_on = [azurerm_role_assignment.stage_main_2_pulls_images]
+  depends_on = [azurerm_role_assignment.stage_publish_pulls_images]
 }
 
 resource "azurerm_container_app_job" "coordinator" {
@@ -337,8 +337,8 @@ resource "azurerm_container_app_job" "coordinator" {
             job   = azurerm_container_app_job.forecast.id
             after = ["main"]
           }
-          main-2 = {
-            job   = azurerm_container_app_job.main_2.id
+          publish = {
+            job   = azurerm_container_app_job.publish.id
             after = ["forecast"]
           }
         }),

@@ -25,9 +25,9 @@ output "job_forecast" {
   value       = azurerm_container_app_job.forecast.name
 }
 
-output "job_main_2" {
-  description = "The job of stage main-2."
-  value       = azurerm_container_app_job.main_2.name
+output "job_publish" {
+  description = "The job of stage publish."
+  value       = azurerm_container_app_job.publish.name
 }
 
 output "coordinator" {

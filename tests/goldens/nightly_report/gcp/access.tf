@@ -208,18 +208,18 @@ resource "google_storage_bucket_iam_member" "stage_forecast_writes_nightly_repor
   }
 }
 
-resource "google_service_account" "stage_main_2" {
-  account_id   = "acme-nightly-report-main-2"
-  display_name = "nightly_report: stage main-2"
+resource "google_service_account" "stage_publish" {
+  account_id   = "acme-nightly-report-publish"
+  display_name = "nightly_report: stage publish"
 
   depends_on = [google_project_service.iam]
 }
 
-# stage main-2 takes what stage forecast hands on (nightly_report.py:34)
-resource "google_storage_bucket_iam_member" "stage_main_2_lists_nightly_report_runs_nightly_report_forecast_all_877c9b" {
+# stage publish takes what stage forecast hands on (nightly_report.py:34)
+resource "google_storage_bucket_iam_member" "stage_publish_lists_nightly_report_runs_nightly_report_forecast_all_877c9b" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.lister.id
-  member = google_service_account.stage_main_2.member
+  member = google_service_account.stage_publish.member
 
   condition {
     title      = "lists nightly-report/forecast/*"
@@ -228,10 +228,10 @@ resource "google_storage_bucket_iam_member" "stage_main_2_lists_nightly_report_r
 }
 
 # one run at a time (nightly_report.py:34)
-resource "google_storage_bucket_iam_member" "stage_main_2_lists_nightly_report_runs_nightly_report_lease_ad126c" {
+resource "google_storage_bucket_iam_member" "stage_publish_lists_nightly_report_runs_nightly_report_lease_ad126c" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.lister.id
-  member = google_service_account.stage_main_2.member
+  member = google_service_account.stage_publish.member
 
   condition {
     title      = "lists nightly-report/lease"
@@ -239,23 +239,23 @@ resource "google_storage_bucket_iam_member" "stage_main_2_lists_nightly_report_r
   }
 }
 
-# stage main-2 keeps its records and what it hands on (nightly_report.py:34)
-resource "google_storage_bucket_iam_member" "stage_main_2_lists_nightly_report_runs_nightly_report_main_2_all_7cd25a" {
+# stage publish keeps its records and what it hands on (nightly_report.py:34)
+resource "google_storage_bucket_iam_member" "stage_publish_lists_nightly_report_runs_nightly_report_publish_all_05e3bd" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.lister.id
-  member = google_service_account.stage_main_2.member
+  member = google_service_account.stage_publish.member
 
   condition {
-    title      = "lists nightly-report/main-2/*"
-    expression = "resource.name.startsWith(\"projects/_/buckets/acme-nightly-report-runs/objects/nightly-report/main-2/\") || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\").startsWith(\"nightly-report/main-2/\")"
+    title      = "lists nightly-report/publish/*"
+    expression = "resource.name.startsWith(\"projects/_/buckets/acme-nightly-report-runs/objects/nightly-report/publish/\") || api.getAttribute(\"storage.googleapis.com/objectListPrefix\", \"\").startsWith(\"nightly-report/publish/\")"
   }
 }
 
-# stage main-2 takes what stage forecast hands on (nightly_report.py:34)
-resource "google_storage_bucket_iam_member" "stage_main_2_reads_nightly_report_runs_nightly_report_forecast_all_877c9b" {
+# stage publish takes what stage forecast hands on (nightly_report.py:34)
+resource "google_storage_bucket_iam_member" "stage_publish_reads_nightly_report_runs_nightly_report_forecast_all_877c9b" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.reader.id
-  member = google_service_account.stage_main_2.member
+  member = google_service_account.stage_publish.member
 
   condition {
     title      = "reads nightly-report/forecast/*"
@@ -264,10 +264,10 @@ resource "google_storage_bucket_iam_member" "stage_main_2_reads_nightly_report_r
 }
 
 # one run at a time (nightly_report.py:34)
-resource "google_storage_bucket_iam_member" "stage_main_2_reads_nightly_report_runs_nightly_report_lease_ad126c" {
+resource "google_storage_bucket_iam_member" "stage_publish_reads_nightly_report_runs_nightly_report_lease_ad126c" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.reader.id
-  member = google_service_account.stage_main_2.member
+  member = google_service_account.stage_publish.member
 
   condition {
     title      = "reads nightly-report/lease"
@@ -275,23 +275,23 @@ resource "google_storage_bucket_iam_member" "stage_main_2_reads_nightly_report_r
   }
 }
 
-# stage main-2 keeps its records and what it hands on (nightly_report.py:34)
-resource "google_storage_bucket_iam_member" "stage_main_2_reads_nightly_report_runs_nightly_report_main_2_all_7cd25a" {
+# stage publish keeps its records and what it hands on (nightly_report.py:34)
+resource "google_storage_bucket_iam_member" "stage_publish_reads_nightly_report_runs_nightly_report_publish_all_05e3bd" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.reader.id
-  member = google_service_account.stage_main_2.member
+  member = google_service_account.stage_publish.member
 
   condition {
-    title      = "reads nightly-report/main-2/*"
-    expression = "resource.name.startsWith(\"projects/_/buckets/acme-nightly-report-runs/objects/nightly-report/main-2/\")"
+    title      = "reads nightly-report/publish/*"
+    expression = "resource.name.startsWith(\"projects/_/buckets/acme-nightly-report-runs/objects/nightly-report/publish/\")"
   }
 }
 
 # one run at a time (nightly_report.py:34)
-resource "google_storage_bucket_iam_member" "stage_main_2_writes_nightly_report_runs_nightly_report_lease_ad126c" {
+resource "google_storage_bucket_iam_member" "stage_publish_writes_nightly_report_runs_nightly_report_lease_ad126c" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.writer.id
-  member = google_service_account.stage_main_2.member
+  member = google_service_account.stage_publish.member
 
   condition {
     title      = "writes nightly-report/lease"
@@ -299,23 +299,23 @@ resource "google_storage_bucket_iam_member" "stage_main_2_writes_nightly_report_
   }
 }
 
-# stage main-2 keeps its records and what it hands on (nightly_report.py:34)
-resource "google_storage_bucket_iam_member" "stage_main_2_writes_nightly_report_runs_nightly_report_main_2_all_7cd25a" {
+# stage publish keeps its records and what it hands on (nightly_report.py:34)
+resource "google_storage_bucket_iam_member" "stage_publish_writes_nightly_report_runs_nightly_report_publish_all_05e3bd" {
   bucket = google_storage_bucket.nightly_report_runs.name
   role   = google_project_iam_custom_role.writer.id
-  member = google_service_account.stage_main_2.member
+  member = google_service_account.stage_publish.member
 
   condition {
-    title      = "writes nightly-report/main-2/*"
-    expression = "resource.name.startsWith(\"projects/_/buckets/acme-nightly-report-runs/objects/nightly-report/main-2/\")"
+    title      = "writes nightly-report/publish/*"
+    expression = "resource.name.startsWith(\"projects/_/buckets/acme-nightly-report-runs/objects/nightly-report/publish/\")"
   }
 }
 
 # publish writes reports/forecast.parquet (nightly_report.py:36)
-resource "google_storage_bucket_iam_member" "stage_main_2_writes_reports_forecast_parquet" {
+resource "google_storage_bucket_iam_member" "stage_publish_writes_reports_forecast_parquet" {
   bucket = google_storage_bucket.reports.name
   role   = google_project_iam_custom_role.writer.id
-  member = google_service_account.stage_main_2.member
+  member = google_service_account.stage_publish.member
 
   condition {
     title      = "writes forecast.parquet"
@@ -346,10 +346,10 @@ resource "google_cloud_run_v2_job_iam_member" "workflow_forecast" {
   member   = google_service_account.workflow.member
 }
 
-# the workflow runs stage main-2
-resource "google_cloud_run_v2_job_iam_member" "workflow_main_2" {
+# the workflow runs stage publish
+resource "google_cloud_run_v2_job_iam_member" "workflow_publish" {
   location = "europe-north1"
-  name     = google_cloud_run_v2_job.main_2.name
+  name     = google_cloud_run_v2_job.publish.name
   role     = google_project_iam_custom_role.orchestrator.id
   member   = google_service_account.workflow.member
 }

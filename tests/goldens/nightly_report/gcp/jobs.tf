@@ -171,9 +171,9 @@ resource "google_cloud_run_v2_job" "forecast" {
   depends_on = [google_project_service.run]
 }
 
-resource "google_cloud_run_v2_job" "main_2" {
+resource "google_cloud_run_v2_job" "publish" {
   location = "europe-north1"
-  name     = "acme-nightly-report-main-2"
+  name     = "acme-nightly-report-publish"
   labels = {
     team       = "sales"
     managed-by = "glacier"
@@ -186,7 +186,7 @@ resource "google_cloud_run_v2_job" "main_2" {
     parallelism = 1
 
     template {
-      service_account       = google_service_account.stage_main_2.email
+      service_account       = google_service_account.stage_publish.email
       execution_environment = "EXECUTION_ENVIRONMENT_GEN2"
       max_retries           = 2
       timeout               = "7500s"
@@ -199,7 +199,7 @@ resource "google_cloud_run_v2_job" "main_2" {
           "glacier.runtime",
           "nightly_report:nightly_report",
           "--stage",
-          "main-2",
+          "publish",
           "--records",
           "gs://acme-nightly-report-runs",
         ]

@@ -20,9 +20,9 @@ output "job_forecast" {
   value       = google_cloud_run_v2_job.forecast.name
 }
 
-output "job_main_2" {
-  description = "The Cloud Run job of stage main-2."
-  value       = google_cloud_run_v2_job.main_2.name
+output "job_publish" {
+  description = "The Cloud Run job of stage publish."
+  value       = google_cloud_run_v2_job.publish.name
 }
 
 output "workflow" {

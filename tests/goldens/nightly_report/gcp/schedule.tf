@@ -44,10 +44,10 @@ resource "google_workflows_workflow" "this" {
           }
         },
         {
-          main_2 = {
+          publish = {
             call = "run_stage"
             args = {
-              job = google_cloud_run_v2_job.main_2.id
+              job = google_cloud_run_v2_job.publish.id
               run = "$${run}"
             }
           }
