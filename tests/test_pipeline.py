@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import sys
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -170,3 +174,44 @@ def test_planning_does_nothing_outside(in_tmp: object) -> None:
     body.graph()
     body.run(mode="analyze")
     assert ran == []
+
+
+EDITED = """
+from glacier import pipeline, task
+
+@task
+def a(x: int) -> int:
+    return x
+
+@pipeline
+def p() -> int:
+    x = a(3)
+    if x > 2:
+        return a(100)
+    return a(1)
+"""
+
+
+@pytest.mark.parametrize("before", ["", "# a line more\n"])
+@pytest.mark.parametrize("ran", [True, False])
+def test_a_module_that_is_edited_runs_as_it_was_imported(
+    in_tmp: Path, monkeypatch: pytest.MonkeyPatch, before: str, *, ran: bool
+) -> None:
+    monkeypatch.syspath_prepend(str(in_tmp))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    (in_tmp / "edited.py").write_text(EDITED)
+    edited: Any = importlib.import_module("edited")
+    try:
+        if ran:
+            assert edited.p.run() == 100
+        (in_tmp / "edited.py").write_text(before + EDITED.replace("100", "5555"))
+        if ran:
+            assert edited.p.run() == 100
+        else:
+            with pytest.raises(GraphError) as caught:
+                edited.p.run()
+            assert caught.value.message == "`p` cannot be read: its file was edited after it was imported"
+        importlib.reload(edited)
+        assert edited.p.run() == edited.p() == 5555
+    finally:
+        del sys.modules["edited"]

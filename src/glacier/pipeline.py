@@ -20,7 +20,7 @@ from glacier.inlining import bound, checked, inlining, refuse_options
 from glacier.rehearsal import Unknowable, rehearsed
 from glacier.running import RunRequest, run_here
 from glacier.secret import Mask
-from glacier.source import definition_line, is_users
+from glacier.source import definition_line, is_users, note_loaded
 from glacier.task import Task
 from glacier.trace import Handle, Plan, calling, current_plan, handles_in, planning
 from glacier.tries import Hook, Hooks, checked_hooks
@@ -96,6 +96,7 @@ class Pipeline(Generic[P, R_co]):
         self.hooks = hooks
         self.checkpoint = checkpoint
         self._metrics: Mapping[str, Metrics] = {}
+        note_loaded(function)
         functools.update_wrapper(cast("Callable[P, R_co]", self), function)
 
     @property

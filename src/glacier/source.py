@@ -5,6 +5,7 @@ function gives "unknown" and its caller does without.
 """
 
 from __future__ import annotations
+import __future__
 
 import ast
 import importlib.util
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
+from typing import cast
+from weakref import WeakKeyDictionary
 
 from glacier.errors import in_library, in_package
 
@@ -91,10 +94,49 @@ def _parse(text: str) -> SourceFile | None:
 
 
 def function_ast(function: FunctionType) -> FunctionNode | None:
-    """Gives the AST of `function`, with the lines of its file; None where the source cannot be had."""
+    """Gives the AST of `function`, with the lines of its file; None where the source cannot be had, or is another's."""
     code = function.__code__
     file = source_file(code.co_filename)
-    return file.functions.get((code.co_name, code.co_firstlineno)) if file else None
+    found = file.functions.get((code.co_name, code.co_firstlineno)) if file else None
+    return None if found is None or (is_edited(function) and not _compiles_to(found, code)) else found
+
+
+def note_loaded(function: Callable[..., object]) -> None:
+    """Notes the state of the file that a function has just been loaded from; an older text of it is forgotten."""
+    inner = inspect.unwrap(function)
+    if isinstance(inner, FunctionType) and inner not in _loaded:
+        linecache.checkcache(inner.__code__.co_filename)
+        _loaded[inner] = _state(inner.__code__.co_filename)
+
+
+def is_edited(function: FunctionType) -> bool:
+    """Says whether the file of a function was written after `note_loaded`."""
+    return function in _loaded and _loaded[function] != _state(function.__code__.co_filename)
+
+
+_loaded: WeakKeyDictionary[FunctionType, tuple[int, int] | None] = WeakKeyDictionary()
+
+
+def _state(path: str) -> tuple[int, int] | None:
+    try:
+        told = Path(path).stat()
+    except OSError:  # it is no file: a cell of a notebook, say
+        return None
+    return told.st_mtime_ns, told.st_size
+
+
+def _compiles_to(tree: FunctionNode, code: CodeType) -> bool:
+    """Says whether a function's code is what its source says now, as far as its names and constants tell."""
+    flags = code.co_flags & __future__.annotations.compiler_flag
+    module = cast("CodeType", compile(ast.Module([tree], []), code.co_filename, "exec", flags, dont_inherit=True))
+    consts = cast("tuple[object, ...]", module.co_consts)
+    return any(isinstance(const, CodeType) and _told(const) == _told(code) for const in consts)
+
+
+def _told(code: CodeType) -> object:
+    every = cast("tuple[object, ...]", code.co_consts)
+    consts = [_told(const) if isinstance(const, CodeType) else repr(const) for const in every]
+    return code.co_name, code.co_names, code.co_varnames, consts
 
 
 @lru_cache(maxsize=4096)

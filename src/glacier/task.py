@@ -26,7 +26,7 @@ from glacier.options import (
     stated_access,
 )
 from glacier.schemas import SchemaLike, schema_from, schemas_taken
-from glacier.source import by_path, definition_line
+from glacier.source import by_path, definition_line, note_loaded
 from glacier.trace import Handle, Plan, calling, current_plan
 from glacier.tries import Hook, Hooks, Tries, checked_hooks, checked_tries
 
@@ -105,6 +105,7 @@ class Task(Generic[P, R_co]):
         self.options = options
         self.origin: Task[..., Any] = origin or self
         self._fitting: set[tuple[str | int, object]] = set()
+        note_loaded(function)
         functools.update_wrapper(cast("Callable[P, R_co]", self), function)
 
     @property

@@ -20,7 +20,7 @@ from types import CellType, CodeType, FunctionType
 from typing import Any, cast
 
 from glacier.errors import GraphError, Site
-from glacier.source import FunctionNode, definition_line, function_ast
+from glacier.source import FunctionNode, definition_line, function_ast, is_edited
 from glacier.staging.expressions import ASKED, BUILTIN
 from glacier.staging.statements import Statements
 from glacier.staging.syntax import COMPREHENSIONS, changed_by, is_type_check, named, own
@@ -35,6 +35,12 @@ def staged(function: Callable[..., Any]) -> Callable[..., Any]:
     if not isinstance(function, FunctionType):
         return function
     tree = function_ast(function)
+    if tree is None and is_edited(function):
+        raise GraphError(
+            f"`{function.__name__}` cannot be read: its file was edited after it was imported",
+            site=Site(function.__code__.co_filename, function.__code__.co_firstlineno),
+            fix="import it again (`importlib.reload`, and take it from the module anew), or start Python anew",
+        )
     variables = frozenset(function.__code__.co_varnames + function.__code__.co_cellvars)
     if tree is None or "__class__" in function.__code__.co_freevars or not any(_to_stage(tree, variables)):
         return function
