@@ -6,6 +6,7 @@ import importlib.util
 import json
 import logging
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -75,10 +76,38 @@ def test_a_result_that_is_given_again_is_told_in_the_record() -> None:
     recorder = Recorder()
     squares.run(progress=recorder)
     assert recorder.record is not None
-    assert [(node.name, node.state, node.recalled) for node in recorder.record.nodes] == [
-        ("number", "succeeded", False),
-        ("squared", "succeeded", True),
+    assert [(node.name, node.state, node.cached, node.resumed) for node in recorder.record.nodes] == [
+        ("number", "succeeded", 0, 0),
+        ("squared", "succeeded", 1, 0),
     ]
+
+
+def test_a_run_is_told_with_what_was_taken_from_the_cache(in_tmp: Path) -> None:
+    (in_tmp / "flow.py").write_text(
+        "from glacier import observe, pipeline, task\n\n\n"
+        "@task\ndef items(n: int) -> list[int]:\n    return list(range(n))\n\n\n"
+        "@task(cache=True)\n@observe\ndef first(n: int) -> int:\n    return n\n\n\n"
+        "@task(cache=True)\ndef each(n: int) -> int:\n    return n\n\n\n"
+        "@pipeline\ndef flow(n: int = 2) -> list[int]:\n    first(1)\n    return [each(i) for i in items(2)] + [n]\n"
+    )
+    run = [sys.executable, "-m", "glacier", "run", "flow.py"]
+    subprocess.run(run, check=True, cwd=in_tmp, capture_output=True)
+    (entry,) = [one for one in local_entries(in_tmp / "home").all() if one.items == (1,)]
+    local_entries(in_tmp / "home").remove(entry.key)
+    lines = subprocess.run(run, check=True, cwd=in_tmp, capture_output=True, text=True).stderr.splitlines()
+    told_lines = [re.sub(r"\s{2,}", "  ", line.strip()) for line in lines if "cached" in line]
+    assert sorted(re.sub(r"[\d.]+ s$", "0 s", line) for line in told_lines) == [
+        "each  2 turns  1 of 2 cached  0 s",
+        "first  cached  0 s",
+    ]
+    told = glacier("runs", "show", "last")
+    assert told.rstrip().endswith("\n\ntaken from the cache: first, each (1 of 2 turns)")
+    nodes = {one["name"]: one for one in json.loads(glacier("runs", "show", "last", "--json"))["tasks"]}
+    assert {name: (one["recalled"], one["cached"], one["resumed"]) for name, one in nodes.items()} == {
+        "first": (True, 1, 0),
+        "items": (False, 0, 0),
+        "each": (False, 1, 0),
+    }
 
 
 def test_the_cache_is_turned_off_and_computed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -640,6 +669,28 @@ def test_why_says_what_changed(in_tmp: Path) -> None:
     told = json.loads(glacier("cache", "why", "total", "--json"))
     assert [(one["node"], one["changed"]) for one in told] == [("total", ["code of helpers.OFFSET"])]
     assert "InputError: no result of a task `totl` is kept" in glacier("cache", "why", "totl", code=2)
+
+
+def test_why_compares_a_turn_with_the_same_item_of_before(in_tmp: Path) -> None:
+    body = (
+        "from glacier import pipeline, task\n\n\n"
+        "@task\ndef items(n: int) -> list[int]:\n    return list(range(n))\n\n\n"
+        "@task(cache=True)\ndef each(n: int) -> int:\n    return n * 2\n\n\n"
+        "@pipeline\ndef etl(n: int = 2) -> list[int]:\n    return [each(i) for i in items(n)]\n"
+    )
+    (in_tmp / "etl.py").write_text(body)
+    glacier("run", "etl.py", "-q")
+    (told,) = glacier("cache", "why", "each").splitlines()
+    assert told.startswith("each of etl for items 0, 1 (counted from 0), computed ")
+    assert told.endswith(": there is no earlier result to compare with")
+    (in_tmp / "etl.py").write_text(body.replace("n * 2", "n * 3"))
+    glacier("run", "etl.py", "-q")
+    assert glacier("cache", "why", "each").splitlines()[1:] == ["  ~ code of etl.each"]
+    told_apart = json.loads(glacier("cache", "why", "each", "--json"))
+    assert sorted((one["items"], one["changed"]) for one in told_apart) == [
+        ([0], ["code of etl.each"]),
+        ([1], ["code of etl.each"]),
+    ]
 
 
 def test_results_are_listed_and_removed(home: Path) -> None:

@@ -75,7 +75,7 @@ def removed(
 def why(task: Annotated[str, typer.Argument(metavar="TASK", show_default=False)], as_json: AsJson = False) -> None:
     """Say why a task was computed anew: what of its code, arguments and data changed since the result before."""
     from glacier.errors import InputError, did_you_mean, listed
-    from glacier.execution.cache.why import differences
+    from glacier.execution.cache.why import differences, explained
 
     entries = list(_entries().all())
     found = differences(entries, task)
@@ -86,7 +86,7 @@ def why(task: Annotated[str, typer.Argument(metavar="TASK", show_default=False)]
     if as_json:
         typer.echo(json.dumps([one.to_dict() for one in found], indent=2))
         return
-    typer.echo("\n".join(map(str, found)))
+    typer.echo("\n".join(explained(found)))
 
 
 def _entries() -> Entries:

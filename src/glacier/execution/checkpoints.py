@@ -22,6 +22,7 @@ from glacier.errors import InputError, listed
 from glacier.execution.codec import Json, NotPlain, NotReadable, decoded, encoded
 from glacier.execution.frames import holds_lazy_frame, scanned
 from glacier.execution.home import make_home, path_in_project
+from glacier.execution.record import Reuse
 from glacier.lease import counting
 from glacier.providers import durable
 
@@ -79,10 +80,12 @@ class Recalled:
     Attributes:
         value: itself.
         rows: of the frame it gave or wrote, where that was known.
+        reuse: where it was kept.
     """
 
     value: object
     rows: int | None
+    reuse: Reuse = "resumed"
 
 
 class Checkpoint:

@@ -196,9 +196,10 @@ class Performer:
         done = Done(index, began, seconds, rows, closed, truth)
         if told is not None:
             done.measures, done.published = told
-        done.recalled = recalled is not None
-        if recalled is not None and index in self._observed:
-            done.measures = Measures(dict.fromkeys(self._observed[index]))
+        if recalled is not None:
+            done.reuse = recalled.reuse
+            if index in self._observed:
+                done.measures = Measures(dict.fromkeys(self._observed[index]))
         done.columns = _columns_of(value)
         return done
 

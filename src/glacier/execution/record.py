@@ -17,6 +17,8 @@ from glacier.origins import Published
 
 NodeState = Literal["waiting", "running", "succeeded", "failed", "skipped", "cancelled"]
 RunState = Literal["succeeded", "failed", "cancelled"]
+Reuse = Literal["cached", "resumed"]
+"""Where a value is from that nothing was done for: the cache, or the run that was resumed."""
 
 
 def run_id_at(started: datetime) -> str:
@@ -90,8 +92,8 @@ class NodeRecord:
         published: what it wrote to buckets, where the run is asked to tell that.
         measures: what `@observe` asked for, and what the task told by `context().metric(...)`; None without either.
         columns: of the DataFrame that it returned, each with its dtype; None for anything else, and in a loop.
-        recalled: whether nothing was done, since the run that was resumed had finished it; in a loop over a result,
-            whether that is so of every turn.
+        cached: how many times its value was taken from the cache: 0 or 1, in a loop over a result up to its turns.
+        resumed: how many times nothing was done since the run that was resumed had finished it, counted likewise.
     """
 
     name: str
@@ -105,9 +107,15 @@ class NodeRecord:
     groups: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     measures: Measures | None = None
-    recalled: bool = False
+    cached: int = 0
+    resumed: int = 0
     published: tuple[Published, ...] = ()
     columns: tuple[tuple[str, str], ...] | None = None
+
+    @property
+    def recalled(self) -> bool:
+        """Whether nothing was done; in a loop over a result, whether that is so of every turn."""
+        return 0 < self.cached + self.resumed == (1 if self.turns is None else self.turns)
 
     def to_dict(self) -> dict[str, object]:
         """Gives it as JSON can hold it: times in seconds, `metrics` as `get_metrics()` has them."""
@@ -124,6 +132,8 @@ class NodeRecord:
             "attempts": [attempt.to_dict() for attempt in self.attempts],
             "metrics": self.measures.shown() if self.measures else {},
             "recalled": self.recalled,
+            "cached": self.cached,
+            "resumed": self.resumed,
             "columns": None if self.columns is None else dict(self.columns),
         }
 

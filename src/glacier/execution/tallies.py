@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from traceback import clear_frames
 
 from glacier.errors import TaskError
 from glacier.execution.jobs import Job
 from glacier.execution.measures import Measures
-from glacier.execution.record import Attempt, NodeRecord, NodeState
+from glacier.execution.record import Attempt, NodeRecord, NodeState, Reuse
 from glacier.execution.turns import Done
 from glacier.graph import Graph
 from glacier.origins import Published
@@ -26,12 +27,12 @@ class _Turns:
     succeeded: int = 0
     failed: int = 0
     skipped: int = 0
-    recalled: int = 0
     began: float | None = None
     over: float | None = None
     seconds: float = 0.0
     rows: int | None = None
     reason: str | None = None
+    reused: Counter[Reuse] = field(default_factory=Counter[Reuse])
 
     @property
     def state(self) -> NodeState:
@@ -94,7 +95,8 @@ class Tallies:
             turns.reason = done.error.reason if turns.failed == 1 else turns.reason
             return
         turns.succeeded += 1
-        turns.recalled += done.recalled
+        if done.reuse is not None:
+            turns.reused[done.reuse] += 1
         if done.rows is not None:
             turns.rows = done.rows + (turns.rows or 0)
 
@@ -151,7 +153,7 @@ class Tallies:
             published=published,
             columns=done.columns,
         )
-        return replace(record, recalled=True) if done.recalled else record
+        return _with_reuse(record, {done.reuse: 1}) if done.reuse is not None else record
 
     def of_turns(self, index: int, begun: float) -> NodeRecord:
         """Gives the record of a node in a loop, over all its turns."""
@@ -181,7 +183,11 @@ class Tallies:
             measures,
             published=published,
         )
-        return replace(record, recalled=True) if ran and turns.recalled == ran else record
+        return _with_reuse(record, turns.reused) if turns.reused else record
 
     def _of(self, index: int) -> _Turns:
         return self._turns.setdefault(index, _Turns())
+
+
+def _with_reuse(record: NodeRecord, counts: Mapping[Reuse, int]) -> NodeRecord:
+    return replace(record, cached=counts.get("cached", 0), resumed=counts.get("resumed", 0))

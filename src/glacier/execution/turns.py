@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from glacier.errors import TaskError
 from glacier.execution.agenda import WELL, Ended
 from glacier.execution.measures import Measures
-from glacier.execution.record import NodeState
+from glacier.execution.record import NodeState, Reuse
 from glacier.nesting import Loop
 from glacier.origins import Published
 
@@ -48,7 +48,7 @@ class Done:
         closed: whether it is a check that returned False.
         truth: of its value, where it is the condition of a branch.
         skipped: why it gives no value after all: the branch it selects from has none.
-        recalled: whether its value is that of an earlier run, and nothing was done.
+        reuse: where its value was kept, if nothing was done for it; None where it was.
         measures: what was measured of it, if anything.
         published: what it wrote to buckets, where that is told.
         columns: of the DataFrame that it gave, with their dtypes.
@@ -63,7 +63,7 @@ class Done:
     skipped: str | None = None
     error: TaskError | None = None
     measures: Measures | None = None
-    recalled: bool = False
+    reuse: Reuse | None = None
     published: Sequence[Published] = ()
     columns: tuple[tuple[str, str], ...] | None = None
 

@@ -241,8 +241,10 @@ def _more(record: NodeRecord, log: tuple[str, ...]) -> str | None:
         more["attempts"] = [asdict(attempt) for attempt in record.attempts]
     if record.measures is not None:
         more["measures"] = {"measured": dict(record.measures.measured), "told": dict(record.measures.told)}
-    if record.recalled:
-        more["recalled"] = True
+    if record.cached:
+        more["cached"] = record.cached
+    if record.resumed:
+        more["resumed"] = record.resumed
     if record.columns:
         more["columns"] = record.columns
     if log:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
+from glacier.execution.measures import Number
 from glacier.execution.record import NodeRecord
 from glacier.history.difference import Difference, TaskDifference
 from glacier.history.runs import RecordedRun
@@ -102,15 +103,29 @@ def _nodes(run: RecordedRun, nodes: Sequence[NodeRecord], width: int) -> str:
     metrics = [
         f"{node.name}: " + ", ".join(f"{name} {'?' if value is None else value}" for name, value in shown.items())
         for node in nodes
-        if node.measures is not None and (shown := node.measures.shown())
+        if (shown := _measured(node))
     ]
-    recalled = [node.name for node in nodes if node.recalled]
-    resumed = [f"not done again, since the run that was resumed had: {', '.join(recalled)}"] if recalled else []
+    cached = [_times(node, node.cached) for node in nodes if node.cached]
+    resumed = [_times(node, node.resumed) for node in nodes if node.resumed]
+    reused = [
+        *([f"taken from the cache: {', '.join(cached)}"] if cached else []),
+        *([f"not done again, since the run that was resumed had: {', '.join(resumed)}"] if resumed else []),
+    ]
     parts = [
         [line.rstrip() for line in printed.getvalue().splitlines()],
-        *filter(None, (resumed, reasons, tried, metrics)),
+        *filter(None, (reused, reasons, tried, metrics)),
     ]
     return "\n\n".join("\n".join(cut(line, width) for line in part[:_MOST_TASKS]) for part in parts)
+
+
+def _measured(node: NodeRecord) -> Mapping[str, Number | None]:
+    """Gives what was measured of a node; of one that did nothing what is not known is left out."""
+    shown = {} if node.measures is None else node.measures.shown()
+    return {name: value for name, value in shown.items() if value is not None or not node.recalled}
+
+
+def _times(node: NodeRecord, count: int) -> str:
+    return node.name if count == (node.turns or 1) else f"{node.name} ({count:,} of {node.turns:,} turns)"
 
 
 def _heading(run: RecordedRun, before: RecordedRun | None = None) -> tuple[str, ...]:

@@ -206,8 +206,8 @@ def _code_attributes(task: Task[..., Any]) -> dict[str, str | int]:
 def _outcome(done: Done) -> Iterator[tuple[str, AttributeValue]]:
     if done.rows is not None:
         yield "glacier.task.rows", done.rows
-    if done.recalled:
-        yield "glacier.task.recalled", True
+    if done.reuse is not None:
+        yield "glacier.task.recalled", done.reuse
     yield "glacier.task.state", "failed" if done.error else "succeeded"
     if done.measures is not None:
         for metric, value in done.measures.measured.items():

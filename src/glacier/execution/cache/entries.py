@@ -39,6 +39,7 @@ class Entry:
         files: the frames and long bytes of it, with size and version.
         wrote: what the call left in buckets: a digest for each URI.
         parts: what went into the key: a digest for each thing by its name.
+        items: for each loop over a result around the call, outermost first, the number of the item, from 0.
     """
 
     key: str
@@ -52,6 +53,7 @@ class Entry:
     files: Mapping[str, tuple[int, str]] = field(default_factory=dict[str, tuple[int, str]])
     wrote: Mapping[str, str] = field(default_factory=dict[str, str])
     parts: Mapping[str, str] = field(default_factory=dict[str, str])
+    items: tuple[int, ...] = ()
 
     @property
     def when(self) -> datetime:
@@ -229,7 +231,8 @@ def parsed(content: bytes) -> Entry:
         if outer["checksum"] != _checksum(outer["body"]) or body.pop("format") != FORMAT:
             raise Damaged(f"`{NAME}` is not what was written")
         files = {name: (size, version) for name, (size, version) in body.pop("files").items()}
-        return Entry(**body, files=files)
+        items = body.pop("items", ())  # entries of older versions tell none
+        return Entry(**body, files=files, items=tuple(items))
     except (ValueError, TypeError, KeyError) as error:
         raise Damaged(f"`{NAME}` cannot be read") from error
 

@@ -212,7 +212,7 @@ class Caching:
             return None
         if policy.bucket is None:
             self._touch(key)
-        return Recalled(value, entry.rows)
+        return Recalled(value, entry.rows, "cached")
 
     def _keep(
         self,
@@ -243,6 +243,7 @@ class Caching:
                 dict.fromkeys(values.names, (0, "")),
                 self._written(index),
                 self._parts(index, path, policy),
+                path,
             )
             with counting():  # not while a plan is computed, which the time limit of its task ends
                 is_put = entries.put(entry, again=again)

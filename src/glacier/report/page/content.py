@@ -168,7 +168,7 @@ def _node_data(info: NodeInfo, went: Went | None) -> NodeData:
         }
     return {
         **info,
-        "state": "cached" if went.recalled else went.state,
+        "state": _state(went),
         "started": went.started,
         "ended": went.ended,
         "seconds": went.seconds,
@@ -180,6 +180,12 @@ def _node_data(info: NodeInfo, went: Went | None) -> NodeData:
         "columns": None if went.columns is None else list(went.columns),
         "log": list(went.log) if isinstance(went, RecordedTask) else [],
     }
+
+
+def _state(went: Went) -> str:
+    if not went.recalled:
+        return went.state
+    return "cached" if went.cached else "resumed"
 
 
 def _metrics(measures: Measures | None) -> dict[str, float | None]:

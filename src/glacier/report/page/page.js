@@ -2,7 +2,7 @@
 // One run of one pipeline. Everything shown is text from the data: it is set as text, never as markup.
 
 const SVG = "http://www.w3.org/2000/svg";
-const STATES = ["succeeded", "cached", "failed", "skipped", "cancelled", "running", "waiting"];
+const STATES = ["succeeded", "cached", "resumed", "failed", "skipped", "cancelled", "running", "waiting"];
 const COLUMN = 230, ROW = 46, WIDTH = 180, HEIGHT = 30;
 const byId = (id) => document.getElementById(id);
 

@@ -8,7 +8,7 @@ from typing import TextIO
 
 from glacier.execution.record import NodeRecord, RunRecord, RunStart
 from glacier.report.fitting import counted
-from glacier.report.progress.tally import MOST_FAILURES, MOST_LINES, Tally, name_columns, padded_name, summed_up
+from glacier.report.progress.tally import MOST_FAILURES, MOST_LINES, Tally, name_columns, padded_name, reused, summed_up
 
 
 class PlainLines:
@@ -86,6 +86,8 @@ def _plain_line(record: NodeRecord, width: int) -> str:
         parts.append(record.state)
     if record.turns:
         parts.append(counted(record.turns, "turn"))
+    if how := reused(record):
+        parts.append(how)
     if record.seconds is not None:
         parts.append(f"{record.seconds:.2f} s")
     if record.rows is not None:

@@ -9,7 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from glacier.execution.record import NodeRecord, RunRecord, RunStart
-from glacier.report.progress.tally import MOST_FAILURES, Tally, summed_up
+from glacier.report.progress.tally import MOST_FAILURES, Tally, reused, summed_up
 
 _REFRESHES = 4  # per second
 _MOST_RUNNING = 12
@@ -105,6 +105,8 @@ def _ended_line(record: NodeRecord) -> str:
         parts.append(f"{record.seconds:.2f} s")
     if record.rows is not None:
         parts.append(f"{record.rows:,} rows")
+    if how := reused(record):
+        parts.append(how)
     if record.state != "succeeded":
         parts.append(escape(f"{record.state}: {record.reason}" if record.reason else record.state))
     return "  ".join(parts)

@@ -92,6 +92,17 @@ def name_columns(tally: Tally) -> int:
     return min(NAME, max(map(columns, names), default=0))
 
 
+def reused(record: NodeRecord) -> str:
+    """Gives how much of a node was taken from an earlier run: "cached", "2 of 3 resumed"; nothing for none.
+
+    >>> reused(NodeRecord("load", "succeeded", turns=3, cached=2))
+    '2 of 3 cached'
+    """
+    turns = 1 if record.turns is None else record.turns
+    counts = ("cached", record.cached), ("resumed", record.resumed)
+    return ", ".join(how if count == turns else f"{count:,} of {turns:,} {how}" for how, count in counts if count)
+
+
 def summed_up(record: RunRecord) -> str:
     """Gives how a run went in one line."""
     counts = record.counts()

@@ -27,6 +27,7 @@ from glacier.report.progress.tally import (
     Tally,
     name_columns,
     padded_name,
+    reused,
     summed_up,
 )
 
@@ -194,6 +195,8 @@ def _ended_line(record: NodeRecord, width: int) -> RenderableType:
     line = Text.assemble("  ", (mark, style), " ", padded_name(record.name, width), seconds)
     if record.turns:
         line.append(f"   {counted(record.turns, 'turn')}", style="dim")
+    if how := reused(record):
+        line.append(f"   {how}", style="dim")
     if record.rows is not None:
         line.append(f"   {counted(record.rows, 'row')}", style="dim")
     if record.state != "succeeded":
