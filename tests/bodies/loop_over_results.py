@@ -299,3 +299,29 @@ def returned_early(n: int) -> Any:
     for x in items(n + 2):
         rest.append(double(x))
     return rest
+
+
+@staged(n=SOME)
+@pipeline
+def left_as_what_is_outside(n: int) -> Any:
+    """A variable that turns leave as a result from outside, which turns use too."""
+    a, b = same(1), same(2)
+    latest = [a]
+    for _ in items(n):
+        add(b)
+        a = b
+        latest = [b]
+    return gathered(a, b, latest)
+
+
+@staged(n=SOME)
+@pipeline
+def left_as_the_item_around(n: int) -> Any:
+    """An inner loop that leaves the item of the loop around it."""
+    made, last = [], same(9)
+    for x in items(n):
+        for y in items(2):
+            add(x, y)
+            last = x
+        made.append(add(last))
+    return gathered(made, last)

@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
-from bodies.corpus import refused, tried
+from bodies.corpus import refused, staged, tried
 from bodies.tasks import add, double, gathered, items, odd, same, text, total
 from glacier import pipeline
 
@@ -39,6 +40,55 @@ def carrying(n: int) -> Any:
     for k in range(4):
         x = add(x, k)
     return [x, k]
+
+
+@staged(n=[0, 1])
+@pipeline
+def returning_after_a_loop(n: int) -> Any:
+    """`return` in the `else` of a loop, decided by a result and by nothing."""
+    for _ in range(2):
+        pass
+    else:
+        if same(n):
+            return text("there")
+    with nullcontext():
+        for k in range(2):
+            if k > n:
+                break
+        else:
+            return double(n)
+        add(n)
+    return text("not there")
+
+
+@staged(n=[0, 1])
+@pipeline
+def going_on_after_a_loop(n: int) -> Any:
+    """`continue` in the `else` of a loop, for the loop around."""
+    made = []
+    for k in range(3):
+        for _ in range(2):
+            pass
+        else:
+            if same(k) == same(n):
+                continue
+        made.append(double(k))
+    return made
+
+
+@staged(n=[0, 1, 3])
+@pipeline
+def going_on_after_a_loop_over_results(n: int) -> Any:
+    """The same for a loop over a result."""
+    made = []
+    for x in items(3):
+        for _ in range(2):
+            pass
+        else:
+            if x == n:
+                continue
+        made.append(double(x))
+    return made
 
 
 @tried(n=[0, 2, 9])

@@ -51,7 +51,8 @@ class Job:
         self._takers = [dict(self.scope.takers) for _ in values]
         if values and self.scope.loop is not None:
             for index in _left_last(graph, self.scope.loop):
-                self._takers[-1][index] = self._takers[-1].get(index, 0) + 1
+                if index not in self.scope.captured:  # what is from outside is held there
+                    self._takers[-1][index] = self._takers[-1].get(index, 0) + 1
 
     def key(self, number: int) -> int:
         """Gives the node index, or the key of the loop, of a member of a turn."""

@@ -178,6 +178,9 @@ class _Scopes:
                 self._take(source, home)
         for loop in self.graph.loops:
             for index, left in loop.outcomes.items():
+                for source in dict.fromkeys(handles_in(left)):
+                    if self.nesting.key_in(source, loop) is None:  # what a variable is left as comes from outside
+                        self._take(source, loop)
                 work = self.graph.nodes[index].work
                 if isinstance(work, Outcome) and work.container is not None:
                     for source in self._inside(handles_in(left), loop):

@@ -93,8 +93,11 @@ class Statements(Expressions):
                 argument.annotation = None
         self.elsewhere, self.shared = elsewhere(tree)
         first, last = tree.body[0], tree.body[-1]
-        self.flags = any(returns(s) for s in tree.body if not isinstance(s, ast.Return | REPEATS | SCOPES))
-        in_loops = any(returns(node) for node in own(tree.body) if isinstance(node, REPEATS))
+        loops = [node for node in own(tree.body) if isinstance(node, REPEATS)]
+        after_loops = (statement for loop in loops for statement in loop.orelse)
+        outside = [s for s in tree.body if not isinstance(s, ast.Return | REPEATS | SCOPES)]
+        self.flags = any(map(returns, (*outside, *after_loops)))
+        in_loops = any(map(returns, loops))
         statements = self.block(tree.body)
         start = [assign(_DEPTH, call(f"{REFUSING}.depth", at=first), first)] if in_loops else []
         if self.flags:
@@ -130,12 +133,13 @@ class Statements(Expressions):
 
     def _left_by(self, statement: ast.stmt) -> str | None:
         """Gives the variable that a statement may set so that the rest of its block does not run."""
-        if isinstance(statement, SCOPES | REPEATS | ast.Return | ast.Continue):
+        if isinstance(statement, SCOPES | ast.Return | ast.Continue):
             return None
+        inside = statement.orelse if isinstance(statement, REPEATS) else [statement]  # a loop's turns are its own
         if not self.loops:
-            return _DONE if self.flags and returns(statement) else None
+            return _DONE if self.flags and any(map(returns, inside)) else None
         loop = self.loops[-1]
-        return loop.skipped if loop is not None and leaves_loop([statement], ast.Continue) else None
+        return loop.skipped if loop is not None and leaves_loop(inside, ast.Continue) else None
 
     def _statement(self, statement: ast.stmt) -> list[ast.stmt]:
         """Stages one statement, with the functions that it needs before it."""

@@ -53,7 +53,9 @@ def leaves_loop(nodes: Sequence[ast.AST], kinds: type | UnionType = ast.Break | 
         node = pending.pop()
         if isinstance(node, kinds):
             return True
-        if not isinstance(node, SCOPES | REPEATS):
+        if isinstance(node, REPEATS):
+            pending.extend(node.orelse)
+        elif not isinstance(node, SCOPES):
             pending.extend(ast.iter_child_nodes(node))
     return False
 
