@@ -24,6 +24,8 @@ from glacier.execution.options import Executor
 from glacier.execution.record import NodeRecord, Recorder, RunRecord, RunStart
 from glacier.graph import Graph
 from glacier.options import Materialize
+from glacier.providers import LocalProvider
+from glacier.testing import MemoryProvider
 
 
 @task
@@ -305,6 +307,42 @@ def test_replace_for_tests() -> None:
     with pytest.raises(InputError) as error:
         diamond.run(replace={fail: lambda: 1})
     assert error.value.message == "replace= names task `fail`, which pipeline `diamond` never calls"
+
+
+def test_replace_takes_tasks_and_functions() -> None:
+    bucket = LocalProvider("data").bucket("raw", path="a.csv")
+    wrong: list[tuple[Any, str, str]] = [
+        ({"one": add}, "'one'", "write replace={one: ...}, with what @task has made"),
+        ({one.function: add}, repr(one.function), "write replace={one: ...}, with what @task has made"),
+        ([one], repr([one]), "write replace={the_task: the_function}"),
+        ({one: 5}, "5 for task `one`", "write replace={one: lambda ...: 5}, with the parameters of `one`"),
+        (
+            {bucket: add},
+            "bucket `raw/a.csv`",
+            "give the pipeline a provider for tests: see the tests of pipelines in docs/running.md",
+        ),
+    ]
+    for replace, got, fix in wrong:
+        with pytest.raises(ConfigError) as error:
+            diamond.run(replace=replace)
+        assert error.value.message == f"replace= takes a function for each task, by the task itself, but got {got}"
+        assert error.value.fix == fix
+
+
+def test_options_of_generating_are_for_generating() -> None:
+    options: list[tuple[dict[str, Any], str, str]] = [
+        ({"provider": MemoryProvider()}, "`provider`", "let the body declare its buckets on a provider"),
+        ({"force": True, "output_dir": "tf"}, "`output_dir`, `force`", "write mode='generate', or drop output_dir="),
+        ({"mode": "analyze", "backend": "s3"}, "`backend`", "write mode='generate', or drop backend="),
+    ]
+    for given, named, fix in options:
+        with pytest.raises(ConfigError) as error:
+            diamond.run(**given)
+        mode = given.get("mode", "local")
+        assert error.value.message == f"pipeline `diamond` is run in mode '{mode}', which does not take {named}"
+        assert error.value.fix is not None
+        assert error.value.fix.startswith(fix)
+        assert error.value.site is not None
 
 
 def test_wrong_options() -> None:

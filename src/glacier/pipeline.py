@@ -18,7 +18,7 @@ from glacier.errors import ConfigError, GlacierError, GraphError, Site, listed, 
 from glacier.graph import Graph
 from glacier.inlining import bound, checked, inlining, refuse_options
 from glacier.rehearsal import Unknowable, rehearsed
-from glacier.running import RunRequest, run_here
+from glacier.running import RunRequest, refuse_generating, run_here
 from glacier.secret import Mask
 from glacier.source import definition_line, is_users, note_loaded
 from glacier.task import Task
@@ -238,6 +238,10 @@ class Pipeline(Generic[P, R_co]):
         """
         if current_plan() is None and rehearsed() is not None:
             raise Unknowable(f"it runs pipeline `{self.name}`")
+        if mode != "generate":
+            elsewhere = output_dir != "./terraform"
+            refused = {"output_dir": elsewhere, "provider": provider, "backend": backend, "force": force}
+            refuse_generating(self, mode, [name for name, given in refused.items() if given], sys._getframe(1))
         request = RunRequest(max_workers, executor, on_failure, replace, progress, record, checkpoint, resume, cache)
         match mode:
             case "analyze":

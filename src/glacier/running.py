@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from glacier.errors import ConfigError, Site, listed
 from glacier.inlining import Body
 
 if TYPE_CHECKING:
@@ -51,6 +53,24 @@ class RunRequest:
     def given(self) -> list[str]:
         """The names of what is not as it is by default."""
         return [one.name for one in fields(self) if getattr(self, one.name) != one.default]
+
+
+def refuse_generating(pipeline: Runnable, mode: str, given: Sequence[str], frame: FrameType) -> None:
+    """Refuses options that only generating takes.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    if not given:
+        return
+    fix = "write mode='generate', or drop " + " and ".join(f"{name}=" for name in given)
+    if "provider" in given and mode == "local":
+        fix = (
+            "let the body declare its buckets on a provider that it takes as an input, inputs={'provider': ...}, or on "
+            "one in a variable of its module, which a test sets; provider= is for mode='generate'"
+        )
+    told = f"pipeline `{pipeline.name}` is run in mode {str(mode)!r}, which does not take {listed(given)}"
+    raise ConfigError(told, site=Site.of_caller(frame), fix=fix)
 
 
 def run_here(

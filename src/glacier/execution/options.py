@@ -13,6 +13,7 @@ from glacier.execution.measures import Measures
 from glacier.execution.part import Part
 from glacier.execution.record import Observer
 from glacier.execution.tracing import Tracer
+from glacier.graph import Resource
 from glacier.task import Task
 
 Executor = Literal["threads", "processes", "sync"]
@@ -59,3 +60,23 @@ class RunOptions:
             raise ConfigError(f"no executor `{self.executor}`", fix="use executor='threads', 'processes' or 'sync'")
         if self.on_failure not in ("stop", "continue"):
             raise ConfigError(f"no on_failure `{self.on_failure}`", fix="use on_failure='stop' or 'continue'")
+        _check_replace(self.replace)
+
+
+def _check_replace(replace: object) -> None:
+    """Refuses what is no mapping from tasks to functions."""
+    shape = "replace= takes a function for each task, by the task itself"
+    if not isinstance(replace, Mapping):
+        raise ConfigError(f"{shape}, but got {replace!r}", fix="write replace={the_task: the_function}")
+    for key, function in cast("Mapping[object, object]", replace).items():
+        if isinstance(key, Resource):
+            fix = "give the pipeline a provider for tests: see the tests of pipelines in docs/running.md"
+            raise ConfigError(f"{shape}, but got {type(key).__name__.lower()} `{key.label}`", fix=fix)
+        if not isinstance(key, Task):
+            named = str(getattr(key, "__name__", key))
+            task = named if named.isidentifier() else "the_task"
+            fix = f"write replace={{{task}: ...}}, with what @task has made"
+            raise ConfigError(f"{shape}, but got {key!r}", fix=fix)
+        if not callable(function):
+            fix = f"write replace={{{key.name}: lambda ...: {function!r}}}, with the parameters of `{key.name}`"
+            raise ConfigError(f"{shape}, but got {function!r} for task `{key.name}`", fix=fix)
