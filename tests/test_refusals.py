@@ -214,7 +214,7 @@ def test_a_refusal_has_its_reason_and_its_fix(kind: Cloud, said: Said) -> None:
         ),
         ('{"error": "invalid_grant", "error_description": "Token has been expired or revoked."}', EXPIRED),
         ('{"error": "invalid_grant", "error_subtype": "invalid_rapt"}', EXPIRED),
-        ('{"error": "unauthorized_client"}', "no credentials were found"),
+        ('{"error": "unauthorized_client"}', "it does not know the credentials"),
     ],
 )
 def test_what_google_says_of_tokens(body: str, reason: str) -> None:
