@@ -123,12 +123,12 @@ def negated(value: object) -> object:
 
 def same(left: object, right: object) -> object:
     """`left is right`."""
-    return _recorded(_SAME, left, right) if Handle in (type(left), type(right)) else left is right
+    return _recorded(_SAME, left, right) if _is_handle(left) or _is_handle(right) else left is right
 
 
 def not_same(left: object, right: object) -> object:
     """`left is not right`."""
-    return _recorded(_NOT_SAME, left, right) if Handle in (type(left), type(right)) else left is not right
+    return _recorded(_NOT_SAME, left, right) if _is_handle(left) or _is_handle(right) else left is not right
 
 
 def within(item: Any, items: Any) -> object:
@@ -155,6 +155,17 @@ def _holds_handle(value: object) -> bool:
     """Whether a value is a handle, or a list or tuple with one among its members."""
     if type(value) in (list, tuple):
         return any(_holds_handle(member) for member in cast("list[object]", value))
+    return _is_handle(value)
+
+
+def _is_handle(value: object) -> bool:
+    """Whether a value is a handle.
+
+    Raises:
+        GraphError: it is of a variable that nothing has surely assigned.
+    """
+    if type(value) is Unset:
+        raise value.glacier_refusal()
     return type(value) is Handle
 
 
@@ -194,7 +205,7 @@ def awaited(value: Any) -> object:
 
 def is_instance(value: object, kinds: Any) -> object:
     """`isinstance(value, kinds)`."""
-    return _recorded(_IS_INSTANCE, value, kinds) if type(value) is Handle else isinstance(value, kinds)
+    return _recorded(_IS_INSTANCE, value, kinds) if _is_handle(value) else isinstance(value, kinds)
 
 
 def plain(test: object, why: str) -> object:

@@ -11,6 +11,7 @@ from typing import Any, cast
 from glacier.errors import GraphError, Site
 from glacier.graph import Node
 from glacier.trace import Depth, Handle, current_plan
+from glacier.work import Unset
 
 
 def lasting(test: object) -> object:
@@ -165,6 +166,8 @@ def matched(subject: Any, deep: bool) -> Any:  # noqa: FBT001  # a staged body p
     Raises:
         GraphError: it is a handle, or one that it holds is asked for its structure.
     """
+    if type(subject) is Unset:
+        raise subject.glacier_refusal()
     if current_plan() is not None:
         for handle in _handles(subject) if deep or type(subject) is Handle else ():
             raise handle.glacier_refusal("a `match` needs its value", "decide with `if`, or match inside a task")

@@ -237,3 +237,9 @@ class Unset:
         raise self.glacier_refusal()
 
     __iter__ = __len__ = __str__ = __bool__
+
+    def __lt__(self, other: object) -> NoReturn:
+        raise self.glacier_refusal()
+
+    __le__ = __gt__ = __ge__ = __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __lt__
+    __truediv__ = __rtruediv__ = __contains__ = __getitem__ = __lt__

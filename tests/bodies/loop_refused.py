@@ -186,3 +186,81 @@ def length_of_what_grew(n: int) -> Any:
     for x in items(n):
         made.append(double(x))
     return len(made)  # here
+
+
+@refused("`last` is used after a loop", n=[3])
+@pipeline
+def unset_compared(n: int) -> Any:
+    """A variable that only a loop over a result assigns, compared after it."""
+    for x in items(n):
+        last = add(x)
+    return text("yes") if last == 3 else text("no")  # here
+
+
+@refused("`last` is used after a loop", n=[3])
+@pipeline
+def unset_compared_by_size(n: int) -> Any:
+    """A variable that only a loop over a result assigns, compared by its size after it."""
+    for x in items(n):
+        last = add(x)
+    return text("yes") if last > 3 else text("no")  # here
+
+
+@refused("`last` is used after a loop", n=[3])
+@pipeline
+def unset_looked_for(n: int) -> Any:
+    """A variable that only a loop over a result assigns, looked for after it."""
+    for x in items(n):
+        last = add(x)
+    return text("yes") if last in (1, 2) else text("no")  # here
+
+
+@refused("`last` is used after a loop", n=[3])
+@pipeline
+def unset_asked_for_its_type(n: int) -> Any:
+    """A variable that only a loop over a result assigns, asked for its type after it."""
+    for x in items(n):
+        last = add(x)
+    return text("yes") if isinstance(last, int) else text("no")  # here
+
+
+@refused("`last` is used after a loop", n=[3])
+@pipeline
+def unset_identified(n: int) -> Any:
+    """A variable that only a loop over a result assigns, compared by identity after it."""
+    for x in items(n):
+        last = add(x)
+    return text("yes") if last is None else text("no")  # here
+
+
+@refused("`last` is used after a loop", n=[3])
+@pipeline
+def unset_reckoned_with(n: int) -> Any:
+    """A variable that only a loop over a result assigns, reckoned with after it."""
+    for x in items(n):
+        last = add(x)
+    return text("yes") if last + 1 else text("no")  # here
+
+
+@refused("`last` is used after a loop", n=[3])
+@pipeline
+def unset_matched(n: int) -> Any:
+    """A variable that only a loop over a result assigns, matched after it."""
+    for x in items(n):
+        last = add(x)
+    match last:  # here
+        case 3:
+            return text("yes")
+        case _:
+            return text("no")
+
+
+@refused("`x` stands for an item of a loop", n=[3])
+@pipeline
+def unset_item(n: int) -> Any:
+    """The item of a loop over a result, compared after it."""
+    for x in items(n):
+        add(x)
+    if x == 2:  # here
+        return text("yes")
+    return text("no")
