@@ -20,6 +20,7 @@ from glacier.inlining import bound, checked, inlining, refuse_options
 from glacier.rehearsal import Unknowable, rehearsed
 from glacier.running import RunRequest, refuse_generating, run_here
 from glacier.secret import Mask
+from glacier.snapshots import restore
 from glacier.source import definition_line, is_users, note_loaded
 from glacier.task import Task
 from glacier.trace import Handle, Plan, calling, current_plan, handles_in, planning
@@ -393,6 +394,7 @@ class Pipeline(Generic[P, R_co]):
                 plan.check_reached(Handle(plan.nodes[index], plan), None)
         if plan.refused is not None:
             raise plan.refused  # the body caught it, as `except Exception` does
+        restore(plan.snapshots)
         return ordered(plan, result, infer=self.infer)
 
     @property

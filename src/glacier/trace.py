@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import operator
 import sys
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -17,6 +18,7 @@ from glacier.graph import Node, Resource, Work
 from glacier.groups import Group, GroupPath, bodies
 from glacier.nesting import Loop
 from glacier.reaching import is_users_class
+from glacier.snapshots import Snapshot, is_open, snapshot
 from glacier.source import is_users
 from glacier.work import Expression, Located, Unset
 
@@ -55,6 +57,7 @@ class Plan:
         kept: nodes whose value is a container that was put into another one.
         lent: the containers that the pipelines being called in the body were given, by identity.
         given: the containers that tasks were given, by identity, with the node that got each last.
+        snapshots: the calls that were given what the body may change afterwards, and that as it was.
         warnings: what a person should know before running.
         prepared: resources whose place must be made ready before the run, because the body asked for their URI.
         body: the pipeline that is planned.
@@ -81,6 +84,7 @@ class Plan:
         self.kept: set[int] = set()
         self.lent: dict[int, object] = {}
         self.given: dict[int, tuple[object, Node]] = {}
+        self.snapshots: list[tuple[Node, list[Snapshot]]] = []
         self.warnings: list[str] = []
         self.prepared: dict[Resource, None] = {}
         self.groups: list[Group] = []
@@ -110,6 +114,7 @@ class Plan:
         """Adds a node for a call made at `frame` and gives the handle of its result.
 
         Containers among the arguments are copied, so that a list changed later in the body stays what the task got.
+        Of objects it is noted what they hold; `snapshots.restore` makes the copies, of those that do change.
         """
         frame = frame or sys._getframe(1)
         if self.closed:
@@ -134,6 +139,8 @@ class Plan:
             self.loop_of[index] = self.within[-1]
         for container in taking.containers:
             self.given[id(container)] = container, node
+        if taking.open:
+            self.snapshots.append((node, taking.open))
         if self.groups:
             self.grouped[index] = tuple(self.groups)
         return Handle(node, self)
@@ -151,7 +158,7 @@ _NO_KWARGS: Mapping[str, object] = {}
 class _Arguments:
     """What one call's arguments hold: their handles, whether one is inside a container, whether there is a resource."""
 
-    __slots__ = ("containers", "depth", "nested", "plan", "touches", "upstream")
+    __slots__ = ("containers", "depth", "nested", "open", "plan", "touches", "upstream")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -160,8 +167,11 @@ class _Arguments:
         self.touches = False
         self.depth = 0
         self.containers: list[object] = []
+        self.open: list[Snapshot] = []
 
     def take(self, value: object) -> object:
+        if type(value) in PLAIN:
+            return value
         if type(value) is Handle:
             if value.glacier_plan is not self.plan:
                 raise foreign(value, self.plan)
@@ -201,8 +211,14 @@ class _Arguments:
         self.depth += 1
         taken = rebuilt(value, self.take)
         self.depth -= 1
-        if taken is value and is_users_class(type(value)):  # an object that may hold one
+        if taken is not value:
+            return taken
+        if isinstance(value, list | set | deque):  # of a class of its own; what holds results is copied already
+            return copy.copy(cast("object", value))
+        if is_users_class(type(value)):  # an object that may hold one
             self.touches = True
+        if is_open(value):
+            self.open.append(snapshot(value))
         return taken
 
 

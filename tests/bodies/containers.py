@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from bodies.corpus import refused, tried
-from bodies.tasks import Setting, add, described, double, gathered, items, pair, same, text, total
-from glacier import pipeline
+from bodies.tasks import Setting, add, described, double, gathered, items, odd, pair, same, text, total
+from glacier import pipeline, task
 
 Point = namedtuple("Point", "x y")  # noqa: PYI024
 
@@ -23,6 +23,38 @@ class Row(NamedTuple):
 class Box:
     value: Any
     inner: Setting | None = None
+
+
+class Spot:
+    inner: Any
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class Narrow:
+    """Without a `__dict__`."""
+
+    __slots__ = ("inner", "value")
+    inner: Any
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+class Single(Spot):
+    def __copy__(self) -> Single:
+        return self
+
+
+class Rows(list[int]):
+    """A list of a class of its own."""
+
+
+@task
+def boxed(box: Any) -> str:
+    """Tells what a dataclass, or another object, holds while the task runs."""
+    return f"{getattr(box, 'value', box)} {getattr(box, 'inner', None)}"
 
 
 @tried(n=[3])
@@ -98,6 +130,72 @@ def same_object_twice(n: int) -> Any:
     first = text(both)
     rows.append(double(n))
     return [first, text(both), rows is both[0]]
+
+
+@tried(n=[3])
+@pipeline
+def dataclasses_that_change(n: int) -> Any:
+    """A dataclass whose attributes are assigned between the calls that get it: results, plain values, in containers."""
+    box, found = Box(same(n)), []
+    for step in (1, 10):
+        box.inner = Setting("s", step)
+        found.append(boxed(box))
+        box.value = add(box.value, step)
+    outer = {"box": Box(box)}
+    found.append(boxed(outer["box"]))
+    outer["box"].value, box.value = 0, same(0)
+    return [*found, boxed(outer["box"]), boxed(box)]
+
+
+@tried(n=[3])
+@pipeline
+def objects_that_change(n: int) -> Any:
+    """An object of the user's whose attributes come, change and go between the calls that get it."""
+    spot, found = Spot(1), [boxed(1)]
+    for step in range(n):
+        spot.value = step
+        found.append(boxed(spot))
+    spot.inner = 5
+    found.append(boxed(spot))
+    del spot.inner
+    narrow = Narrow(n)
+    found.append(boxed(narrow))
+    narrow.value, narrow.inner = 0, 1
+    return [*found, boxed(spot), boxed(narrow)]
+
+
+@tried(n=[3])
+@pipeline
+def queues_that_change(n: int) -> Any:
+    """A deque, and a list of a class of its own, that grow between the calls that get them."""
+    queue, rows, found = deque([same(n)], maxlen=2), Rows([1]), []
+    for _ in range(n):
+        found.append([total(queue), total(rows)])
+        queue.append(double(n))
+        rows.append(2)
+    return found
+
+
+@refused(r"an object \(`Single`\) is changed after `boxed` got it, .* it cannot be copied", n=[3])
+@pipeline
+def changed_and_never_copied(n: int) -> Any:
+    """An object whose class makes no copies, changed after a task got it."""
+    single = Single(n)
+    found = boxed(single)  # here
+    single.value = 4
+    return found
+
+
+@refused(r"an object \(`Spot`\) is changed after `spot` got it, .* may have taken it", n=[3])
+@pipeline
+def changed_after_a_choice(n: int) -> Any:
+    """An object that is changed after a branch on a result may have chosen it."""
+    other = Spot(n)
+    spot = Spot(1)
+    if odd(n):  # here
+        spot = other
+    other.value = 4
+    return boxed(spot)
 
 
 @tried(n=[3])
