@@ -194,7 +194,7 @@ def unset_compared(n: int) -> Any:
     """A variable that only a loop over a result assigns, compared after it."""
     for x in items(n):
         last = add(x)
-    return text("yes") if last == 3 else text("no")  # here
+    return text("yes") if last == 3 else text("no")  # type: ignore[possibly-undefined]  # here
 
 
 @refused("`last` is used after a loop", n=[3])
@@ -203,7 +203,7 @@ def unset_compared_by_size(n: int) -> Any:
     """A variable that only a loop over a result assigns, compared by its size after it."""
     for x in items(n):
         last = add(x)
-    return text("yes") if last > 3 else text("no")  # here
+    return text("yes") if last > 3 else text("no")  # type: ignore[possibly-undefined]  # here
 
 
 @refused("`last` is used after a loop", n=[3])
@@ -212,7 +212,7 @@ def unset_looked_for(n: int) -> Any:
     """A variable that only a loop over a result assigns, looked for after it."""
     for x in items(n):
         last = add(x)
-    return text("yes") if last in (1, 2) else text("no")  # here
+    return text("yes") if last in (1, 2) else text("no")  # type: ignore[possibly-undefined]  # here
 
 
 @refused("`last` is used after a loop", n=[3])
@@ -221,7 +221,7 @@ def unset_asked_for_its_type(n: int) -> Any:
     """A variable that only a loop over a result assigns, asked for its type after it."""
     for x in items(n):
         last = add(x)
-    return text("yes") if isinstance(last, int) else text("no")  # here
+    return text("yes") if isinstance(last, int) else text("no")  # type: ignore[possibly-undefined]  # here
 
 
 @refused("`last` is used after a loop", n=[3])
@@ -230,7 +230,7 @@ def unset_identified(n: int) -> Any:
     """A variable that only a loop over a result assigns, compared by identity after it."""
     for x in items(n):
         last = add(x)
-    return text("yes") if last is None else text("no")  # here
+    return text("yes") if last is None else text("no")  # type: ignore[possibly-undefined]  # here
 
 
 @refused("`last` is used after a loop", n=[3])
@@ -239,7 +239,7 @@ def unset_reckoned_with(n: int) -> Any:
     """A variable that only a loop over a result assigns, reckoned with after it."""
     for x in items(n):
         last = add(x)
-    return text("yes") if last + 1 else text("no")  # here
+    return text("yes") if last + 1 else text("no")  # type: ignore[possibly-undefined]  # here
 
 
 @refused("`last` is used after a loop", n=[3])
@@ -248,7 +248,7 @@ def unset_matched(n: int) -> Any:
     """A variable that only a loop over a result assigns, matched after it."""
     for x in items(n):
         last = add(x)
-    match last:  # here
+    match last:  # type: ignore[possibly-undefined]  # here
         case 3:
             return text("yes")
         case _:
