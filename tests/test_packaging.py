@@ -306,14 +306,14 @@ def deployment(root: Path, entry: str = "etl:sales", **options: Any) -> Deployme
 def test_an_image_holds_what_the_entry_imports_and_nothing_of_the_machine(tmp_path: Path) -> None:
     image = image_of(deployment(project(tmp_path / "project")))
     by_path = {asset.path: asset.content for asset in image.assets}
-    assert list(by_path) == ["image/Dockerfile", "image/project.tar", "image/requirements.txt", f"image/wheels/{WHEEL}"]
+    assert list(by_path) == ["image/Dockerfile", "image/project.tar", "image/requirements.txt", f"image/{WHEEL}"]
     packed = tarfile.open(fileobj=io.BytesIO(by_path["image/project.tar"]))
     assert packed.getnames() == ["etl.py", "rates.py"]
     assert str(tmp_path).encode() not in b"".join(by_path.values())
     recipe = by_path["image/Dockerfile"].decode()
     assert f"FROM python:{sys.version_info[0]}.{sys.version_info[1]}-slim-bookworm" in recipe
     assert "\nUSER 10001:10001\n" in recipe
-    assert recipe.index("\nCOPY wheels /tmp/wheels/\n") < recipe.index("pip install")
+    assert recipe.index("\nCOPY *.whl /tmp/wheels/\n") < recipe.index("pip install")
     lines = by_path["image/requirements.txt"].decode().splitlines()
     import polars
 
@@ -483,6 +483,16 @@ def test_what_was_not_installed_from_an_index_goes_along(tmp_path: Path, monkeyp
     assert told == (
         "Metadata-Version: 2.1\nName: acme-rates\nVersion: 1.0\nRequires-Dist: acme-core ; sys_platform == 'linux'\n"
     )
+
+
+def test_what_conda_installed_is_asked_of_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = {"url": "file:///home/conda/feedstock_root/build_artifacts/acme-solver", "dir_info": {}}
+    files = {"acme_solver/__init__.py": "", "acme_solver/inner.so": ""}
+    installed(tmp_path / "site", "acme-solver", "1.0", built, **files)
+    (tmp_path / "site" / "acme_solver-1.0.dist-info" / "INSTALLER").write_text("conda\n")
+    monkeypatch.syspath_prepend(tmp_path / "site")
+    found = requirements_of(tmp_path, {"acme_solver"}, "aws", ())
+    assert [line for line in found.text.splitlines() if "acme" in line and "core" not in line] == ["acme-solver==1.0"]
 
 
 def test_a_package_for_this_machine_only_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,6 +93,9 @@ def wheel_of(package: str, modules: Iterable[str], site: Site | None = None) -> 
 
 
 def _origin(dist: metadata.Distribution) -> Mapping[str, Any]:
+    """Gives where a package came from; of one of conda's it is where conda built it, from what indexes have."""
+    if (dist.read_text("INSTALLER") or "").strip() == "conda":
+        return {}
     return cast("Mapping[str, Any]", json.loads(dist.read_text("direct_url.json") or "{}"))
 
 

@@ -140,13 +140,13 @@ def image_of(deployment: Deployment) -> Image:
     requirements = requirements_of(deployment.root, found.imported, extra, more, deployment.site)
     python = f"{sys.version_info[0]}.{sys.version_info[1]}"
     recipe = _DOCKERFILE.replace("python:PYTHON", f"python:{python}")
-    recipe = recipe.replace("# COPY WHEELS\n", "COPY wheels WHEELS/\n" if requirements.wheels else "")
+    recipe = recipe.replace("# COPY WHEELS\n", "COPY *.whl WHEELS/\n" if requirements.wheels else "")
     recipe = recipe.replace("WHEELS", WHEELS)
     assets = (
         Asset("image/Dockerfile", recipe.encode()),
         Asset("image/project.tar", tarred({name: file.read_bytes() for name, file in found.files.items()})),
         Asset("image/requirements.txt", requirements.text.encode()),
-        *(Asset(f"image/wheels/{wheel.file}", wheel.content) for wheel in requirements.wheels),
+        *(Asset(f"image/{wheel.file}", wheel.content) for wheel in requirements.wheels),
     )
     digest = hashlib.sha256()
     for asset in assets:
