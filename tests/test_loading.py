@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal, Optional
 
 import pytest
 
 from glacier import pipeline, task
+from glacier.deployment.inputs import inputs_as_text
 from glacier.errors import InputError
-from glacier.loading import load_pipeline, parse_inputs, parsed
+from glacier.loading import load_pipeline, parse_inputs
+from glacier.parsing import parsed
 
 ONE = """
 from glacier import pipeline, task
@@ -119,6 +122,12 @@ class Colour(Enum):
     RED = "r"
 
 
+@dataclass(frozen=True)
+class Settings:
+    day: date
+    limits: list[int] = field(default_factory=list[int])
+
+
 @pytest.mark.parametrize(
     ("text", "wanted", "value"),
     [
@@ -141,6 +150,24 @@ class Colour(Enum):
         ("x", int | str, "x"),
         ("[1, 2]", list[int], [1, 2]),
         ('{"a": 1}', dict[str, int], {"a": 1}),
+        ('["2024-05-17"]', list[date], [date(2024, 5, 17)]),
+        ('["2024-05-17"]', Sequence[date], [date(2024, 5, 17)]),
+        ("[1, 2.5]", list[float], [1.0, 2.5]),
+        ('[1.10, "0.1000000000000000055"]', list[Decimal], [Decimal("1.10"), Decimal("0.1000000000000000055")]),
+        ("[[1, 2.5], null]", list, [[1, 2.5], None]),
+        ('[1, "a"]', tuple[int, str], (1, "a")),
+        ("[1, 2, 3]", tuple[int, ...], (1, 2, 3)),
+        ('["a/b"]', set[Path], {Path("a/b")}),
+        ('["RED", "r"]', list[Colour], [Colour.RED, Colour.RED]),
+        ("[1.5]", list[timedelta], [timedelta(seconds=1.5)]),
+        ('{"2024-05-17": [1]}', dict[date, tuple[int, ...]], {date(2024, 5, 17): (1,)}),
+        ('{"1": true}', dict[int, bool | None], {1: True}),
+        ('["3", 3, null]', list[int | str | None], ["3", 3, None]),
+        ('["a", "r"]', list[Literal["a", Colour.RED]], ["a", Colour.RED]),
+        ('["2024-05-17"]', Optional[list[date]], [date(2024, 5, 17)]),  # noqa: UP045  # as older code has it
+        ('["2024-05-17"]', Annotated[list[date], "days"], [date(2024, 5, 17)]),
+        ('{"day": "2024-05-17", "limits": [1]}', Settings, Settings(date(2024, 5, 17), [1])),
+        ('[{"day": "2024-05-17"}]', list[Settings], [Settings(date(2024, 5, 17))]),
         ("a=b", str, "a=b"),
         ("løk", object(), "løk"),
     ],
@@ -181,6 +208,64 @@ def test_refused_inputs(given: str, message: str, fix: str, line: Callable[[str]
     with pytest.raises(InputError) as error:
         parse_inputs(dated, [given])
     assert (error.value.message, error.value.fix) == (message, fix)
+
+
+@pipeline
+def nested(
+    days: list[date] | None = None,
+    counts: dict[str, list[int]] | None = None,
+    pair: tuple[int, str] = (1, "a"),
+    modes: Sequence[Literal["full", "part"]] = (),
+    settings: Settings | None = None,
+) -> str:
+    return show(days, counts, pair, modes, settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ('days=["2024-05-17", "today"]', "input `days[1]` of pipeline `nested` is date, but got 'today'"),
+        ("days=[20240517]", "input `days[0]` of pipeline `nested` is date, but got 20240517"),
+        ('counts={"a": [1, 1.5]}', "input `counts['a'][1]` of pipeline `nested` is int, but got 1.5"),
+        ('counts={"a": [true]}', "input `counts['a'][0]` of pipeline `nested` is int, but got True"),
+        ("pair=[1]", "input `pair` of pipeline `nested` is tuple[int, str], but got [1]"),
+        ("pair=1, a", "input `pair` of pipeline `nested` is tuple[int, str], but got '1, a'"),
+        ('modes=["fast"]', "input `modes[0]` of pipeline `nested` is typing.Literal['full', 'part'], but got 'fast'"),
+        ('settings={"day": "x"}', "input `settings.day` of pipeline `nested` is date, but got 'x'"),
+        ("settings={}", "input `settings` of pipeline `nested` is Settings | None, but got '{}'"),
+    ],
+)
+def test_refused_members(given: str, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        parse_inputs(nested, [given])
+    assert error.value.message.replace(f"{__name__}.", "") == message
+
+
+@pytest.mark.parametrize(
+    ("given", "misfit"),
+    [
+        ({"days": [date(2024, 5, 17), "today"]}, "`days[1]` is str"),
+        ({"counts": {"a": [1, "x"]}}, "`counts['a'][1]` is str"),
+        ({"counts": {1: [1]}}, "`counts[1]` is int"),
+        ({"pair": (1,)}, "got 1 values"),
+        ({"pair": ("a", "b")}, "`pair[0]` is str"),
+        ({"modes": ["full", "fast"]}, "`modes[1]` is 'fast'"),
+    ],
+)
+def test_values_whose_members_do_not_fit_are_refused(given: dict[str, object], misfit: str) -> None:
+    with pytest.raises(InputError) as error:
+        nested.run(inputs=given)
+    assert error.value.message.endswith(f", but {misfit}")
+    assert error.value.message.startswith(f"pipeline `nested` takes input `{next(iter(given))}` as ")
+
+
+def test_values_whose_members_may_fit_are_taken() -> None:
+    given = {"days": [date(2024, 5, 17)], "counts": {"a": [True]}, "modes": ("full",), "settings": Settings(date.max)}
+    assert nested.run(inputs=given).startswith("([datetime.date(2024, 5, 17)], {'a': [True]}, (1, 'a'), ('full',)")
+    assert inputs_as_text("nested", {"days": [date(2024, 5, 17)], "waits": [timedelta(minutes=1)]}) == (
+        'days=["2024-05-17"]',
+        "waits=[60.0]",
+    )
 
 
 def test_inputs_given_twice() -> None:

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 from glacier.annotations import Parameter, Signature, can_be, shown
 from glacier.errors import GraphError, InputError, Site, did_you_mean, listed
 from glacier.groups import Group, bodies
+from glacier.misfits import misfit
 from glacier.task import fitting_fix, given_by
 from glacier.trace import Handle, Plan
 
@@ -165,7 +166,10 @@ def _misfit(parameter: Parameter, value: object) -> str | None:
         work = value.glacier_node.work
         produced = given_by(work)
         return None if can_be(produced, parameter.type) else f"`{work.name}` gives {shown(produced)}"
-    return None if can_be(type(value), parameter.type) else f"got {shown(type(value))}"
+    found = misfit(value, parameter.type)
+    if found is None:
+        return None
+    return f"`{parameter.name}{found.where}` is {found.got}" if found.where else f"got {found.got}"
 
 
 def _fix(body: Body, parameter: Parameter, value: object) -> str:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import json
 import sys
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
+from collections.abc import Sequence
+from datetime import date
 from enum import Enum
 from pathlib import Path
-from types import ModuleType, NoneType, UnionType
-from typing import Any, Literal, Union, cast, get_args, get_origin
+from types import ModuleType
+from typing import Any, Literal, get_args, get_origin
 
 from glacier.annotations import UNKNOWN, shown
 from glacier.errors import InputError, did_you_mean, listed
+from glacier.parsing import NotOfType, is_json, parsed
 from glacier.pipeline import Pipeline
-from glacier.secret import is_secret
 
 
 def load_pipeline(target: str) -> Pipeline[..., Any]:
@@ -127,10 +125,11 @@ def parse_inputs(pipeline: Pipeline[..., Any], given: Sequence[str], *, complete
             raise InputError(f"input `{key}` is given twice", fix="give it once")
         try:
             inputs[key] = parsed(value, types_by_name.get(key, UNKNOWN))
-        except (ValueError, ArithmeticError, TypeError) as error:
+        except NotOfType as error:
             wanted = shown(types_by_name.get(key))
             raise InputError(
-                f"input `{key}` of pipeline `{pipeline.name}` is {wanted}, but got {value!r}",
+                f"input `{key}{error.where}` of pipeline `{pipeline.name}` is {shown(error.wanted)}, "
+                f"but got {error.got!r}",
                 site=pipeline.site,
                 fix=f"write {key}= and a value of type {wanted}{_example(types_by_name.get(key))}",
             ) from error
@@ -145,67 +144,6 @@ def parse_inputs(pipeline: Pipeline[..., Any], given: Sequence[str], *, complete
     return inputs
 
 
-_BOOLEANS: Mapping[str, bool] = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-_FROM_TEXT: tuple[object, ...] = (int, float, complex, Decimal, Path)
-_FROM_ISO: tuple[object, ...] = (date, datetime, time)
-_FROM_JSON: tuple[object, ...] = (list, dict, tuple, set, frozenset)
-
-
-def parsed(text: str, wanted: object) -> object:
-    """Gives the value of `wanted` that `text` stands for.
-
-    Text where the type is unknown or `str`; ISO 8601 for dates and times; seconds for `timedelta`; JSON for containers.
-
-    Raises:
-        ValueError: it stands for none.
-
-    >>> parsed("3", int), parsed("yes", bool), parsed("[1, 2]", list[int])
-    (3, True, [1, 2])
-    """
-    origin = get_origin(wanted)
-    if origin in (Union, UnionType):
-        return _first_that_fits(text, get_args(wanted))
-    if origin is Literal:
-        for value in get_args(wanted):
-            if str(value) == text:
-                return cast("object", value)
-        raise ValueError(text)
-    match wanted:
-        case type() if issubclass(wanted, Enum):
-            return wanted[text] if text in wanted.__members__ else wanted(text)
-        case _ if wanted is bool:
-            if text.lower() not in _BOOLEANS:
-                raise ValueError(text)
-            return _BOOLEANS[text.lower()]
-        case _ if wanted in _FROM_TEXT or is_secret(wanted):
-            return cast("type[Any]", wanted)(text)
-        case _ if wanted in _FROM_ISO:
-            return cast("type[date]", wanted).fromisoformat(text)
-        case _ if wanted is timedelta:
-            return timedelta(seconds=float(text))
-        case _ if wanted is NoneType:
-            if text.lower() not in ("none", "null", ""):
-                raise ValueError(text)
-            return None
-        case _ if (origin or wanted) in _FROM_JSON:
-            value = json.loads(text)
-            made = cast("type[Any]", origin or wanted)
-            if not isinstance(value, dict if made is dict else list):
-                raise ValueError(text)
-            return cast("object", made(value))
-        case _:
-            return text
-
-
-def _first_that_fits(text: str, members: tuple[object, ...]) -> object:
-    for member in sorted(members, key=lambda member: member is str):  # text fits everything, so it is tried last
-        try:
-            return parsed(text, member)
-        except (ValueError, ArithmeticError, TypeError):
-            continue
-    raise ValueError(text)
-
-
 def _example(wanted: object) -> str:
     match wanted:
         case type() if issubclass(wanted, Enum):
@@ -216,7 +154,7 @@ def _example(wanted: object) -> str:
             return ", such as 2024-12-31"
         case _ if wanted is bool:
             return ": true or false"
-        case _ if (get_origin(wanted) or wanted) in _FROM_JSON:
+        case _ if is_json(wanted):
             return ", as JSON"
         case _:
             return ""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from datetime import date, time, timedelta
 from decimal import Decimal
+from functools import partial
 from pathlib import PurePath
 from typing import Any
 
@@ -25,6 +26,11 @@ def inputs_as_text(pipeline: str, inputs: Mapping[str, object]) -> tuple[str, ..
     ('day=2024-05-01', 'regions=["north", "south"]', 'limit=10')
     """
     return tuple(f"{name}={_text(pipeline, name, value)}" for name, value in inputs.items())
+
+
+def _member(pipeline: str, name: str, value: object) -> object:
+    """Gives what JSON holds in place of a member that it has no form for."""
+    return value.total_seconds() if isinstance(value, timedelta) else _text(pipeline, name, value)
 
 
 def _text(pipeline: str, name: str, value: Any) -> str:  # a body's parameter may be of any type
@@ -47,7 +53,7 @@ def _text(pipeline: str, name: str, value: Any) -> str:  # a body's parameter ma
             return str(value.total_seconds())
         case list() | tuple() | dict():
             with suppress(TypeError):
-                return json.dumps(value)
+                return json.dumps(value, default=partial(_member, pipeline, name))
         case _:
             pass
     raise InputError(
