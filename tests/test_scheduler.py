@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import polars as pl
 import pytest
@@ -300,6 +300,34 @@ def test_a_closed_gate_skips_what_waits_for_it() -> None:
     assert error.value.message == (
         "pipeline `result_behind_the_gate` has no result: `add` was skipped because `is_good` returned False"
     )
+
+
+def test_a_check_may_give_a_truth_value_of_numpy() -> None:
+    class Truth:
+        def __init__(self, value: object) -> None:
+            self.value = bool(value)
+
+        def __bool__(self) -> bool:
+            return self.value
+
+    numpys = type("bool", (Truth,), {"__module__": "numpy"})  # as the library has it, which is not installed here
+
+    @task
+    def is_good(good: bool) -> bool:
+        return cast("bool", numpys(good))
+
+    @task(depends_on=[is_good])
+    def use() -> int:
+        return 1
+
+    @pipeline
+    def gated(good: bool) -> int:
+        is_good(good)
+        return use()
+
+    assert gated.run(inputs={"good": True}) == 1
+    with pytest.raises(GateClosed):
+        gated.run(inputs={"good": False})
 
 
 def test_replace_for_tests() -> None:

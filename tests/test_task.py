@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import pickle
 from collections import deque
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import polars as pl
 import pytest
@@ -372,3 +374,26 @@ def test_names_that_do_not_resolve_are_unknown() -> None:
     assert isinstance(load, Task)
     assert [str(p.type) for p in load.signature.parameters] == ["unknown"]
     assert str(load.signature.returns) == "unknown"
+
+
+def test_nothing_is_kept_of_a_run_whose_task_is_a_method() -> None:
+    class Model:
+        @task
+        def predict(self, x: int) -> int:
+            return x + 1
+
+    @task
+    def use(y: int) -> int:
+        return y
+
+    @pipeline
+    def once() -> int:
+        model = Model()
+        alive.add(model)
+        return use(model.predict(1))
+
+    alive: WeakSet[Model] = WeakSet()
+    for _ in range(3):
+        assert once.run() == 2
+    gc.collect()
+    assert len(alive) == 0

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import FrameType, MethodType
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, overload
+from weakref import WeakSet
 
 from glacier.annotations import UNKNOWN, Parameter, Signature, can_be, frame_kind, shown, signature_of
 from glacier.caching import CachePolicy, checked_cache
@@ -104,7 +105,7 @@ class Task(Generic[P, R_co]):
         self.name = name
         self.options = options
         self.origin: Task[..., Any] = origin or self
-        self._fitting: set[tuple[str | int, object]] = set()
+        self._fitting: dict[str | int, WeakSet[object]] = {}
         note_loaded(function)
         functools.update_wrapper(cast("Callable[P, R_co]", self), function)
 
@@ -180,10 +181,10 @@ class Task(Generic[P, R_co]):
         if kwargs or self._complete != len(args):
             args, kwargs = self._bound(plan, args, kwargs, frame)
         for position, value in enumerate(args):
-            if type(value) is Handle and (position, value.glacier_node.work) not in self._fitting:
+            if type(value) is Handle and value.glacier_node.work not in self._fitting.get(position, ()):
                 self._check_edge(position, value, frame)
         for name, value in kwargs.items():
-            if type(value) is Handle and (name, value.glacier_node.work) not in self._fitting:
+            if type(value) is Handle and value.glacier_node.work not in self._fitting.get(name, ()):
                 self._check_edge(name, value, frame)
         handle = plan.record(self, args, kwargs, frame)
         plan.calls[self.origin].append(handle.glacier_node.index)
@@ -228,7 +229,7 @@ class Task(Generic[P, R_co]):
                 site=Site.of_frame(frame),
                 fix=fitting_fix(self.name, parameter, source.name, produced),
             )
-        self._fitting.add((place, value.glacier_node.work))
+        self._fitting.setdefault(place, WeakSet()).add(source)
 
     def _parameter(self, place: int | str) -> Parameter | None:
         parameters = self.signature.parameters

@@ -190,7 +190,7 @@ class Performer:
         except BaseException as error:  # noqa: BLE001  # a task may raise anything, SystemExit too; the run tells it
             # held by no variable: the exception's traceback holds this frame, and what is returned the exception
             return _with_told(self.failed(index, error, values, turn, began, tried), told or _told(measuring))
-        closed = value is False and index in self._gates
+        closed = index in self._gates and _is_false(value)
         seconds = perf_counter() - began
         rows = _rows_of(value) if rows is None else rows
         done = Done(index, began, seconds, rows, closed, truth)
@@ -218,7 +218,7 @@ class Performer:
     def _kept(self, index: int, turn: Turn | None, value: object, rows: int | None, seconds: float) -> object:
         """Keeps what a node gave; in the checkpoint no check that closed: resumed, it is asked again."""
         kept, path = self.workplace.opened(value), _path(turn)
-        if self.keeping is not None and not (value is False and index in self._gates):
+        if self.keeping is not None and not (index in self._gates and _is_false(value)):
             kept = self.keeping.kept(index, path, kept, rows)
         if self.caching is not None:
             kept = self.caching.kept(index, path, kept, rows, seconds)
@@ -319,6 +319,12 @@ class Performer:
         else:
             names = ["bucket", "frame"] if is_write(node) else []
         return {**dict(zip(names, args, strict=False)), **kwargs}
+
+
+def _is_false(value: object) -> bool:
+    """Says whether a check did not hold: numpy has truth values of its own."""
+    kind = type(value)
+    return value is False or (kind.__module__ == "numpy" and kind.__name__ in ("bool", "bool_") and not value)
 
 
 def _has_items(value: object) -> bool:
