@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 import pytest
@@ -155,3 +156,35 @@ def test_get_uri_in_the_body_makes_folders_only_when_run(provider: LocalProvider
     assert not (tmp_path / "out").exists()
     body.run()
     assert (tmp_path / "out" / "deep" / "er" / "a.parquet").is_file()
+
+
+@task
+def appended(old: pl.LazyFrame, new: pl.LazyFrame) -> pl.LazyFrame:
+    return pl.concat([old, new])
+
+
+@task
+def more() -> pl.LazyFrame:
+    return pl.LazyFrame({"n": [5]})
+
+
+@pytest.mark.parametrize("on_failure", ["stop", "continue"])
+def test_what_is_published_is_not_written_again_where_another_cannot_be(
+    provider: LocalProvider, on_failure: Literal["stop", "continue"]
+) -> None:
+    history = provider.bucket("out", path="history.csv")
+    history.write(pl.DataFrame({"n": [1]}))
+    taken = provider.bucket("out", path="taken.csv")
+    Path(taken.uri).mkdir()
+
+    @pipeline
+    def body() -> None:
+        new = more()
+        history.write(appended(history.scan(), new))
+        taken.write(new)
+
+    with pytest.raises((TaskError, RunErrors)) as caught:
+        body.run(on_failure=on_failure)
+    failures = caught.value.exceptions if isinstance(caught.value, RunErrors) else [caught.value]
+    assert ["`out.write[taken.csv]`" in str(failure) for failure in failures] == [True]
+    assert history.read()["n"].to_list() == [1, 5]

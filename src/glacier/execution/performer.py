@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from itertools import islice
 from time import perf_counter
 from typing import Any, cast
 
@@ -103,12 +104,16 @@ class Performer:
         if written is None:
             return [self._one(index, values, turn) for index in unit]
         seconds = perf_counter() - began
-        done = [Done(index, began, seconds, one.rows) for index, one in zip(unit, written, strict=True)]
-        for number, (one, published) in enumerate(zip(done, written, strict=True)):
-            one.published = unit_doing.published[number : number + 1]
-            if (measuring := measurings.get(one.index)) is not None:
+        all_published = iter(unit_doing.published)
+        done: list[Done] = []
+        for index, one in zip(unit, written, strict=True):
+            if isinstance(one, Exception):
+                done.append(self.failed(index, one, values, turn, began, tried))
+                continue
+            done.append(Done(index, began, seconds, one.rows, published=list(islice(all_published, 1))))
+            if (measuring := measurings.get(index)) is not None:
                 measuring.ended(None)
-                one.measures = Measures(measuring.measured([("out", published.rows, published.bytes)]))
+                done[-1].measures = Measures(measuring.measured([("out", one.rows, one.bytes)]))
         return done
 
     def items(self, loop: Loop, values: Values) -> list[object]:

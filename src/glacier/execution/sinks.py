@@ -60,15 +60,15 @@ class _Sets:
         self.parents[self.of(one)] = self.of(other)
 
 
-def write_together(writes: Sequence[tuple[Any, tuple[Any, ...], dict[str, Any]]]) -> list[Written] | None:
-    """Writes several frames to their buckets in one query, all or none.
+def write_together(writes: Sequence[tuple[Any, tuple[Any, ...], dict[str, Any]]]) -> list[Written | Exception] | None:
+    """Writes several frames to their buckets in one query, all or none; then publishes one after the other.
 
     Args:
         writes: for each the bucket, and the arguments of its `write`.
 
     Returns:
-        What each has published; None if something failed and nothing was written: tried one by one, they then tell
-        whose failure it was.
+        What each has published, or why it could not; None if the query failed and nothing is published: tried one by
+        one, they then tell whose failure it was.
     """
     import polars as pl
 
@@ -77,13 +77,26 @@ def write_together(writes: Sequence[tuple[Any, tuple[Any, ...], dict[str, Any]]]
         for bucket, args, kwargs in writes:
             staged.append(bucket.stage_write(*args, **kwargs))
         pl.collect_all([pending.plan for pending in staged if pending.plan is not None], engine="streaming")
-        return [pending.publish() for pending in staged]
     except Exception:  # noqa: BLE001  # told by the caller, who repeats the writes one by one
         _discard(staged)
         return None
     except BaseException:
         _discard(staged)
         raise
+    try:
+        return [_published(pending) for pending in staged]
+    except BaseException:
+        _discard(staged)
+        raise
+
+
+def _published(pending: PendingWrite) -> Written | Exception:
+    """Publishes a write; what was published before it stays, and is not written again."""
+    try:
+        return pending.publish()
+    except Exception as error:  # noqa: BLE001  # told by the caller
+        pending.discard()
+        return error
 
 
 def _discard(staged: Sequence[PendingWrite]) -> None:

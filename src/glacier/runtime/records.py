@@ -156,7 +156,11 @@ class Shelf:
         writes = [(self._place(name), (frame,), {"compression": "zstd"}) for name, frame in self.pending]
         names = [name for name, _ in self.pending]
         self.pending = []
-        if len(writes) > 1 and write_together(writes) is not None:
+        written = write_together(writes) if len(writes) > 1 else None
+        for name, one in zip(names, written or (), strict=written is not None):
+            if isinstance(one, Exception):
+                raise NotKept(name) from one
+        if written is not None:
             return
         for (place, (frame,), options), name in zip(writes, names, strict=True):
             try:
