@@ -147,6 +147,36 @@ def test_inputs(inputs: dict[str, object], expected: str, fix: str, line: Line) 
     assert message(error) == f"{expected}\n  at {line('def dated')}\n     def dated(day: str) -> str:\n  Fix: {fix}"
 
 
+def test_the_value_of_an_input_that_has_none_is_asked_for_by_its_name(line: Line) -> None:
+    @pipeline
+    def daily(day: str) -> str:
+        name = f"{day}.csv"
+        return shout(name)
+
+    @pipeline
+    def wider(of: str, also: str) -> list[str]:
+        both = of + also
+        return [shout(f"{both}.csv"), daily(of)]
+
+    for plan in (daily.graph, daily.check, lambda: daily.run(mode="analyze")):
+        with pytest.raises(GraphError) as error:
+            plan()
+        assert message(error) == (
+            "input `day` has no value here; an f-string or `format` needs its value\n"
+            f"  at {line('name = f')}\n"
+            '     name = f"{day}.csv"\n'
+            '  Fix: give a value: -i day=... on the command line, inputs={"day": ...} in Python'
+        )
+    with pytest.raises(GraphError) as error:
+        wider.graph()
+    assert error.value.message == (
+        "`both` is made from `of`, `also`, which have no value here; an f-string or `format` needs its value"
+    )
+    assert error.value.fix == (
+        'give values: -i of=... -i also=... on the command line, inputs={"of": ..., "also": ...} in Python'
+    )
+
+
 def test_missing_argument_that_nothing_fills(line: Line) -> None:
     @pipeline
     def incomplete() -> str:

@@ -6,14 +6,14 @@ import copy
 import operator
 import sys
 from collections import defaultdict, deque
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import CoroutineType, FrameType, GeneratorType
 from typing import Any, NamedTuple, NoReturn, TypeVar, cast
 
 from glacier.containers import PLAIN, Containers, rebuilt
-from glacier.errors import GraphError, Site
+from glacier.errors import GraphError, Site, listed
 from glacier.graph import Node, Resource, Work
 from glacier.groups import Group, GroupPath, bodies
 from glacier.nesting import Loop
@@ -301,21 +301,46 @@ class Handle:
 
     def glacier_refusal(self, use: str, fix: str | None = None) -> GraphError:
         """Gives the error that says this result cannot be used so while planning."""
-        node = self.glacier_node
-        whose = f"the result of `{node.work.name}`"
-        if node.work.kind == "input":
-            whose = f"input `{node.work.name}`"
-        elif node.work.kind == "expression":
-            whose = "made from results of tasks"
-        name = node.variable or node.work.name
-        subject = f"`{name}` is {whose} and" if name else "a choice between results"  # a conditional expression's
+        subject, lacking = self._glacier_subject()
+        if lacking:
+            command = " ".join(f"-i {one}=..." for one in lacking)
+            python = ", ".join(f'"{one}": ...' for one in lacking)
+            what = "a value" if len(lacking) == 1 else "values"
+            fix = f"give {what}: {command} on the command line, inputs={{{python}}} in Python"
         error = GraphError(
-            f"{subject} is not known until the run; {use}",
+            f"{subject}; {use}",
             site=Site.of_caller(sys._getframe(1)),
             fix=fix or "do it in a task that takes it, and call that task here",
         )
         self.glacier_plan.refused = self.glacier_plan.refused or error
         return error
+
+    def _glacier_subject(self) -> tuple[str, Sequence[str]]:
+        """Gives what this result is, in words, and the inputs that it is made from alone, which have no value."""
+        node, lacking = self.glacier_node, self._glacier_inputs()
+        if node.work.kind == "input":
+            return f"input `{node.work.name}` has no value here", lacking
+        name = node.variable or node.work.name
+        if lacking:
+            have = "has" if len(lacking) == 1 else "have"
+            return f"`{name}` is made from {listed(lacking)}, which {have} no value here", lacking
+        if not name:
+            return "a choice between results is not known until the run", ()  # a conditional expression's
+        whose = "made from results of tasks" if node.work.kind == "expression" else f"the result of `{node.work.name}`"
+        return f"`{name}` is {whose} and is not known until the run", ()
+
+    def _glacier_inputs(self) -> Sequence[str]:
+        """Gives the inputs without a value that this is made from; none where a result of a task is among it."""
+        nodes, pending, found = self.glacier_plan.nodes, [self.glacier_node.index], dict[int, str]()
+        while pending:
+            node = nodes[pending.pop()]
+            if node.work.kind == "input":
+                found[node.index] = node.work.name
+            elif node.work.kind == "expression":
+                pending += handles_in((node.args, tuple(node.kwargs.values())))
+            else:
+                return ()
+        return [found[index] for index in sorted(found)]
 
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_"):
