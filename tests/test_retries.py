@@ -426,3 +426,22 @@ def test_observers_hear_once_that_a_task_starts() -> None:
 
     assert body.run(progress=Listening()) == 1
     assert started == [0]
+
+
+def test_each_try_is_given_what_the_call_was() -> None:
+    tries: list[int] = []
+
+    @task(retries=1, retry_delay=0)
+    def flaky(found: list[int]) -> list[int]:
+        found.append(len(found))
+        tries.append(len(found))
+        if len(tries) == 1:
+            raise OSError
+        return found
+
+    @pipeline
+    def body() -> list[int]:
+        return flaky([7])
+
+    assert body.run() == [7, 1]
+    assert tries == [2, 2]

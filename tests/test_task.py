@@ -6,7 +6,8 @@ import asyncio
 import gc
 import inspect
 import pickle
-from collections import deque
+import time
+from collections import Counter, OrderedDict, defaultdict, deque
 from typing import Any, NamedTuple
 from weakref import WeakSet
 
@@ -397,3 +398,49 @@ def test_nothing_is_kept_of_a_run_whose_task_is_a_method() -> None:
         assert once.run() == 2
     gc.collect()
     assert len(alive) == 0
+
+
+class Following(NamedTuple):
+    first: int
+    second: int
+
+    @classmethod
+    def of(cls, first: int) -> Following:
+        return cls(first, first + 1)
+
+
+class Fixed(dict[str, int]):
+    def __setitem__(self, key: str, value: int) -> None:
+        raise TypeError("it is fixed")
+
+
+class Pairs(tuple[int, int]):
+    def __new__(cls, only: int) -> Pairs:
+        return super().__new__(cls, (only, only))
+
+
+OF_CLASSES_OF_THEIR_OWN: list[object] = [
+    time.gmtime(0),
+    Following.of(1),
+    Pairs(2),
+    Fixed(a=1),
+    OrderedDict(a=1),
+    Counter("aab"),
+    defaultdict(list[int], a=[1]),
+]
+
+
+@pytest.mark.parametrize("value", OF_CLASSES_OF_THEIR_OWN, ids=lambda value: type(value).__name__)
+@pytest.mark.parametrize("nested", [False, True])
+def test_an_argument_keeps_its_class(value: object, *, nested: bool) -> None:
+    @task
+    def same(given: object) -> object:
+        return given
+
+    @pipeline
+    def passing() -> object:
+        return same([value] if nested else value)
+
+    found: Any = passing.run()
+    found = found[0] if nested else found
+    assert (type(found), found) == (type(value), value)

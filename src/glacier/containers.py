@@ -20,14 +20,9 @@ def rebuilt(value: object, change: Callable[[object], object]) -> object:
     if isinstance(value, list | set | frozenset | deque):
         return _regrouped(cast("list[object] | set[object] | frozenset[object] | deque[object]", value), change)
     if isinstance(value, tuple):
-        row = cast("tuple[object, ...]", value)
-        items = [change(item) for item in row]
-        return cast("Callable[..., object]", type(row))(*items) if hasattr(row, "_fields") else tuple(items)
+        return _row_with(cast("tuple[object, ...]", value), change)
     if isinstance(value, dict):
-        fresh = copy.copy(cast("dict[object, object]", value))
-        for key, item in fresh.items():
-            fresh[key] = change(item)
-        return fresh
+        return _mapping_with(cast("dict[object, object]", value), change)
     if isinstance(value, slice):
         piece = cast("slice[object, object, object]", value)
         return slice(change(piece.start), change(piece.stop), change(piece.step))
@@ -41,6 +36,29 @@ def rebuilt(value: object, change: Callable[[object], object]) -> object:
             object.__setattr__(fresh_instance, name, item)
         return fresh_instance
     return value
+
+
+def _row_with(row: tuple[object, ...], change: Callable[[object], object]) -> object:
+    items = [change(item) for item in row]
+    if all(item is other for item, other in zip(items, row, strict=True)):
+        return row
+    make: Callable[[list[object]], object] = getattr(type(row), "_make", tuple)  # of a named tuple
+    return make(items)
+
+
+def _mapping_with(mapping: dict[object, object], change: Callable[[object], object]) -> object:
+    if type(mapping) is dict:
+        return {key: change(item) for key, item in mapping.items()}
+    changes = {key: new for key, item in mapping.items() if (new := change(item)) is not item}
+    try:
+        fresh = copy.copy(mapping)
+    except Exception:
+        if changes:
+            raise
+        return mapping  # its class lets nobody put something in
+    for key, item in changes.items():
+        fresh[key] = item
+    return fresh
 
 
 def _regrouped(

@@ -90,7 +90,8 @@ class Node:
         args: positional arguments, handles among them.
         kwargs: keyword arguments, handles among them.
         data: the nodes whose values it takes, each once.
-        nested: whether a handle sits inside a container among the arguments.
+        nested: whether its arguments are made anew for each call: a handle sits in a container among them, or there may
+            be several calls, in turns of a loop or after a failure, and one must not see what another did to a list.
         code: the code object that made the call.
         instruction: the byte offset of the call in `code`, by which the line and the variable are found when asked for.
     """

@@ -129,7 +129,8 @@ class Plan:
         named = {key: taking.take(value) for key, value in kwargs.items()} if kwargs else _NO_KWARGS
         index = len(self.nodes)
         data = tuple(taking.upstream)
-        node = Node(index, work, taken, named, data, taking.nested, frame.f_code, frame.f_lasti)
+        anew = taking.nested or (bool(taking.containers) and (bool(self.within) or _may_be_retried(work)))
+        node = Node(index, work, taken, named, data, anew, frame.f_code, frame.f_lasti)
         self.nodes.append(node)
         if taking.touches:
             self.touching.add(index)
@@ -220,6 +221,10 @@ class _Arguments:
         if is_open(value):
             self.open.append(snapshot(value))
         return taken
+
+
+def _may_be_retried(work: Work) -> bool:
+    return getattr(getattr(work, "options", None), "tries", None) is not None
 
 
 def handles_in(value: object) -> Iterator[int]:

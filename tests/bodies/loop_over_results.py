@@ -6,7 +6,22 @@ from __future__ import annotations
 from typing import Any
 
 from bodies.corpus import staged
-from bodies.tasks import Scale, add, double, fetched, gathered, halved, items, odd, pair, record, same, text, total
+from bodies.tasks import (
+    Scale,
+    add,
+    double,
+    fetched,
+    filled,
+    gathered,
+    halved,
+    items,
+    odd,
+    pair,
+    record,
+    same,
+    text,
+    total,
+)
 from glacier import pipeline
 
 SOME = [0, 1, 4]
@@ -325,3 +340,10 @@ def left_as_the_item_around(n: int) -> Any:
             last = x
         made.append(add(last))
     return gathered(made, last)
+
+
+@staged(n=SOME)
+@pipeline
+def given_a_list_of_its_own(n: int) -> Any:
+    """Each turn gives its task a list, which the task makes longer."""
+    return [filled(x, [], {"seen": []}) for x in items(n)]

@@ -105,3 +105,10 @@ class Scale:
     @task(name="scaled")
     def __call__(self, n: Any) -> Any:
         return n * self.factor + 1
+
+
+@task
+def filled(x: int, found: list[int], more: dict[str, list[int]]) -> list[object]:
+    found.append(x)
+    more["seen"].append(x)
+    return [found, more]
