@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, cast
 
-from glacier.containers import Containers
 from glacier.errors import GraphError, Site
 from glacier.growth import container_of, noted
+from glacier.regions import Region
 from glacier.trace import Handle, Plan, calling, current_plan
 from glacier.work import Absent, Expression, Select, Unset
 
@@ -50,7 +50,7 @@ class Branch:
         self._test = test
         if self.planned:
             self._before = dict(variables)
-            self._containers = Containers(variables, Site.of_frame(sys._getframe(1)))
+            self._region = Region(variables, sys._getframe(1))
             self._then: dict[str, object] | None = None
 
     def __iter__(self) -> Iterator[bool]:
@@ -61,19 +61,13 @@ class Branch:
         plan = test.glacier_plan
         for side in (True, False):
             plan.guards.append((test.glacier_node.index, side))
-            plan.regions.append(self._containers)
+            plan.regions.append(self._region)
             yield side  # `turn`, the last call of the side, takes both away
 
     def turn(self, variables: Mapping[str, object], names: tuple[str, ...]) -> tuple[object, ...]:
         """Ends a side: gives the variables as before the branch, and after the second side both sides' merged."""
         frame = sys._getframe(1)
-        changed = self._containers.changed()
-        if changed is not None:
-            raise GraphError(
-                f"`{changed}` is changed inside a branch on a result, so it would be changed whichever side is taken",
-                site=Site.of_frame(frame),
-                fix=f"change `{changed}` itself there by `append`, `extend`, `add`, `update` or `{changed}[key] = ...`",
-            )
+        _check_unchanged(self._region)
         test = cast("Handle", self._test)
         test.glacier_plan.guards.pop()
         test.glacier_plan.regions.pop()
@@ -91,29 +85,32 @@ def choose(test: object, then: Callable[[], object], other: Callable[[], object]
     """`then() if test else other()`."""
     if type(test) is not Handle:
         return then() if test else other()
-    with _guarded(test, wanted=True):
+    region = Region((frame := sys._getframe(1)).f_locals, frame)
+    with _guarded(test, region, wanted=True):
         first = then()
-    with _guarded(test, wanted=False):
+    with _guarded(test, region, wanted=False):
         second = other()
-    return _merged(test, "", first, second, sys._getframe(1))
+    return _merged(test, "", first, second, frame)
 
 
 def both(left: object, right: Callable[[], object]) -> object:
     """`left and right()`."""
     if type(left) is not Handle:
         return right() if left else left
-    with _guarded(left, wanted=True):
+    region = Region((frame := sys._getframe(1)).f_locals, frame)
+    with _guarded(left, region, wanted=True):
         value = right()
-    return _merged(left, "", value, left, sys._getframe(1))
+    return _merged(left, "", value, left, frame)
 
 
 def either(left: object, right: Callable[[], object]) -> object:
     """`left or right()`."""
     if type(left) is not Handle:
         return left or right()
-    with _guarded(left, wanted=False):
+    region = Region((frame := sys._getframe(1)).f_locals, frame)
+    with _guarded(left, region, wanted=False):
         value = right()
-    return _merged(left, "", left, value, sys._getframe(1))
+    return _merged(left, "", left, value, frame)
 
 
 def negated(value: object) -> object:
@@ -220,11 +217,24 @@ def plain(test: object, why: str) -> object:
 
 
 @contextmanager
-def _guarded(test: Handle, wanted: bool) -> Generator[None]:  # noqa: FBT001  # the side of a branch
-    guards = test.glacier_plan.guards
-    guards.append((test.glacier_node.index, wanted))
+def _guarded(test: Handle, region: Region, wanted: bool) -> Generator[None]:  # noqa: FBT001  # the side of a branch
+    plan = test.glacier_plan
+    plan.guards.append((test.glacier_node.index, wanted))
+    plan.regions.append(region)
     yield
-    guards.pop()
+    _check_unchanged(region)
+    plan.guards.pop()
+    plan.regions.pop()
+
+
+def _check_unchanged(region: Region) -> None:
+    changed = region.changed()
+    if changed is not None:
+        raise GraphError(
+            f"`{changed.name}` is changed inside a branch on a result, so it would be changed whichever side is taken",
+            site=region.site,
+            fix=changed.fix,
+        )
 
 
 def _merged(test: Handle, name: str, then: object, other: object, frame: FrameType) -> object:

@@ -1,15 +1,14 @@
-"""Lists, dicts and the like: made anew with other members, and seen to stay as they are while a body is planned."""
+"""Lists, dicts and the like, made anew with other members."""
 
 from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Callable, Mapping, Sized
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from types import NoneType
-from typing import Any, cast
+from typing import cast
 
-from glacier.errors import Site
 from glacier.graph import Resource
 
 PLAIN = frozenset({NoneType, bool, int, float, complex, str, bytes})
@@ -76,57 +75,3 @@ def _regrouped(
     fresh.clear()
     fresh.update(items) if isinstance(fresh, set) else fresh.extend(items)
     return fresh
-
-
-class Containers:
-    """The lists, dicts and sets that were there before a part of the body that may run never, or many times.
-
-    Such a part must not change them: it is planned once, and what it makes of them is known only in the run.
-    """
-
-    def __init__(self, variables: Mapping[str, object], site: Site) -> None:
-        """Takes the variables of the body, and the line of what is to be planned."""
-        self.site = site
-        self._names: dict[int, str] = {}
-        self._known = {id(value): value for value in variables.values() if type(value) not in PLAIN}
-        self._before: list[tuple[str, Sized, int, list[object]]] = []
-        for name, value in variables.items():
-            self._add(name, value)
-
-    def _add(self, name: str, value: object) -> None:
-        if not issubclass(type(value), list | dict | set | deque):  # not isinstance, which would ask a handle
-            return
-        container = cast("Sized", value)
-        if id(container) in self._names:
-            return
-        self._names[id(container)] = name
-        members = _members(container) if len(container) <= _LOOKED_AT else []
-        self._before.append((name, container, len(container), members))
-        for member in members:
-            self._add(name, member)
-
-    def __contains__(self, value: object) -> bool:
-        return id(value) in self._names
-
-    def knows(self, value: object) -> bool:
-        """Says whether a variable held this very object."""
-        return id(value) in self._known
-
-    def changed(self) -> str | None:
-        """Gives the name of a container that is not as it was; of one with many members only their number counts."""
-        for name, container, length, members in self._before:
-            if len(container) != length or (members and not _same_members(_members(container), members)):
-                return name
-        return None
-
-
-_LOOKED_AT = 64
-"""Of a container with more members than these, only the number is compared: branches in a loop stay linear."""
-
-
-def _members(value: Any) -> list[object]:
-    return [*value.keys(), *value.values()] if isinstance(value, dict) else list(value)
-
-
-def _same_members(now: list[object], before: list[object]) -> bool:
-    return len(now) == len(before) and all(one is other for one, other in zip(now, before, strict=True))

@@ -12,12 +12,13 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from types import FrameType
 from typing import Any
 
-from glacier.containers import PLAIN, Containers
+from glacier.containers import PLAIN
 from glacier.errors import GraphError, Site
 from glacier.graph import Node
 from glacier.groups import Group
 from glacier.growth import call, check_alone, check_not_kept, container_of, noted
 from glacier.nesting import Loop
+from glacier.regions import Region
 from glacier.trace import Handle, Plan, current_plan, handles_in
 from glacier.work import Carried, Expression, Growth, Item, Outcome, Select, Unset
 
@@ -50,7 +51,7 @@ class Turns:
         plan.loops.append(self._loop)
         plan.groups.append(Group(_called(items.glacier_node, plan), "loop", self._frame.f_code, self._frame.f_lasti))
         plan.within.append(self._loop)
-        plan.regions.append(Containers(self._before, Site.of_frame(self._frame)))
+        plan.regions.append(Region(self._before, self._frame))
         yield plan.record(Item(self._item), (items,), {}, self._frame)
 
     def begin(self, names: tuple[str, ...], changed: tuple[str, ...]) -> tuple[object, ...]:
@@ -94,13 +95,13 @@ class Turns:
         self._loop.first_only = True
         return self.turn(variables, names, targets)
 
-    def _check_unchanged(self, containers: Containers, frame: FrameType) -> None:
-        name = containers.changed()
-        if name is not None:
+    def _check_unchanged(self, region: Region, frame: FrameType) -> None:
+        changed = region.changed()
+        if changed is not None:
             raise GraphError(
-                f"`{name}` is changed inside a loop over a result in a way that planning cannot follow",
+                f"`{changed.name}` is changed inside a loop over a result in a way that planning cannot follow",
                 site=Site(frame.f_code.co_filename, self._site.line),
-                fix=f"change `{name}` itself there by `append`, `extend`, `add`, `update` or `{name}[key] = ...`",
+                fix=changed.fix,
             )
 
     @property

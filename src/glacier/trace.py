@@ -12,12 +12,13 @@ from contextvars import ContextVar
 from types import CoroutineType, FrameType, GeneratorType
 from typing import Any, NamedTuple, NoReturn, TypeVar, cast
 
-from glacier.containers import PLAIN, Containers, rebuilt
+from glacier.containers import PLAIN, rebuilt
 from glacier.errors import GraphError, Site, listed
 from glacier.graph import Node, Resource, Work
 from glacier.groups import Group, GroupPath, bodies
 from glacier.nesting import Loop
 from glacier.reaching import is_users_class
+from glacier.regions import Region
 from glacier.snapshots import Snapshot, is_open, snapshot
 from glacier.source import is_users
 from glacier.work import Expression, Located, Unset
@@ -52,7 +53,7 @@ class Plan:
         loops: the loops over results met so far.
         within: the loops that are being planned now, outermost first.
         loop_of: for each node recorded in a loop the innermost one.
-        regions: the branches and loops being planned, each of which knows the containers that were there before it.
+        regions: the branches and loops being planned, each of which knows what was there before it.
         containers: for nodes whose value surely is a list, dict or set, which of these.
         kept: nodes whose value is a container that was put into another one.
         lent: the containers that the pipelines being called in the body were given, by identity.
@@ -79,7 +80,7 @@ class Plan:
         self.loops: list[Loop] = []
         self.within: list[Loop] = []
         self.loop_of: dict[int, Loop] = {}
-        self.regions: list[Containers] = []
+        self.regions: list[Region] = []
         self.containers: dict[int, type] = {}
         self.kept: set[int] = set()
         self.lent: dict[int, object] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict, deque
+from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,28 @@ from bodies.tasks import add, double, gathered, items, odd, same, text
 from glacier import pipeline
 
 setting: Any = 0
+names_seen: list[str] = []
+doubled: dict[int, Any] = {}
+
+
+def remembered(n: int) -> Any:
+    if n not in doubled:
+        doubled[n] = double(n)
+    return doubled[n]
+
+
+class Counted:
+    """What counts its calls."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def increase(self) -> None:
+        self.count += 1
+
+    @cached_property
+    def limit(self) -> int:
+        return self.count + 10
 
 
 @staged(n=[2, 3])
@@ -191,3 +214,89 @@ def type_of_a_result(n: int) -> Any:
     if type(same(n)) is int:  # here
         return text("int")
     return text("other")
+
+
+@refused("`found` is changed inside a branch", n=[2])
+@pipeline
+def taken_by_an_expression(n: int) -> Any:
+    """A conditional expression whose value is what it takes off a list."""
+    found = [1, 2]
+    x = found.pop() if odd(n) else 0  # here
+    return gathered(found, x)
+
+
+@refused("`found` is changed inside a branch", n=[2])
+@pipeline
+def taken_by_an_operand(n: int) -> Any:
+    """The same in an operand of `and`."""
+    found = [1, 2]
+    x = odd(n) and found.pop()  # here
+    return gathered(found, x)
+
+
+@refused("`found` is changed inside a branch", n=[2])
+@pipeline
+def taken_by_a_comparison(n: int) -> Any:
+    """The same in a chained comparison."""
+    found = [1, 2]
+    x = 0 < same(n) < found.pop()  # here
+    return gathered(found, x)
+
+
+@refused("`counted` is changed inside a branch", n=[2])
+@pipeline
+def changed_by_a_method(n: int) -> Any:
+    """A method that changes the attributes of an older object."""
+    counted = Counted()
+    if odd(n):  # here
+        counted.increase()
+    return text(counted.count)
+
+
+@refused("`box` is changed inside a branch", n=[2])
+@pipeline
+def list_in_an_object(n: int) -> Any:
+    """A list in an object that is older than the branch."""
+    box = SimpleNamespace(names=[])
+    if odd(n):  # here
+        box.names.append("odd")
+    return text(box.names)
+
+
+@refused("`row` is changed inside a branch", n=[2])
+@pipeline
+def list_in_a_tuple(n: int) -> Any:
+    """A list in a tuple that is older than the branch."""
+    row: tuple[list[Any], int] = ([], 1)
+    if odd(n):  # here
+        row[0].append("odd")
+    return text(row)
+
+
+@refused("`names_seen` is changed inside a branch", n=[2])
+@pipeline
+def list_of_the_module(n: int) -> Any:
+    """A list that is a global of the module."""
+    if odd(n):  # here
+        names_seen.append("odd")
+    return text(names_seen)
+
+
+@refused("`doubled` is changed inside a branch", n=[2])
+@pipeline
+def remembered_by_a_helper(n: int) -> Any:
+    """A helper that keeps in a dict of the module what it made before."""
+    x = remembered(n) if odd(n) else 0  # here
+    return [x, remembered(n)]
+
+
+@staged(n=[2, 3])
+@pipeline
+def worked_out_once(n: int) -> Any:
+    """A `cached_property` is worked out on a side, and an object's attributes are read."""
+    counted = Counted()
+    if odd(n):
+        x = text(counted.limit)
+    else:
+        x = text(counted.count)
+    return [x, counted.limit]

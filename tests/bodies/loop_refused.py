@@ -11,6 +11,8 @@ from bodies.corpus import refused
 from bodies.tasks import add, double, gathered, items, odd, same, text
 from glacier import pipeline
 
+turns_seen: list[int] = []
+
 
 @refused("`while`", n=[3])
 @pipeline
@@ -264,3 +266,22 @@ def unset_item(n: int) -> Any:
     if x == 2:  # here
         return text("yes")
     return text("no")
+
+
+@refused("`box` is changed inside a loop", n=[3])
+@pipeline
+def list_in_an_object(n: int) -> Any:
+    """A list in an object, made longer in a loop over a result."""
+    box = SimpleNamespace(made=[])
+    for x in items(n):  # here
+        box.made.append(double(x))
+    return text(box.made)
+
+
+@refused("`turns_seen` is changed inside a loop", n=[3])
+@pipeline
+def list_of_the_module(n: int) -> Any:
+    """A list that is a global of the module, made longer in a loop over a result."""
+    for _ in items(n):  # here
+        turns_seen.append(1)
+    return text(turns_seen)
