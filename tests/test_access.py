@@ -13,9 +13,10 @@ import pytest
 
 from glacier import Bucket, task
 from glacier.access import function_accesses
+from glacier.accesses import NONE, READ, UNKNOWN, WRITE, Access, access_by_verb
 from glacier.names import ANYWHERE
 from glacier.providers import LocalProvider
-from glacier.usage import NONE, READ, UNKNOWN, WRITE, Access, Place, access_by_verb
+from glacier.usage import Place
 
 shared = LocalProvider("/nowhere").bucket("shared", path="a.parquet")
 BOTH = Access(reads=True, writes=True)

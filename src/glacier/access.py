@@ -9,16 +9,17 @@ from functools import partial
 from types import ModuleType
 from typing import Any, cast
 
+from glacier.accesses import NONE, READ, UNKNOWN, WRITE, Access, access_by_verb
 from glacier.annotations import UNKNOWN as UNTYPED
 from glacier.annotations import Signature
 from glacier.graph import Graph, Node, Resource
 from glacier.holding import gives_resource, resources_at, resources_in
 from glacier.names import ANYWHERE
 from glacier.permits import Allowed, Permit, act
-from glacier.reaching import helpers, is_users_class, outer_names, python_function
-from glacier.source import function_ast, is_users
+from glacier.reaching import helpers, is_users_class, is_users_module, outer_names, python_function
+from glacier.source import function_ast
 from glacier.task import Task, TaskOptions
-from glacier.usage import NONE, READ, UNKNOWN, WRITE, Access, Accesses, Kind, Kinds, Place, access_by_verb, usage_of
+from glacier.usage import Accesses, Kind, Kinds, Place, usage_of
 from glacier.work import Located, StorageCall
 
 
@@ -220,7 +221,7 @@ def _outer_values(function: Callable[..., object]) -> dict[str, object]:
 
 def _is_namespace(value: object) -> bool:
     if isinstance(value, ModuleType):
-        return is_users(getattr(value, "__file__", None) or "")
+        return is_users_module(value)
     return isinstance(value, type) and is_users_class(value)
 
 

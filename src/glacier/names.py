@@ -9,10 +9,8 @@ import ast
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from glacier.accesses import LISTS, READS, WRITES, access_by_name
 from glacier.source import FunctionNode
-
-READS = frozenset({"scan", "read", "exists", "list"})
-WRITES = frozenset({"write", "sink", "delete", "copy_from", "invoke"})
 
 ANYWHERE = "./"
 """The path that stands for a whole bucket, where `.at(...)` is given a path that only the run will know."""
@@ -24,8 +22,19 @@ _DEEPEST = 6
 _MOST_PASSES = 8
 _MEMBERS = frozenset({"values", "items"})
 _ONE_MEMBER = frozenset({"get", "pop", "setdefault"})
-_SAME = frozenset({"list", "tuple", "set", "frozenset", "sorted", "reversed", "iter", "dict", "copy", "deepcopy"})
-_PATHS = frozenset({"Path", "PurePath", "str", "fspath", "join", "UPath"})
+GIVING_ON = frozenset(
+    {"list", "tuple", "set", "frozenset", "sorted", "reversed", "iter", "next", "enumerate", "zip", "filter"}
+    | {"chain", "from_iterable", "islice", "cycle", "repeat", "tee", "zip_longest", "product", "pairwise"}
+)
+"""Functions of Python's library whose result holds what they are given."""
+
+_SAME = GIVING_ON | {"dict", "copy", "deepcopy"}
+_PATHS = frozenset({"Path", "PurePath", "str", "fspath", "join", "UPath", "format"})
+_TELLING = frozenset(
+    {"startswith", "endswith", "find", "count", "index", "is_absolute", "match"}
+    | {"name", "stem", "suffix", "suffixes"}
+)
+"""Of a path or string, what tells about it and is none."""
 
 Displays = ast.List | ast.Tuple | ast.Set | ast.Dict
 Choices = ast.IfExp | ast.BoolOp
@@ -67,7 +76,11 @@ class Names:
         self._returned = returned
         self._resources: dict[str, Found] = {name: frozenset([Reached(name)]) for name in resources}
         self._uris: dict[str, Found] = {name: frozenset([Reached(name)]) for name in uris}
-        self._inner = {n.name: n for n in ast.walk(tree) if isinstance(n, FunctionNode) and n is not tree}
+        self._inner: dict[str, list[FunctionNode]] = {}
+        self._lambdas = {named[0] for named in map(named_lambda, ast.walk(tree)) if named is not None}
+        for node in ast.walk(tree):
+            if isinstance(node, FunctionNode) and node is not tree:
+                self._inner.setdefault(node.name, []).append(node)
         known = -1
         for _ in range(_MOST_PASSES):  # a name may be used above its assignment, in a loop say
             for node in ast.walk(tree):
@@ -95,15 +108,20 @@ class Names:
                 return self._called(node)
             case ast.IfExp() | ast.BoolOp() | ast.List() | ast.Tuple() | ast.Set() | ast.Dict():
                 return frozenset(one for part in parts(node) for one in self.resources(part))
-            case ast.ListComp(elt=value) | ast.GeneratorExp(elt=value) | ast.SetComp(elt=value):
-                return self.resources(value)
-            case ast.DictComp(value=value):
+            case (
+                ast.ListComp(elt=value)
+                | ast.GeneratorExp(elt=value)
+                | ast.SetComp(elt=value)
+                | ast.DictComp(value=value)
+            ):
                 return self.resources(value)
             case _:
                 return _NONE
 
     def _called(self, call: ast.Call) -> Found:
         match call:
+            case ast.Call(func=ast.Name(id=name)) if name in self._inner or name in self._lambdas:
+                return self._resources.get(name, _NONE)
             case ast.Call(func=ast.Attribute(value=value, attr="at"), args=args, keywords=keywords):
                 path = next((k.value for k in keywords if k.arg == "path"), args[0] if args else None)
                 literal = path.value if isinstance(path, ast.Constant) and isinstance(path.value, str) else ANYWHERE
@@ -114,8 +132,12 @@ class Names:
                 return _members(self.resources(value), key)
             case ast.Call(func=ast.Name(id="next"), args=[value, *_]):
                 return _members(self.resources(value), None)
-            case ast.Call(func=ast.Name(id=name), args=[value, *_]) if name in _SAME:
-                return self.resources(value)
+            case ast.Call(func=ast.Name(id=name), args=args) if name in _SAME:
+                return frozenset(one for value in args for one in self.resources(value)) | self._returned(self, call)[0]
+            case ast.Call(func=ast.Attribute(value=on, attr=name), args=args) if (
+                name in GIVING_ON and not self.resources(on)
+            ):
+                return frozenset(one for value in args for one in self.resources(value)) | self._returned(self, call)[0]
             case _:
                 return self._returned(self, call)[0]
 
@@ -124,7 +146,9 @@ class Names:
         match node:
             case ast.Name(id=name):
                 return self._uris.get(name, _NONE)
-            case ast.Call(func=ast.Attribute(value=value, attr="get_uri")):
+            case ast.Call(func=ast.Attribute(attr="get_uri") as called):
+                return self.uris(called)
+            case ast.Attribute(value=value, attr="get_uri"):
                 return self.resources(value)
             case ast.Attribute(value=value, attr="uri"):
                 return self.resources(value) or self.uris(value)
@@ -132,33 +156,55 @@ class Names:
                 return self.uris(left) | self.uris(right)
             case ast.JoinedStr(values=values):
                 return frozenset(one for part in values for one in self.uris(part))
-            case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name), args=args) if name in _PATHS:
-                on = node.func.value if isinstance(node.func, ast.Attribute) else None
-                return frozenset(one for part in args for one in self.uris(part)) | self.uris(on)
+            case ast.Call():
+                return self._uris_called(node)
+            case ast.Attribute(attr=attr) if attr in _TELLING:
+                return _NONE
             case (
                 ast.Attribute(value=value)
                 | ast.FormattedValue(value=value)
                 | ast.Subscript(value=value)
                 | ast.Starred(value=value)
                 | ast.NamedExpr(value=value)
+                | ast.Await(value=value)
+                | ast.ListComp(elt=value)
+                | ast.GeneratorExp(elt=value)
+                | ast.SetComp(elt=value)
+                | ast.DictComp(value=value)
             ):
                 return self.uris(value)
-            case ast.Call():
-                on = node.func.value if isinstance(node.func, ast.Attribute) else None
-                return self.uris(on) | self._returned(self, node)[1]
             case ast.IfExp() | ast.BoolOp() | ast.List() | ast.Tuple() | ast.Set() | ast.Dict():
                 return frozenset(one for part in parts(node) for one in self.uris(part))
             case _:
                 return _NONE
 
+    def _uris_called(self, call: ast.Call) -> Found:
+        returned = self._returned(self, call)[1]
+        given = [*call.args, *(keyword.value for keyword in call.keywords)]
+        match call.func:
+            case ast.Name(id=name) if name in _PATHS | _SAME | LISTS:
+                from_parts = given
+            case ast.Attribute(value=on, attr=name) if name in _PATHS | GIVING_ON | LISTS:
+                from_parts = [on, *given]
+            case ast.Attribute(value=on, attr=name):  # what is read from a file, or told of a path, is none
+                from_parts = [on] if name not in _TELLING and access_by_name(name, (), ()) is None else []
+            case called:  # a function here that gives one, or a method `get_uri` under another name
+                from_parts = [called]
+        return frozenset(one for part in from_parts for one in self.uris(part)) | returned
+
     def results(self, tree: FunctionNode) -> tuple[Found, Found]:
         """Gives the resources a function may return, and those whose URI it may."""
-        inside = {part for inner in self._inner.values() for part in ast.walk(inner)}
-        values = [n.value for n in ast.walk(tree) if isinstance(n, ast.Return) and n not in inside]
+        values = list(_returned_by(tree))
         resources = frozenset(one for value in values for one in self.resources(value))
         return resources, frozenset(one for value in values for one in self.uris(value))
 
     def _learn(self, node: ast.AST) -> None:
+        named = named_lambda(node)
+        if named is not None:
+            name, given = named
+            self._note(name, self.resources(given), self.uris(given))  # it stands for what its calls give
+        if isinstance(node, FunctionNode) and node in self._inner.get(node.name, ()):
+            self._note(node.name, *self.results(node))
         match node:
             case ast.Assign(targets=targets, value=value):
                 for target in targets:
@@ -177,14 +223,26 @@ class Names:
                 | ast.comprehension(target=target, iter=value)
             ):
                 self._bind_each(target, value)
-            case ast.Call(func=ast.Name(id=name), args=args, keywords=keywords) if name in self._inner:
-                arguments = self._inner[name].args
-                names = [a.arg for a in (*arguments.posonlyargs, *arguments.args)]
-                given = [*zip(names, args, strict=False), *((k.arg, k.value) for k in keywords if k.arg)]
-                for parameter, value in given:
-                    self._note(parameter, self.resources(value), self.uris(value))
+            case ast.Call(func=ast.Name(id=name)) if name in self._inner:
+                for inner in self._inner[name]:
+                    self._give(inner.args, node)
             case _:
                 pass
+
+    def _give(self, taken: ast.arguments, call: ast.Call) -> None:
+        """Binds the parameters of a function inside to what a call gives it."""
+        places = [a.arg for a in (*taken.posonlyargs, *taken.args)]
+        named = [*places, *(a.arg for a in taken.kwonlyargs)]
+        rest, others = taken.vararg, taken.kwarg
+        for place, value in enumerate(call.args):
+            one = [places[place]] if place < len(places) else [rest.arg] if rest else []
+            for parameter in [*places, *([rest.arg] if rest else [])] if isinstance(value, ast.Starred) else one:
+                self._note(parameter, self.resources(value), self.uris(value))
+        for keyword in call.keywords:
+            one = [keyword.arg] if keyword.arg in named else []
+            more = [others.arg] if others and not one else []
+            for parameter in one or [*(named if keyword.arg is None else ()), *more]:
+                self._note(parameter, self.resources(keyword.value), self.uris(keyword.value))
 
     def _bind(self, target: ast.expr, value: ast.expr) -> None:
         if isinstance(target, ast.Tuple | ast.List) and isinstance(value, ast.Tuple | ast.List):
@@ -225,6 +283,29 @@ class Names:
             self._resources[name] = self._resources.get(name, _NONE) | resources
         if uris:
             self._uris[name] = self._uris.get(name, _NONE) | uris
+
+
+def _returned_by(tree: FunctionNode) -> Iterator[ast.expr]:
+    """Gives what the `return` statements of a function give, without those of functions inside it."""
+    pending: list[ast.AST] = [*tree.body]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, ast.Return) and node.value is not None:
+            yield node.value
+        elif not isinstance(node, FunctionNode | ast.Lambda | ast.ClassDef):
+            pending += ast.iter_child_nodes(node)
+
+
+def named_lambda(node: ast.AST) -> tuple[str, ast.expr] | None:
+    """Gives the name that `f = lambda: ...` assigns, and what a call of it gives; None for any other statement."""
+    match node:
+        case (
+            ast.Assign(targets=[ast.Name(id=name)], value=ast.Lambda(body=body))
+            | ast.AnnAssign(target=ast.Name(id=name), value=ast.Lambda(body=body))
+        ):
+            return name, body
+        case _:
+            return None
 
 
 def parts(node: ast.AST) -> Iterator[ast.expr]:

@@ -73,4 +73,13 @@ def is_users_class(kind: type) -> bool:
     if kind.__module__ == "builtins":
         return False
     module = sys.modules.get(kind.__module__)
-    return module is not None and is_users(getattr(module, "__file__", None) or "<input>")
+    return module is not None and is_users_module(module)
+
+
+def is_users_module(module: ModuleType) -> bool:
+    """Says whether a module is the user's own code; one without a file is, unless it is of Python's library."""
+    file: str | None = getattr(module, "__file__", None)
+    if file is None:
+        top = module.__name__.partition(".")[0]
+        return top == "__main__" or top not in sys.stdlib_module_names
+    return is_users(file)

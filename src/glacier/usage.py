@@ -4,68 +4,21 @@ from __future__ import annotations
 
 import ast
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from types import FunctionType, ModuleType
 from typing import Literal, NamedTuple
 
+from glacier.accesses import NONE, READ, READS, UNKNOWN, WRITE, WRITES, Access, access_by_name, access_by_verb
 from glacier.calls import Helper
-from glacier.names import READS, WRITES, Found, Key, Names, Reached, parts
+from glacier.names import GIVING_ON, Found, Key, Names, Reached, named_lambda, parts
 from glacier.reaching import outer_names, python_function
 from glacier.source import FunctionNode, function_ast
 
 _NEITHER = frozenset({"at", "get_uri", "cleanup", "prepare", "get", "pop", "setdefault", "values", "items", "keys"})
 _LOGGING = frozenset({"debug", "info", "warning", "error"})
 _HARMLESS = _LOGGING | {"print", "str", "repr", "len", "isinstance", "type", "format", "Path", "join", "fspath", "bool"}
-_FOLLOWED = frozenset({"list", "tuple", "set", "frozenset", "sorted", "reversed", "iter", "next", "enumerate", "zip"})
 _MOST_ROUNDS = 5
-
-
-Besides = Literal["delete", "copy"]
-"""To remove objects; to put others' in place, which are staged beside until all are there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """What is done to a resource.
-
-    Attributes:
-        certain: False where the code does not tell, so that both reading and writing are assumed.
-        besides: what it is written by, beyond making and replacing objects: a cloud permits that apart.
-        removes: whether it is written by nothing but deleting.
-    """
-
-    reads: bool = False
-    writes: bool = False
-    certain: bool = True
-    besides: frozenset[Besides] = frozenset()
-    removes: bool = False
-
-    def __or__(self, other: Access) -> Access:
-        writers = [one for one in (self, other) if one.writes]
-        return Access(
-            self.reads or other.reads,
-            self.writes or other.writes,
-            self.certain and other.certain,
-            self.besides | other.besides,
-            bool(writers) and all(one.removes for one in writers),
-        )
-
-
-NONE, READ, WRITE = Access(), Access(reads=True), Access(writes=True)
-UNKNOWN = Access(reads=True, writes=True, certain=False, besides=frozenset(("delete", "copy")))
-
-
-def access_by_verb(verb: str) -> Access:
-    """Gives what a resource's own method of this name does to it, one of `READS` or `WRITES`."""
-    match verb:
-        case "delete":
-            return Access(writes=True, besides=frozenset(("delete",)), removes=True)
-        case "copy_from":
-            return Access(writes=True, besides=frozenset(("copy",)))
-        case _:
-            return READ if verb in READS else WRITE
 
 
 class Place(NamedTuple):
@@ -100,6 +53,9 @@ def usage_of(function: Callable[..., object], outer: frozenset[str], kinds: Kind
     found = {name: dict(accesses) for name, accesses in body.found.items()}
     for resource in body.resources:  # it leaves the task: whoever takes its result may do anything
         _note(found, resource, UNKNOWN)
+    for uri in body.uris:  # a task that does nothing else with it leaves that to others
+        if found.get(uri.name, {}).get(Place(uri.members, uri.path), NONE) == NONE:
+            _note(found, uri, UNKNOWN)
     return found
 
 
@@ -171,6 +127,7 @@ class _Body:
     def _read(self, tree: FunctionNode) -> None:
         explained = _outside(tree)
         outside = frozenset(explained)
+        made_from = {part for node in ast.walk(tree) for part in _made_from(node)}
         called: set[ast.AST] = set()
         for node in ast.walk(tree):
             if node in outside:
@@ -185,9 +142,13 @@ class _Body:
             if isinstance(node, ast.Attribute) and node.attr in READS | WRITES and node not in called:
                 for resource in self.names.resources(node.value):  # the method is called elsewhere
                     _note(self.found, resource, access_by_verb(node.attr))
+            stored = isinstance(getattr(node, "ctx", None), ast.Store | ast.Del)
+            if node not in explained and node not in made_from and not stored:
+                for uri in self.names.uris(node):
+                    _note(self.found, uri, UNKNOWN)
             if node in explained:
                 explained.update(_transparent(node))
-            elif not isinstance(getattr(node, "ctx", None), ast.Store | ast.Del):
+            elif not stored:
                 explained.update(_transparent(node))
                 for resource in self.names.resources(node):
                     _note(self.found, resource, UNKNOWN)  # no rule follows it
@@ -220,18 +181,20 @@ class _Body:
             elif name not in _NEITHER:
                 _note(self.found, resource, UNKNOWN)
         for resource in self.names.uris(called.value):
-            _note(self.found, resource, _access_by_name(name, call.args[:1], call.keywords) or NONE)
+            _note(self.found, resource, access_by_name(name, call.args[:1], call.keywords) or NONE)
 
     def _read_argument(self, call: ast.Call, helper: Helper | None, at: int | str | None, value: ast.expr) -> None:
         name = _called_name(call)
         starred = isinstance(value, ast.Starred) or at is None
         parameter = None if helper is None or starred or at is None else helper.parameter(at)
         on = self.names.resources(call.func.value) if isinstance(call.func, ast.Attribute) else frozenset[Reached]()
-        told = name in _HARMLESS or (on and name == "invoke")  # what a function does with it is the function's
+        by_name = name if helper is None or not helper.users else ""
+        followed = by_name in GIVING_ON and self._is_of_library(call.func)
+        told = by_name in _HARMLESS or followed or (on and name == "invoke")  # what a function does is the function's
         for uri in self.names.uris(value):
-            by_name = _access_by_name(name, call.args[1:2], call.keywords) or (NONE if told else UNKNOWN)
-            self._through(helper if helper and helper.users else None, parameter, uri, "uri", by_name)
-        if self.names.uris(value) or name in _HARMLESS | _FOLLOWED:
+            done = access_by_name(name, call.args[1:2], call.keywords) or (NONE if told else UNKNOWN)
+            self._through(helper if helper and helper.users else None, parameter, uri, "uri", done)
+        if self.names.uris(value) or by_name in _HARMLESS or followed:
             return
         owned = helper is not None and helper.owner is not None
         taken = READ if name == "copy_from" else NONE
@@ -282,6 +245,18 @@ class _Body:
         for place, access in accesses.items():
             _note(self.found, _moved(given, place), access)
 
+    def _is_of_library(self, called: ast.expr) -> bool:
+        """Whether a call names a function, or one in a module or class: no method of an object."""
+        match called:
+            case ast.Name():
+                return True
+            case ast.Attribute(value=ast.Name(id=name)):
+                return isinstance(self.outer.get(name), ModuleType | type)
+            case ast.Attribute(value=ast.Attribute(value=ast.Name(id=name))):
+                return isinstance(self.outer.get(name), ModuleType)
+            case _:
+                return False
+
     def _helper(self, called: ast.expr, names: Names | None = None) -> Helper | None:
         """Gives the Python function that a call reaches: by name, in a module or class, or as a method."""
         owner: type | None = None
@@ -327,6 +302,9 @@ def _outside(tree: FunctionNode) -> set[ast.AST]:
 
 def _explained_by(node: ast.AST) -> Iterator[ast.AST]:
     """Gives the expressions whose use as a resource another rule has told of."""
+    named = named_lambda(node)
+    if named is not None:
+        yield named[1]
     match node:
         case ast.Call(func=func, args=args, keywords=keywords):
             yield func
@@ -374,6 +352,20 @@ def _transparent(node: ast.AST) -> Iterator[ast.expr]:
             pass
 
 
+def _made_from(node: ast.AST) -> Iterator[ast.expr]:
+    """Gives the expressions whose URI another one is made from, and which are followed with that."""
+    yield from _transparent(node)
+    match node:
+        case ast.BinOp(left=left, right=right):
+            yield from (left, right)
+        case ast.JoinedStr(values=values) | ast.comprehension(ifs=values):
+            yield from values
+        case ast.AugAssign(target=ast.Name(), op=ast.Add(), value=value):
+            yield value
+        case _:
+            pass
+
+
 def _is_local(target: ast.expr) -> bool:
     """Whether what is assigned to a target stays in names that are followed."""
     if isinstance(target, ast.Tuple | ast.List):
@@ -385,27 +377,6 @@ def _parameters(tree: FunctionNode) -> list[str]:
     arguments = tree.args
     named = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
     return [name.arg for name in (*named, arguments.vararg, arguments.kwarg) if name is not None]
-
-
-def _access_by_name(name: str, mode: Sequence[ast.expr], keywords: Sequence[ast.keyword]) -> Access | None:
-    """Gives what a function of this name does to the file it is given, or a method to its path; None if unknown.
-
-    Args:
-        name: the function's or method's.
-        mode: where `open` has its mode: the second argument of the function, the first of the method.
-        keywords: of the call.
-    """
-    if name in ("unlink", "rename"):
-        return access_by_verb("delete")
-    if name.startswith(("write", "sink", "to_")) or name == "touch":
-        return WRITE
-    if name.startswith(("scan", "read")) or name in ("exists", "stat", "is_file"):
-        return READ
-    if name != "open":
-        return None
-    given = next((keyword.value for keyword in keywords if keyword.arg == "mode"), mode[0] if mode else None)
-    text = str(given.value) if isinstance(given, ast.Constant) else "r" if given is None else "r+"
-    return Access(reads="r" in text or "+" in text, writes=any(letter in text for letter in "wax+"))
 
 
 def _called_name(call: ast.Call) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from glacier.accesses import Access
 from glacier.blueprint import Because
 from glacier.deployment.needs import DeclaredBucket, DeclaredFunction, Grant, Keys, Verb
 from glacier.providers.leftovers import PREFIX
 from glacier.resources import paths
 from glacier.resources.bucket import Bucket
-from glacier.usage import Access
 
 Reasons = dict[Keys, tuple[Because, ...]]
 """Places in one bucket, each with who needs it."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from glacier.access import touches
+from glacier.accesses import Access
 from glacier.blueprint import Because
 from glacier.config.deploy import DeployConfig
 from glacier.config.translation import Translation, told, translated
@@ -35,7 +36,6 @@ from glacier.providers.portable import Provider, declarer_of
 from glacier.resources.bucket import Bucket
 from glacier.resources.serverless import Serverless
 from glacier.schedules import Schedule
-from glacier.usage import Access
 
 
 @dataclass(frozen=True)
