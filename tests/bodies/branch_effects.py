@@ -300,3 +300,18 @@ def worked_out_once(n: int) -> Any:
     else:
         x = text(counted.count)
     return [x, counted.limit]
+
+
+@staged(n=[2, 3])
+@pipeline
+def grown_by_expressions(n: int) -> Any:
+    """Lists that conditional expressions, `and` and `or` make longer, where nobody takes their value."""
+    found: list[Any] = []
+    lengths: set[int] = set()
+    found.append(double(n)) if odd(n) else None
+    odd(n) and found.append("and")
+    odd(n) or (n == 2 and found.append("or"))
+    n > 0 and odd(n) and lengths.add(n)
+    for x in items(n):
+        found.append(x) if odd(x) else found.append(text(x))
+    return [found, gathered(lengths)]

@@ -13,6 +13,7 @@ from glacier.staging.syntax import (
     OWN,
     REPEATS,
     SCOPES,
+    Unfolded,
     assign,
     assigned,
     call,
@@ -92,6 +93,7 @@ class Statements(Expressions):
             if isinstance(argument, ast.arg):
                 argument.annotation = None
         self.elsewhere, self.shared = elsewhere(tree)
+        tree.body = [cast("ast.stmt", Unfolded(self.variables).visit(statement)) for statement in tree.body]
         first, last = tree.body[0], tree.body[-1]
         loops = [node for node in own(tree.body) if isinstance(node, REPEATS)]
         after_loops = (statement for loop in loops for statement in loop.orelse)

@@ -133,6 +133,36 @@ def binds(node: ast.expr) -> bool:
     return any(isinstance(inner, ast.NamedExpr | ast.Yield | ast.YieldFrom) for inner in ast.walk(node))
 
 
+class Unfolded(ast.NodeTransformer):
+    """Writes `found.append(x) if test else None` and `test and found.append(x)`, whose value nobody takes, as `if`."""
+
+    def __init__(self, variables: frozenset[str]) -> None:
+        self.variables = variables
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        """Leaves nested scopes and expressions as they are."""
+        if isinstance(node, ast.Expr):
+            return self._statement(node)
+        return node if isinstance(node, SCOPES | ast.expr) else self.generic_visit(node)
+
+    def _statement(self, node: ast.Expr) -> ast.stmt:
+        match node.value:
+            case ast.IfExp(test=test, body=then, orelse=other):
+                sides = [self._side(then), self._side(other)]
+            case ast.BoolOp(op=operation, values=[*asked, then]):
+                test = asked[0] if len(asked) == 1 else ast.copy_location(ast.BoolOp(operation, asked), node)
+                nothing = ast.copy_location(ast.Pass(), node)
+                sides = [self._side(then), nothing] if isinstance(operation, ast.And) else [nothing, self._side(then)]
+            case _:
+                return node
+        if not changed(sides, self.variables):
+            return node
+        return ast.copy_location(ast.If(test, sides[:1], sides[1:]), node)
+
+    def _side(self, value: ast.expr) -> ast.stmt:
+        return self._statement(ast.copy_location(ast.Expr(value), value))
+
+
 class _Awaited(ast.NodeTransformer):
     """Puts a call in place of each `await`, which cannot stand in a lambda."""
 
