@@ -27,6 +27,7 @@ from glacier.options import (
     stated_access,
 )
 from glacier.schemas import SchemaLike, schema_from, schemas_taken
+from glacier.snapshots import is_open, snapshot
 from glacier.source import by_path, definition_line, note_loaded
 from glacier.trace import Handle, Plan, calling, current_plan
 from glacier.tries import Hook, Hooks, Tries, checked_hooks, checked_tries
@@ -106,6 +107,7 @@ class Task(Generic[P, R_co]):
         self.options = options
         self.origin: Task[..., Any] = origin or self
         self._fitting: dict[str | int, WeakSet[object]] = {}
+        self._open = is_open(function)
         note_loaded(function)
         functools.update_wrapper(cast("Callable[P, R_co]", self), function)
 
@@ -188,6 +190,8 @@ class Task(Generic[P, R_co]):
                 self._check_edge(name, value, frame)
         handle = plan.record(self, args, kwargs, frame)
         plan.calls[self.origin].append(handle.glacier_node.index)
+        if self._open:
+            plan.snapshots.append((handle.glacier_node, [snapshot(self.function)]))
         return handle
 
     @cached_property
@@ -245,8 +249,11 @@ class Task(Generic[P, R_co]):
         """Binds a task that is written as a method, as a function would be bound."""
         if instance is None:
             return self
-        bound: Callable[..., Any] = MethodType(self.function, instance)
-        return Task(bound, self.name, self.options, self.origin)
+        return self.calling(MethodType(self.function, instance))
+
+    def calling(self, function: Callable[..., Any]) -> Task[Any, Any]:
+        """Gives the same task with a function that is its own, but for what is bound to it or around it."""
+        return Task(function, self.name, self.options, self.origin)
 
     def __repr__(self) -> str:
         return f"<task {self.name}>"

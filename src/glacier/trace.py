@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import operator
 import sys
 from collections import defaultdict, deque
@@ -19,7 +18,7 @@ from glacier.groups import Group, GroupPath, bodies
 from glacier.nesting import Loop
 from glacier.reaching import is_users_class
 from glacier.regions import Region
-from glacier.snapshots import Snapshot, is_open, snapshot
+from glacier.snapshots import Snapshot, copied, is_open, snapshot
 from glacier.source import is_users
 from glacier.work import Expression, Located, Unset
 
@@ -85,7 +84,7 @@ class Plan:
         self.kept: set[int] = set()
         self.lent: dict[int, object] = {}
         self.given: dict[int, tuple[object, Node]] = {}
-        self.snapshots: list[tuple[Node, list[Snapshot]]] = []
+        self.snapshots: list[tuple[Node, Sequence[Snapshot]]] = []
         self.warnings: list[str] = []
         self.prepared: dict[Resource, None] = {}
         self.groups: list[Group] = []
@@ -216,7 +215,7 @@ class _Arguments:
         if taken is not value:
             return taken
         if isinstance(value, list | set | deque):  # of a class of its own; what holds results is copied already
-            return copy.copy(cast("object", value))
+            return copied(cast("object", value))
         if is_users_class(type(value)):  # an object that may hold one
             self.touches = True
         if is_open(value):

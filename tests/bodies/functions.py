@@ -22,6 +22,11 @@ def down(n: int, x: Any) -> Any:
     return x if n == 0 else down(n - 1, add(x, n))
 
 
+@task
+def applied(function: Callable[..., Any], value: Any) -> Any:
+    return function(value)
+
+
 def twice(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def both(*args: Any, **kwargs: Any) -> list[Any]:
@@ -154,6 +159,73 @@ def methods(n: int) -> Any:
     scale = Scale(10)
     apply = scale.apply
     return [scale.apply(n), scale(same(n)), apply(double(n)), Scale.apply(scale, n)]
+
+
+@tried(n=[3])
+@pipeline
+def methods_of_objects_that_change(n: int) -> Any:
+    """An object whose attributes are assigned between the calls of its methods."""
+    scale, found = Scale(1), [applied(Scale(5).times, n)]
+    for factor in range(n):
+        scale.factor = factor
+        found += [scale.apply(n), scale(same(n)), applied(scale.times, n)]
+    scale.factor = 10
+    return found
+
+
+@tried(n=[3])
+@pipeline
+def tasks_over_variables_that_change(n: int) -> Any:
+    """Tasks that take variables of the body from around them, which are assigned again after their calls."""
+    found = []
+    for i in range(n):
+
+        @task
+        def local(value: int = i, *, by: int = 1) -> int:
+            """Takes `i` twice."""
+            return value * i + by
+
+        found.append(local(by=n))
+    base = 5
+
+    @task
+    def shifted(value: int) -> int:
+        return value + base
+
+    first = shifted(same(n))
+    base = 7
+    return [*found, first, shifted(n)]
+
+
+@tried(n=[3])
+@pipeline
+def functions_over_variables_that_change(n: int) -> Any:
+    """Functions given to tasks, by themselves and in a list, over variables that are assigned again."""
+    found, base = [], 1
+
+    def shifted(value: int, *, by: int = 2) -> int:
+        return value + base + by
+
+    for i in range(n):
+        found.append(applied(lambda value: value + i, 1))
+    found.append(applied(shifted, same(n)))
+    base = 7
+    return [*found, applied(shifted, n)]
+
+
+@tried(n=[3])
+@pipeline
+def variables_that_tasks_change(n: int) -> Any:
+    """A variable that tasks share and assign, and the body does not after their calls."""
+    count = n
+
+    @task(max_concurrency=1)
+    def more(before: Any) -> int:
+        nonlocal count
+        count += 1
+        return count
+
+    return more(more(0))
 
 
 @tried(n=[3])

@@ -102,6 +102,9 @@ class Scale:
     def apply(self, n: Any) -> Any:
         return n * self.factor
 
+    def times(self, n: Any) -> Any:
+        return n * self.factor
+
     @task(name="scaled")
     def __call__(self, n: Any) -> Any:
         return n * self.factor + 1
