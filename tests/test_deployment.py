@@ -2,15 +2,16 @@
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 
 import pytest
 
 from glacier.config import GCSConfig
 from glacier.deployment.commands import stage_environment
+from glacier.deployment.inputs import inputs_as_text
 from glacier.deployment.needs import Deployment, Grant
 from glacier.deployment.reading import deployment_of
 from glacier.errors import ConfigError, UnsupportedError
@@ -68,13 +69,16 @@ class Reader:
         self.folder = folder
         self.modules: dict[str, ModuleType] = {}
 
-    def __call__(self, body: str, provider: Provider | None = None) -> Deployment:
+    def __call__(
+        self, body: str, provider: Provider | None = None, inputs: Mapping[str, object] = MappingProxyType({})
+    ) -> Deployment:
         name = f"written_{len(self.modules)}_{self.folder.name.replace('-', '_')}"
         file = self.folder / f"{name}.py"
         file.write_text(HEAD + body)
         pipeline = load_pipeline(str(file))
         self.modules[name] = sys.modules[name]
-        return deployment_of(pipeline.plan(), pipeline.source(), self.folder / "terraform", provider)
+        source = pipeline.source(inputs_as_text(pipeline.name, inputs))
+        return deployment_of(pipeline.plan(inputs), source, self.folder / "terraform", provider)
 
 
 def told(grants: tuple[Grant, ...]) -> list[str]:
@@ -200,6 +204,22 @@ def etl() -> None:
     deployment = read(body, AWSProvider(region="us-east-1", name_prefix="b-"))
     assert [(b.physical, b.config.versioning) for b in deployment.buckets] == [("b-raw", True)]
     assert stage_environment(deployment, deployment.stages[0])["GLACIER_REBINDS"] == "1"
+
+
+def test_a_day_that_every_run_of_a_schedule_is_given_is_told(read: Reader) -> None:
+    body = """
+@pipeline({})
+def etl(day: str = "", region: str = "") -> None:
+    load(provider.bucket("raw", path=f"{{day}}a.parquet"))
+"""
+    given = {"day": "2024-05-17", "region": "north"}
+    deployment = read(body.format('schedule="0 6 * * *"'), inputs=given)
+    assert deployment.warnings == (
+        "every run of the schedule is given `day=2024-05-17`, and has rights for that alone: "
+        "let a task find the day of its run, and leave the input its default",
+    )
+    assert read(body.format('schedule="0 6 * * *"'), inputs={"region": "north"}).warnings == ()
+    assert read(body.format(""), inputs=given).warnings == ()
 
 
 def test_a_config_of_another_cloud_goes_with_a_local_pipeline_and_is_told(read: Reader) -> None:

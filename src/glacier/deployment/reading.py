@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,6 +37,9 @@ from glacier.providers.portable import Provider, declarer_of
 from glacier.resources.bucket import Bucket
 from glacier.resources.serverless import Serverless
 from glacier.schedules import Schedule
+
+_A_DAY = re.compile(r"\b\d{4}-\d{2}")
+"""A date, or a month, as ISO 8601 has them."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,16 @@ def _bare_names(buckets: Iterable[DeclaredBucket]) -> Iterator[str]:
         )
 
 
+def _fixed_days(source: Source) -> Iterator[str]:
+    """Warns of inputs with a date in them that every run of a schedule is given."""
+    fixed = [text for text in source.inputs if _A_DAY.search(text.partition("=")[2])]
+    if source.schedule is not None and fixed:
+        yield (
+            f"every run of the schedule is given {listed(fixed)}, and has rights for that alone: "
+            "let a task find the day of its run, and leave the input its default"
+        )
+
+
 class _Reading:
     """Reads one graph. Keeps what it has found of each bucket and function, so that all grants name the same one."""
 
@@ -128,7 +142,7 @@ class _Reading:
             schedule=self.source.schedule,
             options=options,
             inputs=self.source.inputs,
-            warnings=(*self.warnings, *_bare_names((*self.buckets.values(), records))),
+            warnings=(*self.warnings, *_bare_names((*self.buckets.values(), records)), *_fixed_days(self.source)),
             site=self.source.site,
         )
 

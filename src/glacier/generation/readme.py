@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from glacier.blueprint import Blueprint, Permission, Step
 from glacier.deployment.needs import Deployment
+from glacier.errors import listed
 
 T = TypeVar("T")
 
@@ -171,6 +172,12 @@ def _schedules(deployments: Mapping[str | None, Deployment]) -> Iterable[str]:
     )
     if said:
         yield f"It runs {'; '.join(said)}."
+    given = _by_environment(
+        {name: listed(one.inputs, most=len(one.inputs)) for name, one in deployments.items() if one.inputs},
+        of=len(deployments),
+    )
+    if given:
+        yield f"Every run is given {'; '.join(given)}, the same each time."
 
 
 def _stages(deployments: Mapping[str | None, Deployment]) -> str:
