@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,8 +14,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from glacier import Bucket
-from test_access_inference import accesses, clean, one, raw
+from glacier import Bucket, pipeline, task
+from glacier.testing import MemoryProvider
+from test_access_inference import accesses, clean, one, provider, raw
+
+folder = provider.bucket("lake", path="day/")
 
 
 def by_list(target: Bucket) -> None:
@@ -107,6 +111,11 @@ def writes_and_says_where(target: Bucket) -> list[str]:
 def reads_text(source: Bucket) -> list[str]:
     lines = Path(source.get_uri()).read_text().splitlines()
     return [line for line in lines if line]
+
+
+def complains(source: Bucket) -> None:
+    if not Path(source.get_uri()).exists():
+        raise FileNotFoundError(f"nothing at {source.get_uri()}")
 
 
 def gives(source: Bucket) -> str:
@@ -217,6 +226,7 @@ WRITTEN, READ, UNKNOWN, NOTHING = "w", "r", "?", ""
         (tells_only, NOTHING),
         (writes_and_says_where, WRITTEN),
         (reads_text, READ),
+        (complains, READ),
         (gives, UNKNOWN),
         (gives_in_list, UNKNOWN),
         (yields, UNKNOWN),
@@ -237,3 +247,114 @@ WRITTEN, READ, UNKNOWN, NOTHING = "w", "r", "?", ""
 def test_what_a_task_touches_by_a_uri_or_a_function_inside(function: Callable[..., Any], expected: str) -> None:
     bucket = raw if expected == READ else clean
     assert accesses(function, bucket) == (f"{bucket.name}/{bucket.path}:{expected}" if expected else "")
+
+
+@task
+def save(path: str | Path) -> None:
+    Path(path).write_text("x")
+
+
+@task
+def load(path: str | Path) -> str:
+    return Path(path).read_text()
+
+
+@task
+def save_all(paths: list[str]) -> None:
+    for path in paths:
+        Path(path).write_text("x")
+
+
+MADE: list[Callable[[str], str | Path]] = [
+    lambda uri: uri,
+    lambda uri: f"{uri}a.txt",
+    lambda uri: uri + "a.txt",
+    lambda uri: "{}{}".format(uri, "a.txt"),
+    lambda uri: os.path.join(uri, "a.txt"),  # noqa: PTH118  # the form is what is tested
+    lambda uri: Path(uri) / "a.txt",
+    Path,
+]
+
+
+@pytest.mark.parametrize("made", MADE)
+def test_text_and_paths_that_the_body_makes_of_a_uri(made: Callable[[str], str | Path]) -> None:
+    @pipeline
+    def body() -> str:
+        uri = folder.get_uri()
+        save(made(uri))
+        return load(made(uri))
+
+    analysis = body.run(mode="analyze")
+    assert [(edge["from"], edge["to"]) for edge in analysis["edges"]] == [("save", "load")]
+    assert [(r["name"], r["written_by"], r["read_by"]) for r in analysis["resources"]] == [
+        ("lake/day/", ["save"], ["load"])
+    ]
+
+
+def test_the_longest_uri_that_a_text_holds_counts() -> None:
+    @pipeline
+    def body() -> str:
+        whole, part = provider.bucket("lake", path="a/").get_uri(), provider.bucket("lake", path="a/b/").get_uri()
+        save(f"{whole}c.txt")
+        save(f"{part}d.txt")
+        return load(Path(whole) / "b" / "e.txt")
+
+    assert [(r["name"], r["read_by"]) for r in body.run(mode="analyze")["resources"]] == [
+        ("lake/a/", []),
+        ("lake/a/b/", ["load"]),
+    ]
+
+
+def test_text_of_a_uri_in_a_list_and_from_a_branch() -> None:
+    @task
+    def weekend() -> bool:
+        return False
+
+    @pipeline
+    def body() -> str:
+        uri = folder.get_uri()
+        save_all([f"{uri}a.txt", f"{uri}b.txt"])
+        name = f"{uri}a.txt" if weekend() else f"{uri}b.txt"
+        return load(name)
+
+    analysis = body.run(mode="analyze")
+    assert ("save_all", "load") in [(edge["from"], edge["to"]) for edge in analysis["edges"]]
+
+
+@dataclass
+class Report:
+    folder: str
+    days: int = 1
+
+
+def test_a_uri_that_an_object_holds() -> None:
+    @task
+    def fill(report: Report) -> None:
+        for day in range(report.days):
+            (Path(report.folder) / f"{day}.txt").write_text("x")
+
+    @task
+    def first(report: Report) -> pl.DataFrame:
+        return pl.read_csv(f"{report.folder}0.txt")
+
+    @pipeline
+    def body() -> pl.DataFrame:
+        report = Report(folder.get_uri() + "report/")
+        fill(report)
+        return first(report)
+
+    (resource,) = body.run(mode="analyze")["resources"]
+    assert (resource["written_by"], resource["read_by"], resource["uncertain"]) == (["fill"], ["first"], [])
+
+
+def test_a_task_gets_text_and_paths_as_the_body_made_them() -> None:
+    @task
+    def kinds(text: str, path: Path) -> list[str]:
+        return [type(text).__name__, type(path).__name__]
+
+    @pipeline
+    def body() -> list[str]:
+        uri = MemoryProvider().bucket("lake", path="a/").get_uri()
+        return kinds(f"{uri}a", Path(uri))
+
+    assert body.run() == body() == ["str", type(Path()).__name__]

@@ -13,14 +13,14 @@ from glacier.accesses import NONE, READ, UNKNOWN, WRITE, Access, access_by_verb
 from glacier.annotations import UNKNOWN as UNTYPED
 from glacier.annotations import Signature
 from glacier.graph import Graph, Node, Resource
-from glacier.holding import gives_resource, resources_at, resources_in
+from glacier.holding import gives_resource, is_all_uris, located, resources_at, resources_in
 from glacier.names import ANYWHERE
 from glacier.permits import Allowed, Permit, act
 from glacier.reaching import helpers, is_users_class, is_users_module, outer_names, python_function
 from glacier.source import function_ast
 from glacier.task import Task, TaskOptions
 from glacier.usage import Accesses, Kind, Kinds, Place, usage_of
-from glacier.work import Located, StorageCall
+from glacier.work import StorageCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def reached(node: Node) -> list[Touch]:
     if not isinstance(work, Task):
         return []
     function, bound = _unbound(work.origin.function)
-    given = [*bound, *_in_arguments(work.signature, node)]
+    given = [*bound, *((name, located(value, node.places)) for name, value in _in_arguments(work.signature, node))]
     owner = cast("object", getattr(work.function, "__self__", None))
     if owner is not None:
         given.append((next(iter(work.origin.signature.binding.parameters), ""), owner))
@@ -228,10 +228,10 @@ def _is_namespace(value: object) -> bool:
 def _kinds(held: Iterable[tuple[str, object]]) -> Kinds:
     kinds: dict[str, Kind] = {}
     for name, value in held:
-        if isinstance(value, Located):
-            kinds[name] = "uri"
-        elif is_users_class(type(value)) and not isinstance(value, Resource):
+        if is_users_class(type(value)) and not isinstance(value, Resource):
             kinds[name] = type(value)
+        elif is_all_uris(value):
+            kinds[name] = "uri"
     return frozenset(kinds.items())
 
 

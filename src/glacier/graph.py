@@ -94,6 +94,7 @@ class Node:
             be several calls, in turns of a loop or after a failure, and one must not see what another did to a list.
         code: the code object that made the call.
         instruction: the byte offset of the call in `code`, by which the line and the variable are found when asked for.
+        places: resources whose URI the body asked for and wrote into text or a path among the arguments.
     """
 
     index: int
@@ -104,6 +105,7 @@ class Node:
     nested: bool
     code: CodeType
     instruction: int
+    places: tuple[Resource, ...] = ()
 
     @property
     def site(self) -> Site:

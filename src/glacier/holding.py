@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from functools import partial
+from pathlib import PurePath
 from types import FunctionType, ModuleType
 from typing import cast
 
 from glacier.annotations import may_hold
+from glacier.containers import rebuilt
 from glacier.graph import Node, Resource
 from glacier.names import Key
 from glacier.reaching import is_users_class
 from glacier.task import Task
 from glacier.trace import Handle
-from glacier.work import Located
+from glacier.work import Located, places_in
 
 _DEEPEST = 5
 _ABSENT = object()
@@ -27,13 +29,22 @@ _FACTS = frozenset(
 
 def resources_in(value: object, depth: int = 0) -> Iterator[Resource]:
     """Gives the resources that a value is or holds, at most five containers or objects deep; some perhaps twice."""
-    if isinstance(value, Resource):
+    for one in _held(value, depth):
+        yield one.resource if isinstance(one, Located) else one
+
+
+def is_all_uris(value: object) -> bool:
+    """Whether a value is the URI of a resource, or a container that holds no resource but by its URI."""
+    held = list(_held(value, 0))
+    return bool(held) and all(isinstance(one, Located) for one in held)
+
+
+def _held(value: object, depth: int) -> Iterator[Resource | Located]:
+    if isinstance(value, Resource | Located):
         yield value
-    elif isinstance(value, Located):
-        yield value.resource
     elif depth < _DEEPEST:
         for member in _members(value):
-            yield from resources_in(member, depth + 1)
+            yield from _held(member, depth + 1)
 
 
 def resources_at(value: object, members: tuple[Key, ...]) -> tuple[list[Resource], bool]:
@@ -57,6 +68,16 @@ def resources_at(value: object, members: tuple[Key, ...]) -> tuple[list[Resource
             return list(resources_in(value)), False
         value = member
     return list(resources_in(value)), True
+
+
+def located(value: object, places: Sequence[Resource]) -> object:
+    """Gives a value with `Located` in place of text and paths that were made from the URI of one of some resources."""
+    if isinstance(value, Located | Handle) or not places:
+        return value
+    if isinstance(value, str | PurePath):
+        found = [Located.of(resource) for resource in places_in(value, places)]
+        return found[0] if len(found) == 1 else tuple(found) or value
+    return rebuilt(value, lambda member: located(member, places))
 
 
 def _members(value: object) -> Iterable[object]:
@@ -120,7 +141,7 @@ def _is_computed(name: str, attribute: object) -> bool:
 def _behind(handle: Handle) -> Iterable[object]:
     """Gives what the value of a handle may be or hold: what a branch or an operator takes, what a task picks from."""
     node = handle.glacier_node
-    return [*node.args, *node.kwargs.values()] if gives_resource(node) else ()
+    return [located(one, node.places) for one in (*node.args, *node.kwargs.values())] if gives_resource(node) else ()
 
 
 def gives_resource(node: Node) -> bool:

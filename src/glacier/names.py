@@ -158,11 +158,12 @@ class Names:
                 return frozenset(one for part in values for one in self.uris(part))
             case ast.Call():
                 return self._uris_called(node)
+            case ast.FormattedValue(value=value):
+                return self._as_text(value)
             case ast.Attribute(attr=attr) if attr in _TELLING:
                 return _NONE
             case (
                 ast.Attribute(value=value)
-                | ast.FormattedValue(value=value)
                 | ast.Subscript(value=value)
                 | ast.Starred(value=value)
                 | ast.NamedExpr(value=value)
@@ -178,13 +179,23 @@ class Names:
             case _:
                 return _NONE
 
+    def _as_text(self, node: ast.expr) -> Found:
+        """Gives the resources whose URI a text or path holds that an expression is made into.
+
+        What a container or object holds may be a URI that the body asked for; the text of a resource itself is a label.
+        """
+        return self.uris(node) | frozenset(one for one in self.resources(node) if one.members)
+
     def _uris_called(self, call: ast.Call) -> Found:
         returned = self._returned(self, call)[1]
         given = [*call.args, *(keyword.value for keyword in call.keywords)]
         match call.func:
-            case ast.Name(id=name) if name in _PATHS | _SAME | LISTS:
+            case ast.Name(id=name) | ast.Attribute(attr=name) if name in _PATHS:
+                on = call.func.value if isinstance(call.func, ast.Attribute) else None
+                return frozenset(one for part in given for one in self._as_text(part)) | self.uris(on) | returned
+            case ast.Name(id=name) if name in _SAME | LISTS:
                 from_parts = given
-            case ast.Attribute(value=on, attr=name) if name in _PATHS | GIVING_ON | LISTS:
+            case ast.Attribute(value=on, attr=name) if name in GIVING_ON | LISTS:
                 from_parts = [on, *given]
             case ast.Attribute(value=on, attr=name):  # what is read from a file, or told of a path, is none
                 from_parts = [on] if name not in _TELLING and access_by_name(name, (), ()) is None else []

@@ -8,6 +8,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path, PurePath
 from types import CoroutineType, FrameType, GeneratorType
 from typing import Any, NamedTuple, NoReturn, TypeVar, cast
 
@@ -20,11 +21,12 @@ from glacier.reaching import is_users_class
 from glacier.regions import Region
 from glacier.snapshots import Snapshot, copied, is_open, snapshot
 from glacier.source import is_users
-from glacier.work import Expression, Located, Unset
+from glacier.work import Expression, Located, Unset, places_in
 
 M = TypeVar("M", bound=Callable[..., Any])
 
 _DEEPEST = 100
+_WHOLE = PLAIN | {type(Path()), type(PurePath())}  # they hold nothing
 _USED_UP = (GeneratorType, map, filter, zip)
 
 
@@ -125,14 +127,14 @@ class Plan:
                 fix="pass it to the task as an argument of its own, or in a list, dict, tuple or dataclass",
             )
         taking = _Arguments(self)
-        taken = tuple([value if type(value) in PLAIN else taking.take(value) for value in args])
+        taken = tuple([value if type(value) in PLAIN and not self.prepared else taking.take(value) for value in args])
         named = {key: taking.take(value) for key, value in kwargs.items()} if kwargs else _NO_KWARGS
         index = len(self.nodes)
         data = tuple(taking.upstream)
         anew = taking.nested or (bool(taking.containers) and (bool(self.within) or _may_be_retried(work)))
-        node = Node(index, work, taken, named, data, anew, frame.f_code, frame.f_lasti)
+        node = Node(index, work, taken, named, data, anew, frame.f_code, frame.f_lasti, tuple(taking.places))
         self.nodes.append(node)
-        if taking.touches:
+        if taking.touches or taking.places:
             self.touching.add(index)
         if self.guards:
             self.guarded[index] = tuple(self.guards)
@@ -159,7 +161,7 @@ _NO_KWARGS: Mapping[str, object] = {}
 class _Arguments:
     """What one call's arguments hold: their handles, whether one is inside a container, whether there is a resource."""
 
-    __slots__ = ("containers", "depth", "nested", "open", "plan", "touches", "upstream")
+    __slots__ = ("containers", "depth", "nested", "open", "places", "plan", "touches", "upstream")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -168,11 +170,12 @@ class _Arguments:
         self.touches = False
         self.depth = 0
         self.containers: list[object] = []
+        self.places: dict[Resource, None] = {}
         self.open: list[Snapshot] = []
 
     def take(self, value: object) -> object:
-        if type(value) in PLAIN:
-            return value
+        if type(value) in _WHOLE:
+            return self._looked_at(value) if self.plan.prepared else value
         if type(value) is Handle:
             if value.glacier_plan is not self.plan:
                 raise foreign(value, self.plan)
@@ -221,6 +224,11 @@ class _Arguments:
         if is_open(value):
             self.open.append(snapshot(value))
         return taken
+
+    def _looked_at(self, value: object) -> object:
+        if isinstance(value, str | PurePath):
+            self.places |= dict.fromkeys(places_in(value, self.plan.prepared))
+        return value
 
 
 def _may_be_retried(work: Work) -> bool:

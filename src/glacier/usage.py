@@ -128,6 +128,7 @@ class _Body:
         explained = _outside(tree)
         outside = frozenset(explained)
         made_from = {part for node in ast.walk(tree) for part in _made_from(node)}
+        self.raised = {node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise)}
         called: set[ast.AST] = set()
         for node in ast.walk(tree):
             if node in outside:
@@ -190,7 +191,8 @@ class _Body:
         on = self.names.resources(call.func.value) if isinstance(call.func, ast.Attribute) else frozenset[Reached]()
         by_name = name if helper is None or not helper.users else ""
         followed = by_name in GIVING_ON and self._is_of_library(call.func)
-        told = by_name in _HARMLESS or followed or (on and name == "invoke")  # what a function does is the function's
+        told = by_name in _HARMLESS or followed or call in self.raised
+        told = told or bool(on and name == "invoke")  # what a function does with it is the function's
         for uri in self.names.uris(value):
             done = access_by_name(name, call.args[1:2], call.keywords) or (NONE if told else UNKNOWN)
             self._through(helper if helper and helper.users else None, parameter, uri, "uri", done)

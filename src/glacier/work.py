@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from copy import copy
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Literal, NoReturn, cast
 
 from glacier.errors import GraphError, Site
@@ -184,6 +185,16 @@ class Located(str):
 
     def __reduce__(self) -> tuple[object, ...]:
         return str, (str(self),)
+
+
+def places_in(text: str | PurePath, asked_for: Iterable[Resource]) -> list[Resource]:
+    """Gives the resources whose URI a text or path was made from: one that holds it, and no longer one, among those.
+
+    What Python makes of a `Located` by an f-string, `+` or `Path` is none any more.
+    """
+    uris = {resource.uri.rstrip("/"): resource for resource in asked_for}
+    found = [uri for uri in uris if (str(PurePath(uri)) if isinstance(text, PurePath) else uri) in str(text)]
+    return [uris[uri] for uri in found if not any(uri != other and uri in other for other in found)]
 
 
 Missing = Literal["branch", "turn", "loop", "item"]
