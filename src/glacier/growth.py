@@ -73,26 +73,53 @@ def increased(value: Any, more: Any) -> object:
     """`value += more`: gives what the variable is after it."""
     if type(value) is Handle or type(more) is Handle or _is_outer(value):
         return _changed(_INCREASED, value, (more,), lambda: None)
+    _keep(value, "__iadd__", sys._getframe(1))
     value += more
     return cast("object", value)
 
 
-def assign_attribute(owner: Any, name: str, value: object) -> None:
-    """`owner.name = value`.
+def owner(value: Any, name: str) -> Any:
+    """Gives `value`, whose attribute `name` is assigned or deleted: `value.name = ...`.
 
     Raises:
         GraphError: the object is older than a branch or loop over a result that is being planned.
     """
-    plan = current_plan()
-    if plan is not None and any(region.knows(owner) for region in plan.regions):
+    if _is_known(value):
         frame = sys._getframe(1)
-        whole = f"{next(iter(names_of(owner, frame)), type(owner).__name__)}.{name}"
+        known_as = getattr(value, "__name__", type(value).__name__)  # a class or module of the globals by its own
+        whole = f"{next(iter(names_of(value, frame)), known_as)}.{name}"
         raise GraphError(
             f"`{whole}` is assigned in a branch or loop over a result, where it may happen never or many times",
             site=Site.of_frame(frame),
             fix="assign a variable there instead, which may be an object made there",
         )
-    setattr(owner, name, value)
+    return value
+
+
+def holder(value: Any) -> Any:
+    """Gives `value`, whose items are assigned or deleted: `value[a:b] = ...`, `del value[key]`.
+
+    Raises:
+        GraphError: it is older than a branch or loop over a result, and its members are not compared after that.
+    """
+    if _is_unwatched(value):
+        raise _refused(value, "`[...] =`", sys._getframe(1))
+    return value
+
+
+def kept_in_place(value: object, method: str) -> None:
+    """Stands before `value -= more`, with the method that would change `value` itself: `__isub__`.
+
+    Raises:
+        GraphError: it has that method, it is older than a branch or loop over a result, and its members are not
+            compared after that.
+    """
+    _keep(value, method, sys._getframe(1))
+
+
+def _keep(value: object, method: str, frame: FrameType) -> None:
+    if hasattr(type(value), method) and _is_unwatched(value):
+        raise _refused(value, "an assignment in place", frame)
 
 
 def _changed(growth: Growth, value: Any, args: tuple[object, ...], really: Callable[[], object]) -> object:
@@ -108,7 +135,7 @@ def _changed(growth: Growth, value: Any, args: tuple[object, ...], really: Calla
         made = plan.record(growth, (value, *args), {}, frame)
         plan.kept.update(index for arg in args for index in handles_in(arg) if index in plan.containers)
         return noted(made, container_of(value))
-    if not _is_outer(value):
+    if not _is_outer(value) and not (growth is _WITH_ITEM and _is_known(value)):
         _note_given(value, frame)
         really()
         return value
@@ -208,12 +235,30 @@ def _is_outer(value: object) -> bool:
     return plan is not None and any(value in region for region in plan.regions)
 
 
+def _is_unwatched(value: object) -> bool:
+    """Whether a change of what was there before a branch or loop over a result would not be noticed after it."""
+    plan = current_plan()
+    if plan is None or type(value) is Handle:
+        return False
+    return any(region.knows(value) and not region.compares(value) for region in plan.regions)
+
+
+def _is_known(value: object) -> bool:
+    """Whether an object of any kind was there before a branch or loop over a result that is being planned."""
+    plan = current_plan()
+    return plan is not None and any(region.knows(value) for region in plan.regions)
+
+
 def _refused(value: object, how: str, frame: FrameType) -> GraphError:
     name = next(iter(names_of(value, frame)), type(value).__name__)
+    anew = "make a new one in a task"
+    plannable = isinstance(value, list | dict | set)
     return GraphError(
         f"{how} changes `{name}` in a branch or loop over a result, where it may happen never or many times",
         site=Site.of_frame(frame),
-        fix=f"use `append`, `extend`, `add`, `update` or `{name}[key] = ...`, or make a new one in a task",
+        fix=f"use `append`, `extend`, `add`, `update` or `{name}[key] = ...`, or {anew}"
+        if plannable
+        else f"{anew}: `{name} = changed({name})`",
     )
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+from array import array
 from collections import defaultdict, deque
 from functools import cached_property
 from types import SimpleNamespace
@@ -26,6 +27,8 @@ def remembered(n: int) -> Any:
 
 class Counted:
     """What counts its calls."""
+
+    kind = "any"
 
     def __init__(self) -> None:
         self.count = 0
@@ -315,3 +318,146 @@ def grown_by_expressions(n: int) -> Any:
     for x in items(n):
         found.append(x) if odd(x) else found.append(text(x))
     return [found, gathered(lengths)]
+
+
+@refused("`box.value`", n=[2])
+@pipeline
+def attribute_increased(n: int) -> Any:
+    """An attribute of an older object that is increased."""
+    box = SimpleNamespace(value=0)
+    if odd(n):
+        box.value += 1  # here
+    return text(box.value)
+
+
+@refused("`box.value`", n=[2])
+@pipeline
+def attribute_among_targets(n: int) -> Any:
+    """An attribute of an older object among several targets."""
+    box = SimpleNamespace(value=0)
+    if odd(n):
+        box.value, x = 1, 2  # here
+        text(x)
+    return text(box.value)
+
+
+@refused("`box.value`", n=[2])
+@pipeline
+def attribute_after_a_name(n: int) -> Any:
+    """An attribute of an older object that gets the value of a variable too."""
+    box = SimpleNamespace(value=0)
+    if odd(n):
+        x = box.value = 1  # here
+        text(x)
+    return text(box.value)
+
+
+@refused("`box.value`", n=[2])
+@pipeline
+def attribute_annotated(n: int) -> Any:
+    """An attribute of an older object, assigned with an annotation."""
+    box = SimpleNamespace(value=0)
+    if odd(n):
+        box.value: int = 1  # here
+    return text(box.value)
+
+
+@refused("`box.value`", n=[2])
+@pipeline
+def attribute_deleted(n: int) -> Any:
+    """An attribute of an older object that a side deletes."""
+    box = SimpleNamespace(value=0)
+    if odd(n):
+        del box.value  # here
+    return text(vars(box))
+
+
+@refused("`Counted.kind`", n=[2])
+@pipeline
+def attribute_of_a_class(n: int) -> Any:
+    """An attribute of a class of the module."""
+    if odd(n):
+        Counted.kind = "odd"  # here
+    return text(Counted.kind)
+
+
+@refused("`SimpleNamespace.value`", n=[2])
+@pipeline
+def attribute_of_a_member(n: int) -> Any:
+    """An attribute of an object in an older list."""
+    boxes = [SimpleNamespace(value=0)]
+    if odd(n):
+        boxes[0].value = 1  # here
+    return text(boxes[0].value)
+
+
+@refused("`values` in a branch or loop over a result", n=[2])
+@pipeline
+def bytes_in_place(n: int) -> Any:
+    """An item of an older container that is no list, dict or set."""
+    values = bytearray(b"ab")
+    if odd(n):
+        values[0] = 1  # here
+    return text(values)
+
+
+@refused("`values` in a branch or loop over a result", n=[2])
+@pipeline
+def array_in_place(n: int) -> Any:
+    """An older array that is changed in place."""
+    values = array("i", [1, 2])
+    if odd(n):
+        values *= 2  # here
+    return text(list(values))
+
+
+@refused("`values` in a branch or loop over a result", n=[2])
+@pipeline
+def array_made_longer(n: int) -> Any:
+    """An older array that `+=` makes longer."""
+    values = array("i", [1, 2])
+    if odd(n):
+        values += array("i", [3])  # here
+    return text(list(values))
+
+
+@refused("`values` in a branch or loop over a result", n=[2])
+@pipeline
+def swapped_in_a_long_list(n: int) -> Any:
+    """Two items of a long list swapped on a side."""
+    values = list(range(100))
+    if odd(n):
+        values[0], values[1] = values[1], values[0]  # here
+    return text(values[0])
+
+
+@refused("`values` in a branch or loop over a result", n=[2])
+@pipeline
+def several_in_a_long_dict(n: int) -> Any:
+    """Two items of a long dict that get one value."""
+    values = dict.fromkeys(range(100), 0)
+    if odd(n):
+        values[0] = values[1] = 9  # here
+    return text(values[0])
+
+
+@staged(n=[2, 3])
+@pipeline
+def targets_of_a_side(n: int) -> Any:
+    """Targets of every kind, of what a side made itself, and outside of any branch."""
+    outer = SimpleNamespace(a=1, b=2)
+    outer.a, outer.b = outer.b, outer.a
+    outer.a *= 5
+    x: Any = outer.a
+    if odd(n):
+        box = SimpleNamespace(value=0)
+        values = list(range(100))
+        values[0], box.value = 5, double(n)
+        values[1] = box.more = 7
+        values[2] -= 2
+        values *= 1
+        del values[3:], box.more
+        for box.last in [1, 2]:
+            values[0] += box.last
+        x = gathered(box.value, values)
+    return [x, outer.b]

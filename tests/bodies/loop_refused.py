@@ -3,6 +3,7 @@
 # pyright: basic
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -285,3 +286,23 @@ def list_of_the_module(n: int) -> Any:
     for _ in items(n):  # here
         turns_seen.append(1)
     return text(turns_seen)
+
+
+@refused("`box.value`", n=[3])
+@pipeline
+def attribute_increased(n: int) -> Any:
+    """An attribute that a loop over a result increases."""
+    box = SimpleNamespace(value=0)
+    for _ in items(n):
+        box.value += 1  # here
+    return text(box.value)
+
+
+@refused("`values` in a branch or loop over a result", n=[3])
+@pipeline
+def array_in_place(n: int) -> Any:
+    """An item of an older array that a loop over a result increases."""
+    values = array("i", [1, 2])
+    for _ in items(n):
+        values[0] += 1  # here
+    return text(list(values))

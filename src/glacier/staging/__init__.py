@@ -60,9 +60,11 @@ def _to_stage(tree: FunctionNode, variables: frozenset[str]) -> Iterator[ast.AST
     """Gives the nodes of a body that staging rewrites."""
     for node in own(tree.body):
         match node:
-            case ast.UnaryOp(op=ast.Not()) | ast.AugAssign(op=ast.Add()) | ast.Compare():
+            case ast.UnaryOp(op=ast.Not()) | ast.AugAssign() | ast.Compare():
                 yield node
-            case ast.Assign(targets=[ast.Tuple() | ast.List() | ast.Attribute(), *_]):
+            case ast.Assign(targets=[ast.Tuple() | ast.List(), *_]):
+                yield node
+            case ast.Attribute(ctx=ast.Store() | ast.Del()) | ast.Subscript(ctx=ast.Store() | ast.Del()):
                 yield node
             case _ if isinstance(node, _STAGED) or is_type_check(node) or changed_by(node, variables):
                 yield node

@@ -148,6 +148,20 @@ class Expressions(ABC):
             return call(f"{BRANCHES}.is_instance", *(self.visit(value) for value in node.args), at=node)
         return cast("ast.expr", self._inside(node))
 
+    def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
+        """`a.name` as a target."""
+        node.value = self.visit(node.value)
+        if not isinstance(node.ctx, ast.Load):
+            node.value = call(f"{GROWTH}.owner", node.value, ast.Constant(node.attr), at=node)
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        """`a[key]` as a target."""
+        node.value, node.slice = self.visit(node.value), self.visit(node.slice)
+        if not isinstance(node.ctx, ast.Load):
+            node.value = call(f"{GROWTH}.holder", node.value, at=node)
+        return node
+
     def visit_ListComp(self, node: ast.ListComp) -> ast.expr:
         """`[f(x) for x in items if test]`: a function with a loop, defined before the statement."""
         return self._comprehension(node, ast.List([], ast.Load()), _changing("append", node.elt))

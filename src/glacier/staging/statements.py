@@ -33,6 +33,21 @@ from glacier.staging.syntax import (
     without_continue,
 )
 
+_IN_PLACE: dict[type[ast.operator], str] = {
+    ast.Sub: "__isub__",
+    ast.Mult: "__imul__",
+    ast.MatMult: "__imatmul__",
+    ast.Div: "__itruediv__",
+    ast.FloorDiv: "__ifloordiv__",
+    ast.Mod: "__imod__",
+    ast.Pow: "__ipow__",
+    ast.LShift: "__ilshift__",
+    ast.RShift: "__irshift__",
+    ast.BitAnd: "__iand__",
+    ast.BitXor: "__ixor__",
+    ast.BitOr: "__ior__",
+}
+"""The methods that change an object in place, where its class has them; `+=` is planned."""
 _RETURNED, _DONE, _DEPTH = f"{OWN}returned", f"{OWN}done", f"{OWN}depth"
 
 
@@ -243,10 +258,6 @@ class Statements(Expressions):
         if name is not None and isinstance(target, ast.Subscript):
             value, key = self.visit(node.value), self.visit(target.slice)
             return assign(name, call(f"{GROWTH}.put", named(name), key, value, at=node), node)
-        if len(node.targets) == 1 and isinstance(target, ast.Attribute):
-            owner, value = self.visit(target.value), self.visit(node.value)
-            assigning = call(f"{GROWTH}.assign_attribute", owner, ast.Constant(target.attr), value, at=node)
-            return ast.copy_location(ast.Expr(assigning), node)
         if len(node.targets) == 1:
             displayed = isinstance(node.value, ast.Tuple | ast.List)  # its members are there to assign one by one
             value = self.visit(node.value)
@@ -255,20 +266,23 @@ class Statements(Expressions):
             return [node, *unpacking]
         return self._inside(node)
 
-    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
+    def visit_AugAssign(self, node: ast.AugAssign) -> Any:
         """`total += n`, `sizes[name] += n`."""
         node.value = self.visit(node.value)
-        if not isinstance(node.op, ast.Add):
-            return node
         if isinstance(node.target, ast.Name) and node.target.id in self.variables:
             name = node.target.id
-            return assign(name, call(f"{GROWTH}.increased", named(name), node.value, at=node), node)
+            if isinstance(node.op, ast.Add):
+                return assign(name, call(f"{GROWTH}.increased", named(name), node.value, at=node), node)
+            method = ast.Constant(_IN_PLACE[type(node.op)])
+            kept = call(f"{GROWTH}.kept_in_place", named(name), method, at=node)
+            return [ast.copy_location(ast.Expr(kept), node), node]
         changed_name = changed_by(node, self.variables)
         if changed_name is not None and isinstance(node.target, ast.Subscript):
             key = node.target.slice
             now = ast.copy_location(ast.Subscript(named(changed_name), copy.deepcopy(key), ast.Load()), node)
             increased = call(f"{GROWTH}.increased", now, node.value, at=node)
             return assign(changed_name, call(f"{GROWTH}.put", named(changed_name), key, increased, at=node), node)
+        node.target = self.visit(node.target)
         return node
 
     def visit_Expr(self, node: ast.Expr) -> ast.stmt:
@@ -324,7 +338,7 @@ class Statements(Expressions):
     def _unpacking(self, target: ast.expr) -> tuple[ast.expr, list[ast.stmt]]:
         """Gives a target that takes a handle as it is, and the statements that assign its parts."""
         if not isinstance(target, ast.Tuple | ast.List):
-            return target, []
+            return self.visit(target), []
         name = f"{OWN}part{self._number()}"
         whole = ast.copy_location(ast.Assign([target], self._parts(named(name), target)), target)
         inner, unpacking = self._unpacked(target)
@@ -340,7 +354,7 @@ class Statements(Expressions):
             whole: whether a starred target is to take several members, which otherwise come as one list.
         """
         if not isinstance(target, ast.Tuple | ast.List):
-            return target, []
+            return self.visit(target), []
         statements: list[ast.stmt] = []
         for place, element in enumerate(target.elts):
             one = element.value if isinstance(element, ast.Starred) and not whole else element
