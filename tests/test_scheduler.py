@@ -600,6 +600,37 @@ def test_shared_expensive_frame_is_computed_once() -> None:
         assert len(calls) == expected, materialize
 
 
+def test_a_shared_frame_that_cannot_be_computed_fails_whoever_collects_it_and_nobody_else() -> None:
+    @task
+    def broken() -> pl.LazyFrame:
+        return pl.LazyFrame({"n": [1, 2]}).sort("missing")
+
+    @task
+    def numbers(count: int) -> list[int]:
+        return list(range(count))
+
+    @task
+    def rows(df: pl.LazyFrame, more: int = 0) -> int:
+        return df.collect().height + more
+
+    @pipeline
+    def in_branch(count: int) -> int:
+        df, found = broken(), 0
+        if numbers(count):
+            found = add(rows(df), rows(df))
+        return found
+
+    @pipeline
+    def in_loop(count: int) -> list[int]:
+        df = broken()
+        return [rows(df, number) for number in numbers(count)]
+
+    for body, nothing in ((in_branch, 0), (in_loop, [])):
+        assert body.run(inputs={"count": 0}) == body(0) == nothing
+        with pytest.raises(TaskError, match="task `rows"):
+            body.run(inputs={"count": 2})
+
+
 class Interrupting(Told):
     def node_started(self, index: int) -> None:
         raise KeyboardInterrupt

@@ -104,10 +104,8 @@ class Frames:
             return value
         if rule.materialize == "disk":
             return self._on_disk(value)
-        if rule.materialize == "auto" and (rule.sharing == "none" or not is_expensive(value)):
-            return value
-        if rule.materialize == "auto" and rule.sharing == "query":
-            return value.cache()  # Polars finds a plan that recurs in one query by itself, but not one inside another
+        if rule.materialize == "auto":
+            return _shared(value, rule.sharing)
         return value.collect(engine="streaming").lazy()
 
     def told_by(self, index: int) -> Literal["compute", "count", "leave"]:
@@ -175,6 +173,20 @@ def _is_frame(value: object, kind: FrameKind) -> bool:
 
     handed: str | None = getattr(value, "frame_kind", None)
     return handed == kind if handed else isinstance(value, pl.LazyFrame if kind == "LazyFrame" else pl.DataFrame)
+
+
+def _shared(frame: pl.LazyFrame, sharing: Sharing) -> pl.LazyFrame:
+    """Gives a plan for several takers: computed, if that is worth doing once, and it can be."""
+    if sharing == "none":
+        return frame
+    try:
+        if not is_expensive(frame):
+            return frame
+        if sharing == "query":
+            return frame.cache()  # Polars finds a plan that recurs in one query by itself, but not one inside another
+        return frame.collect(engine="streaming").lazy()
+    except Exception:  # noqa: BLE001  # who collects it meets that again, which a branch may leave to nobody
+        return frame
 
 
 def _takers(graph: Graph) -> Sequence[Sequence[Node]]:
