@@ -252,13 +252,11 @@ def _is_known(value: object) -> bool:
 def _refused(value: object, how: str, frame: FrameType) -> GraphError:
     name = next(iter(names_of(value, frame)), type(value).__name__)
     anew = "make a new one in a task"
-    plannable = isinstance(value, list | dict | set)
+    methods = f"use `append`, `extend`, `add`, `update` or `{name}[key] = ...`"
     return GraphError(
         f"{how} changes `{name}` in a branch or loop over a result, where it may happen never or many times",
         site=Site.of_frame(frame),
-        fix=f"use `append`, `extend`, `add`, `update` or `{name}[key] = ...`, or {anew}"
-        if plannable
-        else f"{anew}: `{name} = changed({name})`",
+        fix=f"{methods}, or {anew}" if isinstance(value, list | dict | set) else f"{anew}: `{name} = changed({name})`",
     )
 
 

@@ -1,6 +1,6 @@
 """What a side of a branch on a result does besides assigning variables."""
 
-# pyright: basic
+# pyright: basic, reportUnusedExpression=false
 from __future__ import annotations
 
 import contextlib
@@ -309,8 +309,8 @@ def worked_out_once(n: int) -> Any:
 @pipeline
 def grown_by_expressions(n: int) -> Any:
     """Lists that conditional expressions, `and` and `or` make longer, where nobody takes their value."""
-    found: list[Any] = []
-    lengths: set[int] = set()
+    found: Any = []
+    lengths: Any = set()
     found.append(double(n)) if odd(n) else None
     odd(n) and found.append("and")
     odd(n) or (n == 2 and found.append("or"))
@@ -358,7 +358,7 @@ def attribute_annotated(n: int) -> Any:
     """An attribute of an older object, assigned with an annotation."""
     box = SimpleNamespace(value=0)
     if odd(n):
-        box.value: int = 1  # here
+        box.value: int = 1  # type: ignore[misc]  # pyright: ignore[reportInvalidTypeForm]  # here
     return text(box.value)
 
 
