@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 
 from glacier import context, observe, pipeline, task
 from glacier.cli import app
-from glacier.errors import InputError, TaskError
+from glacier.errors import InputError, RunErrors, TaskError
 
 
 @pytest.fixture(autouse=True)
@@ -66,6 +66,23 @@ def sales(day: date, rows: int = 2, more: bool = False) -> int:
     return extra(count) if more else count
 
 
+@task
+def counted() -> list[int]:
+    return [1, 2, 3]
+
+
+@task(retries=1, retry_delay=0.0)
+def even(n: int) -> int:
+    if n % 2:
+        raise ValueError(f"{n} is odd")
+    return n
+
+
+@pipeline
+def looped() -> list[int]:
+    return [even(n) for n in counted()]
+
+
 @pipeline
 def other() -> int:
     return extra(1)
@@ -91,6 +108,25 @@ def test_the_list() -> None:
         "xxxxxxxx  other     succeeded  YYYY-MM-DD HH:MM:SS     0.00      1",
         "xxxxxxxx  sales     failed     YYYY-MM-DD HH:MM:SS     0.00      3  `half` failed: ValueError: too",
         "xxxxxxxx  sales     succeeded  YYYY-MM-DD HH:MM:SS     0.00      2  day=2024-05-17",
+    ]
+
+
+def test_the_items_that_failed_are_told_by_their_numbers() -> None:
+    with pytest.raises(RunErrors):
+        looped.run(on_failure="continue", executor="sync")
+    shown = steady(glacier("show", "looped")).rstrip().split("\n\n")
+    assert shown[-2:] == [
+        "even: 2 of 3 turns failed, one with ValueError: 1 is odd\n"
+        "even, item 0: ValueError: 1 is odd\n"
+        "even, item 2: ValueError: 3 is odd",
+        "even, item 0: try 1 ValueError: 1 is odd\n"
+        "even, item 0: try 2 ValueError: 1 is odd\n"
+        "even, item 2: try 1 ValueError: 3 is odd\n"
+        "even, item 2: try 2 ValueError: 3 is odd",
+    ]
+    assert told("show", "looped")["tasks"][-1]["failed_turns"] == [
+        {"items": [0], "error": "ValueError: 1 is odd"},
+        {"items": [2], "error": "ValueError: 3 is odd"},
     ]
 
 

@@ -74,6 +74,19 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedTurn:
+    """A turn of a loop over a result in which a task failed.
+
+    Attributes:
+        items: for each loop around the task, outermost first, the number of the item, from 0.
+        error: what it failed with.
+    """
+
+    items: tuple[int, ...]
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class NodeRecord:
     """How one node of a run went.
 
@@ -92,6 +105,7 @@ class NodeRecord:
         published: what it wrote to buckets, where the run is asked to tell that.
         measures: what `@observe` asked for, and what the task told by `context().metric(...)`; None without either.
         columns: of the DataFrame that it returned, each with its dtype; None for anything else, and in a loop.
+        failed_turns: in a loop over a result the turns in which it failed, the first 100 of them.
         cached: how many times its value was taken from the cache: 0 or 1, in a loop over a result up to its turns.
         resumed: how many times nothing was done since the run that was resumed had finished it, counted likewise.
     """
@@ -109,6 +123,7 @@ class NodeRecord:
     measures: Measures | None = None
     cached: int = 0
     resumed: int = 0
+    failed_turns: tuple[FailedTurn, ...] = ()
     published: tuple[Published, ...] = ()
     columns: tuple[tuple[str, str], ...] | None = None
 
@@ -130,6 +145,7 @@ class NodeRecord:
             "turns": self.turns,
             "groups": list(self.groups),
             "attempts": [attempt.to_dict() for attempt in self.attempts],
+            "failed_turns": [{"items": list(turn.items), "error": turn.error} for turn in self.failed_turns],
             "metrics": self.measures.shown() if self.measures else {},
             "recalled": self.recalled,
             "cached": self.cached,

@@ -10,11 +10,13 @@ from traceback import clear_frames
 from glacier.errors import TaskError
 from glacier.execution.jobs import Job
 from glacier.execution.measures import Measures
-from glacier.execution.record import Attempt, NodeRecord, NodeState, Reuse
+from glacier.execution.record import Attempt, FailedTurn, NodeRecord, NodeState, Reuse
 from glacier.execution.turns import Done
 from glacier.graph import Graph
 from glacier.origins import Published
 
+_FAILURES_TOLD = 100
+"""Turns of a loop that a record names, of those in which a node failed."""
 _FRAMES_KEPT = 10
 """Of so many failures the frames keep their variables, for a debugger; those of more would fill the memory."""
 
@@ -33,6 +35,7 @@ class _Turns:
     rows: int | None = None
     reason: str | None = None
     reused: Counter[Reuse] = field(default_factory=Counter[Reuse])
+    failures: list[FailedTurn] = field(default_factory=list[FailedTurn])
 
     @property
     def state(self) -> NodeState:
@@ -92,6 +95,8 @@ class Tallies:
         turns.seconds += sum(attempt.seconds for attempt in attempts) if attempts else done.seconds
         if done.error is not None:
             turns.failed += 1
+            if len(turns.failures) < _FAILURES_TOLD:
+                turns.failures.append(FailedTurn(done.error.items, done.error.reason))
             turns.reason = done.error.reason if turns.failed == 1 else turns.reason
             return
         turns.succeeded += 1
@@ -183,6 +188,8 @@ class Tallies:
             measures,
             published=published,
         )
+        if turns.failures:
+            record = replace(record, failed_turns=tuple(turns.failures))
         return _with_reuse(record, turns.reused) if turns.reused else record
 
     def _of(self, index: int) -> _Turns:

@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 
 from glacier.doing import Told
 from glacier.execution.measures import Measures
-from glacier.execution.record import Attempt, NodeRecord, NodeState, RunState
+from glacier.execution.record import Attempt, FailedTurn, NodeRecord, NodeState, RunState
 from glacier.history.naming import short_id
 from glacier.history.processes import Process
 from glacier.history.text import loaded
@@ -144,6 +144,7 @@ def task_of(row: tuple[Any, ...]) -> RecordedTask:
         groups=tuple(loaded(groups)) if groups else (),
         attempts=tuple(_attempt(one) for one in told.get("attempts", ())),
         measures=_measures(told["measures"]) if "measures" in told else None,
+        failed_turns=tuple(FailedTurn(tuple(items), error) for items, error in told.get("failed_turns", ())),
         cached=told.get("cached", 0),
         resumed=told.get("resumed", 0),
         columns=tuple((name, kind) for name, kind in told.get("columns", ())) or None,

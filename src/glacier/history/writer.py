@@ -241,6 +241,8 @@ def _more(record: NodeRecord, log: tuple[str, ...]) -> str | None:
         more["attempts"] = [asdict(attempt) for attempt in record.attempts]
     if record.measures is not None:
         more["measures"] = {"measured": dict(record.measures.measured), "told": dict(record.measures.told)}
+    if record.failed_turns:
+        more["failed_turns"] = [(turn.items, turn.error) for turn in record.failed_turns]
     if record.cached:
         more["cached"] = record.cached
     if record.resumed:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from glacier.execution.measures import Number
@@ -94,12 +95,8 @@ def _nodes(run: RecordedRun, nodes: Sequence[NodeRecord], width: int) -> str:
 
     printed = StringIO()
     Console(file=printed, width=width).print(nodes_table(nodes, run.seconds))
-    reasons = [f"{node.name}: {node.reason}" for node in nodes if node.reason]
-    tried = [
-        f"{node.name}: try {number} {'succeeded' if attempt.error is None else attempt.error}"
-        for node in nodes
-        for number, attempt in enumerate(node.attempts, 1)
-    ]
+    reasons = [line for node in nodes for line in _reasons(node)]
+    tried = [line for node in nodes for line in _tries(node)]
     metrics = [
         f"{node.name}: " + ", ".join(f"{name} {'?' if value is None else value}" for name, value in shown.items())
         for node in nodes
@@ -122,6 +119,27 @@ def _measured(node: NodeRecord) -> Mapping[str, Number | None]:
     """Gives what was measured of a node; of one that did nothing what is not known is left out."""
     shown = {} if node.measures is None else node.measures.shown()
     return {name: value for name, value in shown.items() if value is not None or not node.recalled}
+
+
+def _reasons(node: NodeRecord) -> Iterator[str]:
+    if node.reason:
+        yield f"{node.name}: {node.reason}"
+    for turn in sorted(node.failed_turns, key=lambda turn: turn.items):
+        yield f"{node.name}, {_item(turn.items)}: {turn.error}"
+
+
+def _tries(node: NodeRecord) -> Iterator[str]:
+    """Gives the tries of a task, in a loop over a result those of one item after another."""
+    numbers = Counter[tuple[int, ...]]()
+    for attempt in sorted(node.attempts, key=lambda attempt: attempt.items):
+        numbers[attempt.items] += 1
+        turn = f", {_item(attempt.items)}" if attempt.items else ""
+        told = "succeeded" if attempt.error is None else attempt.error
+        yield f"{node.name}{turn}: try {numbers[attempt.items]} {told}"
+
+
+def _item(items: tuple[int, ...]) -> str:
+    return f"item {'.'.join(map(str, items))}"
 
 
 def _times(node: NodeRecord, count: int) -> str:
