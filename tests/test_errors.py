@@ -308,6 +308,33 @@ def test_failed_task_keeps_its_own_exception_and_traceback(line: Line) -> None:
     assert not [file for file in files if "/glacier/" in file]
 
 
+class Cat:
+    @task
+    def add(self, n: int) -> int:
+        raise ValueError(n)
+
+    @task
+    def pop(self) -> int:
+        raise ValueError
+
+
+def test_a_task_with_the_name_of_a_containers_method_fails_at_its_line(line: Line) -> None:
+    @pipeline
+    def grown() -> None:
+        cat = Cat()
+        cat.add(3)
+
+    @pipeline
+    def shrunk() -> None:
+        cat = Cat()
+        cat.pop()
+
+    for body, statement, name in ((grown, "cat.add(3)", "add"), (shrunk, "cat.pop()", "pop")):
+        with pytest.raises(TaskError, match=f"task `{name}` of pipeline") as error:
+            body.run()
+        assert f"  at {line(statement)}\n     {statement}" in message(error)
+
+
 def test_task_that_forgets_its_return(line: Line) -> None:
     @pipeline
     def forgetting() -> pl.LazyFrame:

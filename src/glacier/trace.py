@@ -436,11 +436,17 @@ class Handle:
 
 
 def calling(frame: FrameType) -> FrameType:
-    """Gives the frame of the user's call, from the one that called: `handle.pipe(f)` stands for `f(handle)`."""
-    return frame.f_back or frame if frame.f_code is _PIPE else frame
+    """Gives the frame of the user's call, from the one that called.
+
+    `handle.pipe(f)` stands for `f(handle)`, and what a staged body's statements call, `found.add(x)`, `growth` calls.
+    """
+    while frame.f_back is not None and (frame.f_code is _PIPE or frame.f_globals.get("__name__") == _GROWTH):
+        frame = frame.f_back
+    return frame
 
 
 _PIPE = Handle.pipe.__code__
+_GROWTH = "glacier.growth"
 
 
 def foreign(handle: Handle, plan: Plan) -> GraphError:
