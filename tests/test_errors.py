@@ -129,6 +129,38 @@ def test_wrong_type_along_an_edge(line: Line) -> None:
     )
 
 
+def test_a_task_in_place_of_its_result(line: Line) -> None:
+    @task
+    def called(function: Callable[[], int], *more: Any) -> int:
+        return function()
+
+    @pipeline
+    def uncalled() -> Any:
+        called(count, count)  # this one takes a task
+        return shout(count)  # type: ignore[arg-type]  # the checkers see it too
+
+    @pipeline
+    def unmapped() -> Any:
+        return shout.map(height)  # type: ignore[arg-type]  # nor here
+
+    with pytest.raises(GraphError) as error:
+        uncalled.run()
+    assert message(error) == (
+        "task `shout` takes `text` as str, but `count` is a task, not its result\n"
+        f"  at {line('return shout(count)  #')}\n"
+        "     return shout(count)  # type: ignore[arg-type]  # the checkers see it too\n"
+        "  Fix: call it: `count()`"
+    )
+    with pytest.raises(GraphError) as error:
+        unmapped.run()
+    assert message(error) == (
+        "`shout.map` takes a result or a list, but `height` is a task, not its result\n"
+        f"  at {line('return shout.map(height)')}\n"
+        "     return shout.map(height)  # type: ignore[arg-type]  # nor here\n"
+        "  Fix: call it: `height(...)`"
+    )
+
+
 @pytest.mark.parametrize(
     ("inputs", "expected", "fix"),
     [

@@ -172,6 +172,8 @@ class Task(Generic[P, R_co]):
         plan, frame = current_plan(), sys._getframe(1)
         if plan is None:
             return [self.function(item, *args, **kwargs) for item in items]
+        if isinstance(items, Task):
+            raise _uncalled(f"`{self.name}.map` takes a result or a list", cast("Task[..., Any]", items), frame)
         return cast("list[T]", mapped(lambda item: self.record(plan, (item, *args), kwargs, frame), items, frame))
 
     def record(self, plan: Plan, args: tuple[object, ...], kwargs: Mapping[str, object], frame: FrameType) -> Handle:
@@ -183,11 +185,17 @@ class Task(Generic[P, R_co]):
         if kwargs or self._complete != len(args):
             args, kwargs = self._bound(plan, args, kwargs, frame)
         for position, value in enumerate(args):
-            if type(value) is Handle and value.glacier_node.work not in self._fitting.get(position, ()):
-                self._check_edge(position, value, frame)
+            if type(value) is Handle:
+                if value.glacier_node.work not in self._fitting.get(position, ()):
+                    self._check_edge(position, value, frame)
+            elif type(value) is Task:
+                self._check_called(position, cast("Task[..., Any]", value), frame)
         for name, value in kwargs.items():
-            if type(value) is Handle and value.glacier_node.work not in self._fitting.get(name, ()):
-                self._check_edge(name, value, frame)
+            if type(value) is Handle:
+                if value.glacier_node.work not in self._fitting.get(name, ()):
+                    self._check_edge(name, value, frame)
+            elif type(value) is Task:
+                self._check_called(name, cast("Task[..., Any]", value), frame)
         handle = plan.record(self, args, kwargs, frame)
         plan.calls[self.origin].append(handle.glacier_node.index)
         if self._open:
@@ -234,6 +242,13 @@ class Task(Generic[P, R_co]):
                 fix=fitting_fix(self.name, parameter, source.name, produced),
             )
         self._fitting.setdefault(place, WeakSet()).add(source)
+
+    def _check_called(self, place: int | str, value: Task[..., Any], frame: FrameType) -> None:
+        """Refuses a task in place of its result, where what is taken is certainly no task."""
+        parameter = self._parameter(place)
+        if parameter is not None and not can_be(Task, parameter.type):
+            takes = f"task `{self.name}` takes `{parameter.name}` as {shown(parameter.type)}"
+            raise _uncalled(takes, value, frame)
 
     def _parameter(self, place: int | str) -> Parameter | None:
         parameters = self.signature.parameters
@@ -300,6 +315,16 @@ class _After(Generic[P, R]):
         handle = self._task.record(plan, args, kwargs, frame)
         plan.after[handle.glacier_node.index] = self._upstream
         return cast("R", handle)
+
+
+def _uncalled(takes: str, value: Task[..., Any], frame: FrameType) -> GraphError:
+    """Gives the error for a task where its result is meant."""
+    arguments = "..." if any(p.required and not p.variadic for p in value.signature.parameters) else ""
+    return GraphError(
+        f"{takes}, but `{value.name}` is a task, not its result",
+        site=Site.of_frame(frame),
+        fix=f"call it: `{value.name}({arguments})`",
+    )
 
 
 def given_by(work: Work) -> object:

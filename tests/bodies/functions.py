@@ -419,6 +419,13 @@ def wrong_arguments(n: int) -> Any:
     return add(same(n), 2, 3)  # type: ignore[call-arg]  # here
 
 
+@refused("`items` is a task, not its result", n=[3])
+@pipeline
+def uncalled(n: int) -> Any:
+    """A task where its result is meant."""
+    return double.map(items)  # type: ignore[arg-type]  # here
+
+
 @refused("a set member or dict key needs its value", n=[3])
 @pipeline
 def cached_helper(n: int) -> Any:
