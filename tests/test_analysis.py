@@ -109,6 +109,17 @@ def test_prints_levels_as_the_document_does(made: Any) -> None:
     )
 
 
+def test_off_a_terminal_nothing_is_cut_off(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)
+    name = "a_task_with_a_name_that_is_longer_than_a_column_of_forty"
+    analysis = made(SALES.replace("load_sales", name)).run(mode="analyze")
+    assert any(name in line and "read by" in line for line in str(analysis).splitlines())
+    assert "…" not in str(analysis)
+    assert max(len(line) for line in analysis.text(60).splitlines()) <= 60
+    monkeypatch.setenv("COLUMNS", "60")
+    assert str(analysis) == analysis.text(60)
+
+
 def test_content_is_json(made: Any) -> None:
     analysis = made(SALES).run(mode="analyze")
     content = json.loads(json.dumps(analysis.to_dict()))

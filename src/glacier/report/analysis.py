@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Literal, cast, overload
 
@@ -89,9 +91,9 @@ class Analysis(Mapping[Key, object]):
         """Gives the report that `print` shows.
 
         Args:
-            width: in columns; that of the terminal by default, 100 where there is none.
+            width: in columns; that of the terminal by default. Where there is none, nothing is cut off.
         """
-        return text(self._content, width or shutil.get_terminal_size((100, 24)).columns)
+        return text(self._content, width or _width())
 
     def __str__(self) -> str:
         return self.text()
@@ -101,6 +103,16 @@ class Analysis(Mapping[Key, object]):
 
     def _repr_html_(self) -> str:
         return html(self._content)
+
+
+_ANY = 10_000
+"""More columns than a report has."""
+
+
+def _width() -> int:
+    """Gives the columns of the terminal, or of `COLUMNS`; a log or a pipe has as many as there is to print."""
+    known = "COLUMNS" in os.environ or (bool(sys.stdout) and sys.stdout.isatty())
+    return shutil.get_terminal_size((100, 24)).columns if known else _ANY
 
 
 def analyze(graph: Graph) -> Analysis:
