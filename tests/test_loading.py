@@ -118,6 +118,17 @@ def test_a_file_that_fails_to_import_says_so_itself(files: Path) -> None:
     assert "bad" not in sys.modules
 
 
+def test_a_file_that_imports_from_its_package_is_to_be_named_as_a_module(files: Path) -> None:
+    (files / "pkg" / "flow.py").write_text("from .etl import first\n")
+    with pytest.raises(InputError) as error:
+        load_pipeline("pkg/flow.py")
+    assert (error.value.message, error.value.fix) == (
+        "`flow.py` imports from its own package, which a file run by its path is not in",
+        "name it as a module: pkg.flow",
+    )
+    assert load_pipeline("pkg.flow:first").run() == 1
+
+
 class Colour(Enum):
     RED = "r"
 

@@ -81,10 +81,23 @@ def _from_file(path: Path) -> ModuleType:
             f"`{path.name}` ends Python when it is imported: it calls sys.exit({error.code})",
             fix='put what runs under `if __name__ == "__main__":`',
         ) from None
-    except BaseException:
+    except BaseException as error:
         del sys.modules[name]
+        if isinstance(error, ImportError) and "no known parent package" in str(error):
+            raise _in_package(path) from error
         raise
     return module
+
+
+def _in_package(path: Path) -> InputError:
+    """Gives the error for a file that imports from the package it is in, which it does not know when run as a file."""
+    parts, folder = [path.stem], path.parent
+    while (folder / "__init__.py").is_file():
+        parts.insert(0, folder.name)
+        folder = folder.parent
+    where = "" if folder == Path.cwd() else f", in `{folder}`"
+    fix = f"name it as a module{where}: {'.'.join(parts)}" if len(parts) > 1 else "import by the module's whole name"
+    return InputError(f"`{path.name}` imports from its own package, which a file run by its path is not in", fix=fix)
 
 
 def _from_name(name: str) -> ModuleType:
