@@ -31,6 +31,18 @@ def tuples(n: int) -> Any:
 
 @tried(n=[3])
 @pipeline
+def tuples_in_turn(n: int) -> Any:
+    """What stands behind a tuple among the targets is assigned after its parts."""
+    rows = [0, 0, 0]
+    (a, b), a = (double(n), same(n)), add(n)
+    (k, _), rows[k], *c = (1, 2), 3, a, b
+    for (d, _), d in [((same(n), 0), double(n))]:
+        c = [*c, d]
+    return a, b, rows, c
+
+
+@tried(n=[3])
+@pipeline
 def starred(n: int) -> Any:
     """A starred target takes results from a plain list."""
     first, *rest = [double(n), same(n), add(n)]

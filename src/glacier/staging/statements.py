@@ -358,9 +358,19 @@ class Statements(Expressions):
         statements: list[ast.stmt] = []
         for place, element in enumerate(target.elts):
             one = element.value if isinstance(element, ast.Starred) and not whole else element
-            target.elts[place], inner = self._unpacking(one)
+            later = bool(statements) and not isinstance(one, ast.Tuple | ast.List)
+            target.elts[place], inner = self._later_assigned(one) if later else self._unpacking(one)
             statements += inner
         return target, statements
+
+    def _later_assigned(self, target: ast.expr) -> tuple[ast.expr, list[ast.stmt]]:
+        """Gives what stands for a target behind a tuple, whose parts are assigned before it: `(a, b), a = ...`."""
+        name = f"{OWN}part{self._number()}"
+        place: ast.expr = ast.copy_location(ast.Name(name, ast.Store()), target)
+        if isinstance(target, ast.Starred):
+            place, target = ast.copy_location(ast.Starred(place, ast.Store()), target), target.value
+        assigning = ast.copy_location(ast.Assign([self.visit(target)], named(name)), target)
+        return place, [ast.fix_missing_locations(assigning)]
 
     def _parts(self, value: ast.expr, target: ast.expr) -> ast.expr:
         if not isinstance(target, ast.Tuple | ast.List):
