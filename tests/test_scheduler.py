@@ -300,6 +300,10 @@ def test_a_closed_gate_skips_what_waits_for_it() -> None:
     assert error.value.message == (
         "pipeline `result_behind_the_gate` has no result: `add` was skipped because `is_good` returned False"
     )
+    assert error.value.fix == (
+        "mend what the check found, or let the pipeline return something that does not depend on it; "
+        "a task that is no check, though it gives a bool, takes @task(gate=False)"
+    )
 
 
 def test_a_check_may_give_a_truth_value_of_numpy() -> None:

@@ -143,8 +143,11 @@ def _result(graph: Graph, performer: Performer, outside: Job) -> object:
 def no_result(graph: Graph, index: int, reason: str) -> GateClosed:
     """Gives the error of a run whose body returns the value of a node that was skipped."""
     named = "what it returns" if graph.nodes[index].hidden else f"`{graph.names[index]}`"
+    fix = "mend what the check found, or let the pipeline return something that does not depend on it"
+    if reason.endswith("returned False"):
+        fix = f"{fix}; a task that is no check, though it gives a bool, takes @task(gate=False)"
     return GateClosed(
         f"pipeline `{graph.name}` has no result: {named} was skipped because {reason}",
         site=graph.nodes[index].site,
-        fix="mend what the check found, or let the pipeline return something that does not depend on it",
+        fix=fix,
     )
