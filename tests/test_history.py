@@ -661,7 +661,13 @@ def test_text_that_is_no_text_is_recorded(home: Path) -> None:
     assert tasks(home)["opening"].reason == "FileNotFoundError: no file 'a\\udcff\x00b'"
 
 
-def test_what_a_task_says_that_is_no_text_is_recorded_and_shown(home: Path, tmp_path: Path) -> None:
+def test_what_a_task_says_that_is_no_text_is_recorded_and_shown(
+    home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        logging.root, "handlers", [logging.NullHandler()]
+    )  # pytest would send it where text goes
+
     @task
     def looking() -> pl.DataFrame:
         logging.getLogger("mine").warning("no file 'caf\udcff' \U0001f60a")
