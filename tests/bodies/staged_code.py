@@ -24,8 +24,34 @@ class Flow:
             return add(n, Flow.__secret)
         return double(n)
 
+    @staged(n=[1, 2])
+    @pipeline
+    def private_names_of_every_kind(n: int) -> Any:  # pyright: ignore[reportGeneralTypeIssues]
+        """Variables, arguments, functions, classes and imports with two underscores, in such a body."""
+        import operator as __operator
+
+        def __more(__by: int, **__named: int) -> Any:
+            return add(n, __by * __named["__times"])
+
+        class __Box:
+            __held = 3
+
+            def held(self) -> int:
+                return self.__held
+
+        x: Any = 0
+        name = ""
+        if odd(n):
+            x = __more(__Box().held(), __times=2)
+        try:
+            __operator.truediv(1, 0)
+        except ZeroDivisionError as __error:
+            name = type(__error).__name__
+        return [x, name]
+
 
 private_names = Flow.private_names
+private_names_of_every_kind = Flow.private_names_of_every_kind
 
 
 @staged(n=[1, 2])

@@ -23,7 +23,7 @@ from glacier.errors import GraphError, Site
 from glacier.source import FunctionNode, definition_line, function_ast, is_edited
 from glacier.staging.expressions import ASKED, BUILTIN
 from glacier.staging.statements import Statements
-from glacier.staging.syntax import COMPREHENSIONS, changed_by, is_type_check, named, own
+from glacier.staging.syntax import COMPREHENSIONS, changed_by, defined_with, is_type_check, named, own
 
 _STATEMENTS = ast.If | ast.For | ast.While | ast.Try | ast.TryStar | ast.With | ast.Match
 _STAGED = _STATEMENTS | ast.IfExp | ast.BoolOp | COMPREHENSIONS
@@ -103,12 +103,22 @@ def _mangle(tree: FunctionNode, function: FunctionType) -> None:
     if not owner or owner == ["<locals>"]:
         return
     prefix = "_" + owner[0].lstrip("_")
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and _is_private(node.id):
-            node.id = prefix + node.id
-        elif isinstance(node, ast.Attribute) and _is_private(node.attr):
-            node.attr = prefix + node.attr
+    pending: list[ast.AST] = [tree.args, *tree.body]
+    while pending:
+        node = pending.pop()
+        for field in () if isinstance(node, ast.keyword) else _NAMES.intersection(node._fields):
+            value = getattr(node, field)
+            if isinstance(value, str) and _is_private(value):
+                setattr(node, field, prefix + value)
+            elif isinstance(node, ast.Global | ast.Nonlocal):
+                node.names = [prefix + name if _is_private(name) else name for name in node.names]
+        # a class in the body has private names of its own
+        pending += defined_with(node) if isinstance(node, ast.ClassDef) else ast.iter_child_nodes(node)
+
+
+_NAMES = frozenset({"id", "attr", "arg", "name", "asname", "names", "rest"})
+"""The fields by which nodes hold names that Python writes so; those of keywords in calls it leaves alone."""
 
 
 def _is_private(name: str) -> bool:
-    return name.startswith("__") and not name.endswith("__")
+    return name.startswith("__") and not name.endswith("__") and "." not in name
