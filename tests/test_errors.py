@@ -209,6 +209,29 @@ def test_the_value_of_an_input_that_has_none_is_asked_for_by_its_name(line: Line
     )
 
 
+def test_a_branch_in_code_without_a_source_asks_for_a_file() -> None:
+    names: dict[str, Any] = {"count": count, "pipeline": pipeline}
+    exec("@pipeline\ndef typed():\n    if count() > 2:\n        count(1)\n", names)
+    with pytest.raises(GraphError) as error:
+        names["typed"].run()
+    assert error.value.fix == (
+        "put the pipeline into a file or a notebook, since its source cannot be read here; or "
+        "decide inside a task that takes it: `@task def step(value): if value: ...`"
+    )
+
+
+def test_a_method_is_no_pipeline() -> None:
+    with pytest.raises(ConfigError) as error:
+
+        class Daily:  # pyright: ignore[reportUnusedClass]
+            @pipeline
+            def flow(self) -> int:
+                return count()
+
+    assert error.value.message.endswith("Daily.flow` is a method: no run would give its object")
+    assert error.value.fix == "put the body outside of the class, and let it take the object as an input"
+
+
 def test_missing_argument_that_nothing_fills(line: Line) -> None:
     @pipeline
     def incomplete() -> str:

@@ -551,8 +551,21 @@ def pipeline(
                 site=site,
                 fix="return its results instead of yielding",
             )
+        if _is_method(function):
+            raise ConfigError(
+                f"@pipeline takes a function, but `{function.__qualname__}` is a method: no run would give its object",
+                site=site,
+                fix="put the body outside of the class, and let it take the object as an input",
+            )
         named = name or function.__name__
         options: dict[str, Any] = {"infer": infer, "schedule": when, "deploy": deploy, "hooks": hooks}
         return Pipeline(function, named, checkpoint=checkpoint, **options)
 
     return decorate if function is None else decorate(function)
+
+
+def _is_method(function: Callable[..., object]) -> bool:
+    """Says whether a function is written in a class, and takes its object or class first."""
+    within = function.__qualname__.rpartition(".")[0]
+    first = next(iter(inspect.signature(function).parameters), None)
+    return bool(within) and not within.endswith("<locals>") and first in ("self", "cls")

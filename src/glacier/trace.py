@@ -20,7 +20,7 @@ from glacier.nesting import Loop
 from glacier.reaching import is_users_class
 from glacier.regions import Region
 from glacier.snapshots import Snapshot, copied, is_open, snapshot
-from glacier.source import is_users
+from glacier.source import is_users, source_file
 from glacier.work import Expression, Located, Unset, places_in
 
 M = TypeVar("M", bound=Callable[..., Any])
@@ -315,6 +315,9 @@ class Handle:
     def glacier_refusal(self, use: str, fix: str | None = None) -> GraphError:
         """Gives the error that says this result cannot be used so while planning."""
         subject, lacking = self._glacier_subject()
+        site = Site.of_caller(sys._getframe(1))
+        if fix in (_DECIDE_IN_TASK, _LOOP_IN_TASK) and site is not None and source_file(site.file) is None:
+            fix = f"put the pipeline into a file or a notebook, since its source cannot be read here; or {fix}"
         if lacking:
             command = " ".join(f"-i {one}=..." for one in lacking)
             python = ", ".join(f'"{one}": ...' for one in lacking)
@@ -322,7 +325,7 @@ class Handle:
             fix = f"give {what}: {command} on the command line, inputs={{{python}}} in Python"
         error = GraphError(
             f"{subject}; {use}",
-            site=Site.of_caller(sys._getframe(1)),
+            site=site,
             fix=fix or "do it in a task that takes it, and call that task here",
         )
         self.glacier_plan.refused = self.glacier_plan.refused or error
