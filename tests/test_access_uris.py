@@ -160,6 +160,40 @@ def by_table_of_lambdas(target: Bucket) -> None:
     one.write_csv(places["a"]())
 
 
+def by_the_rest(target: Bucket) -> None:
+    _, *rest = ["", target.get_uri()]
+    for path in rest:
+        one.write_csv(path)
+
+
+def any_file(source: Bucket) -> bool:
+    return any(Path(source.get_uri()).iterdir())
+
+
+def last_file(source: Bucket) -> str:
+    return max(Path(source.get_uri()).iterdir()).name
+
+
+def by_method_of_a_class_inside(target: Bucket) -> None:
+    class Place:
+        def path(self) -> str:
+            return target.get_uri()
+
+    one.write_csv(Place().path())
+
+
+def by_method_called_later(target: Bucket) -> None:
+    write_it = Path(target.get_uri()).write_text
+    write_it("x")
+
+
+def by_exception(target: Bucket) -> None:
+    try:
+        raise ValueError(target.get_uri())
+    except ValueError as error:
+        one.write_csv(error.args[0])
+
+
 def picks_inside(target: Bucket) -> None:
     def pick() -> Bucket:
         return target
@@ -235,6 +269,12 @@ WRITTEN, READ, UNKNOWN, NOTHING = "w", "r", "?", ""
         (by_attribute, UNKNOWN),
         (by_mapped_function, UNKNOWN),
         (by_table_of_lambdas, UNKNOWN),
+        (by_the_rest, WRITTEN),
+        (any_file, READ),
+        (last_file, READ),
+        (by_method_of_a_class_inside, UNKNOWN),
+        (by_method_called_later, UNKNOWN),
+        (by_exception, UNKNOWN),
         (picks_inside, WRITTEN),
         (picks_by_lambda, WRITTEN),
         (gives_all_inside, WRITTEN),

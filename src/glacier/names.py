@@ -25,6 +25,7 @@ _ONE_MEMBER = frozenset({"get", "pop", "setdefault"})
 GIVING_ON = frozenset(
     {"list", "tuple", "set", "frozenset", "sorted", "reversed", "iter", "next", "enumerate", "zip", "filter"}
     | {"chain", "from_iterable", "islice", "cycle", "repeat", "tee", "zip_longest", "product", "pairwise"}
+    | {"max", "min"}
 )
 """Functions of Python's library whose result holds what they are given."""
 
@@ -256,10 +257,10 @@ class Names:
                 self._note(parameter, self.resources(keyword.value), self.uris(keyword.value))
 
     def _bind(self, target: ast.expr, value: ast.expr) -> None:
-        if isinstance(target, ast.Tuple | ast.List) and isinstance(value, ast.Tuple | ast.List):
-            for one_target, one_value in zip(target.elts, value.elts, strict=False):
-                self._bind(one_target, one_value)
-        else:
+        pairs = list(_pairs(target, value))
+        for one_target, one_value in pairs:
+            self._bind(one_target, one_value)
+        if not pairs:
             self._assign(target, self.resources(value), self.uris(value))
 
     def _bind_each(self, target: ast.expr, items: ast.expr) -> None:
@@ -296,6 +297,14 @@ class Names:
             self._uris[name] = self._uris.get(name, _NONE) | uris
 
 
+def _pairs(target: ast.expr, value: ast.expr) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Gives what `a, b = x, y` assigns to what; nothing where that cannot be told part by part."""
+    if not isinstance(target, ast.Tuple | ast.List) or not isinstance(value, ast.Tuple | ast.List):
+        return
+    if not any(isinstance(part, ast.Starred) for part in (*target.elts, *value.elts)):
+        yield from zip(target.elts, value.elts, strict=False)
+
+
 def _returned_by(tree: FunctionNode) -> Iterator[ast.expr]:
     """Gives what the `return` statements of a function give, without those of functions inside it."""
     pending: list[ast.AST] = [*tree.body]
@@ -330,6 +339,32 @@ def parts(node: ast.AST) -> Iterator[ast.expr]:
             yield from values
         case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
             yield from elements
+        case _:
+            pass
+
+
+def transparent(node: ast.AST) -> Iterator[ast.expr]:
+    """Gives the expressions that count as told of where `node` does: what a display holds, a choice or a loop gives."""
+    yield from parts(node)
+    match node:
+        case ast.ListComp(elt=value) | ast.SetComp(elt=value) | ast.GeneratorExp(elt=value) | ast.DictComp(value=value):
+            yield value
+        case ast.Starred(value=value) | ast.NamedExpr(value=value):
+            yield value
+        case _:
+            pass
+
+
+def made_from(node: ast.AST) -> Iterator[ast.expr]:
+    """Gives the expressions whose URI another one is made from, and which are followed with that."""
+    yield from transparent(node)
+    match node:
+        case ast.BinOp(left=left, right=right):
+            yield from (left, right)
+        case ast.JoinedStr(values=values) | ast.comprehension(ifs=values):
+            yield from values
+        case ast.AugAssign(target=ast.Name(), op=ast.Add(), value=value):
+            yield value
         case _:
             pass
 

@@ -11,13 +11,14 @@ from typing import Literal, NamedTuple
 
 from glacier.accesses import NONE, READ, READS, UNKNOWN, WRITE, WRITES, Access, access_by_name, access_by_verb
 from glacier.calls import Helper
-from glacier.names import GIVING_ON, Found, Key, Names, Reached, named_lambda, parts
+from glacier.names import GIVING_ON, Found, Key, Names, Reached, made_from, named_lambda, transparent
 from glacier.reaching import outer_names, python_function
 from glacier.source import FunctionNode, function_ast
 
 _NEITHER = frozenset({"at", "get_uri", "cleanup", "prepare", "get", "pop", "setdefault", "values", "items", "keys"})
 _LOGGING = frozenset({"debug", "info", "warning", "error"})
-_HARMLESS = _LOGGING | {"print", "str", "repr", "len", "isinstance", "type", "format", "Path", "join", "fspath", "bool"}
+_TELLS = frozenset({"len", "isinstance", "type", "bool", "any", "all"})
+_HARMLESS = _LOGGING | _TELLS | {"print", "str", "repr", "format", "Path", "join", "fspath"}
 _MOST_ROUNDS = 5
 
 
@@ -127,8 +128,10 @@ class _Body:
     def _read(self, tree: FunctionNode) -> None:
         explained = _outside(tree)
         outside = frozenset(explained)
-        made_from = {part for node in ast.walk(tree) for part in _made_from(node)}
-        self.raised = {node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise)}
+        derived = {part for node in ast.walk(tree) for part in made_from(node)}
+        self.messages = {part for node in ast.walk(tree) for part in _messages(node)}
+        classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+        by_methods = {part for node in classes for part in ast.walk(node) if isinstance(part, ast.Return)}
         called: set[ast.AST] = set()
         for node in ast.walk(tree):
             if node in outside:
@@ -136,21 +139,24 @@ class _Body:
             if isinstance(node, ast.Call):
                 self._read_call(node)
                 called.add(node.func)
-            explained.update(_explained_by(node))
+            explained.update(_explained_by(node) if node not in by_methods else ())
         for node in ast.walk(tree):  # a display comes before what it holds
             if not isinstance(node, ast.expr) or node in outside:
                 continue
-            if isinstance(node, ast.Attribute) and node.attr in READS | WRITES and node not in called:
-                for resource in self.names.resources(node.value):  # the method is called elsewhere
+            if isinstance(node, ast.Attribute) and node not in called:  # the method is called elsewhere
+                for resource in self.names.resources(node.value) if node.attr in READS | WRITES else ():
                     _note(self.found, resource, access_by_verb(node.attr))
+                if access_by_name(node.attr, (), ()) is not None:
+                    for uri in self.names.uris(node.value):
+                        _note(self.found, uri, UNKNOWN)
             stored = isinstance(getattr(node, "ctx", None), ast.Store | ast.Del)
-            if node not in explained and node not in made_from and not stored:
+            if node not in explained and node not in derived and not stored:
                 for uri in self.names.uris(node):
                     _note(self.found, uri, UNKNOWN)
             if node in explained:
-                explained.update(_transparent(node))
+                explained.update(transparent(node))
             elif not stored:
-                explained.update(_transparent(node))
+                explained.update(transparent(node))
                 for resource in self.names.resources(node):
                     _note(self.found, resource, UNKNOWN)  # no rule follows it
 
@@ -191,7 +197,7 @@ class _Body:
         on = self.names.resources(call.func.value) if isinstance(call.func, ast.Attribute) else frozenset[Reached]()
         by_name = name if helper is None or not helper.users else ""
         followed = by_name in GIVING_ON and self._is_of_library(call.func)
-        told = by_name in _HARMLESS or followed or call in self.raised
+        told = by_name in _HARMLESS or followed or value in self.messages
         told = told or bool(on and name == "invoke")  # what a function does with it is the function's
         for uri in self.names.uris(value):
             done = access_by_name(name, call.args[1:2], call.keywords) or (NONE if told else UNKNOWN)
@@ -250,14 +256,10 @@ class _Body:
     def _is_of_library(self, called: ast.expr) -> bool:
         """Whether a call names a function, or one in a module or class: no method of an object."""
         match called:
-            case ast.Name():
-                return True
-            case ast.Attribute(value=ast.Name(id=name)):
+            case ast.Attribute(value=ast.Name(id=name) | ast.Attribute(value=ast.Name(id=name))):
                 return isinstance(self.outer.get(name), ModuleType | type)
-            case ast.Attribute(value=ast.Attribute(value=ast.Name(id=name))):
-                return isinstance(self.outer.get(name), ModuleType)
             case _:
-                return False
+                return isinstance(called, ast.Name)
 
     def _helper(self, called: ast.expr, names: Names | None = None) -> Helper | None:
         """Gives the Python function that a call reaches: by name, in a module or class, or as a method."""
@@ -342,28 +344,11 @@ def _explained_by(node: ast.AST) -> Iterator[ast.AST]:
             pass
 
 
-def _transparent(node: ast.AST) -> Iterator[ast.expr]:
-    """Gives the expressions that count as told of where `node` does: what a display holds, a choice or a loop gives."""
-    yield from parts(node)
+def _messages(node: ast.AST) -> Iterator[ast.expr]:
+    """Gives what an exception is told in words, which may name a place and is none."""
     match node:
-        case ast.ListComp(elt=value) | ast.SetComp(elt=value) | ast.GeneratorExp(elt=value) | ast.DictComp(value=value):
-            yield value
-        case ast.Starred(value=value) | ast.NamedExpr(value=value):
-            yield value
-        case _:
-            pass
-
-
-def _made_from(node: ast.AST) -> Iterator[ast.expr]:
-    """Gives the expressions whose URI another one is made from, and which are followed with that."""
-    yield from _transparent(node)
-    match node:
-        case ast.BinOp(left=left, right=right):
-            yield from (left, right)
-        case ast.JoinedStr(values=values) | ast.comprehension(ifs=values):
-            yield from values
-        case ast.AugAssign(target=ast.Name(), op=ast.Add(), value=value):
-            yield value
+        case ast.Raise(exc=ast.Call(args=[ast.JoinedStr(values=[ast.Constant(), *_]) as message])):
+            yield message
         case _:
             pass
 
