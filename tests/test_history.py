@@ -664,9 +664,7 @@ def test_text_that_is_no_text_is_recorded(home: Path) -> None:
 def test_what_a_task_says_that_is_no_text_is_recorded_and_shown(
     home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(
-        logging.root, "handlers", [logging.NullHandler()]
-    )  # pytest would send it where text goes
+    monkeypatch.setattr(logging.root, "handlers", [logging.NullHandler()])  # pytest would send it where text goes
 
     @task
     def looking() -> pl.DataFrame:
