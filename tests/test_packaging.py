@@ -486,7 +486,7 @@ def test_what_was_not_installed_from_an_index_goes_along(tmp_path: Path, monkeyp
 
 
 def test_what_conda_installed_is_asked_of_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    built = {"url": "file:///home/conda/feedstock_root/build_artifacts/acme-solver", "dir_info": {}}
+    built: dict[str, Any] = {"url": "file:///home/conda/feedstock_root/build_artifacts/acme-solver", "dir_info": {}}
     files = {"acme_solver/__init__.py": "", "acme_solver/inner.so": ""}
     installed(tmp_path / "site", "acme-solver", "1.0", built, **files)
     (tmp_path / "site" / "acme_solver-1.0.dist-info" / "INSTALLER").write_text("conda\n")
