@@ -567,5 +567,5 @@ def pipeline(
 def _is_method(function: Callable[..., object]) -> bool:
     """Says whether a function is written in a class, and takes its object or class first."""
     within = function.__qualname__.rpartition(".")[0]
-    first = next(iter(inspect.signature(function).parameters), None)
-    return bool(within) and not within.endswith("<locals>") and first in ("self", "cls")
+    first = function.__code__.co_varnames[:1]
+    return bool(within) and not within.endswith("<locals>") and first in (("self",), ("cls",))

@@ -18,16 +18,12 @@ def check_bucket(known: DeclaredBucket, bucket: Bucket, physical: str, site: Sit
         ConfigError: they differ.
     """
     store = bucket.store
-    differ = [
-        what
-        for what, one, other in (
-            ("name", known.name, bucket.name),
-            ("config", known.config, store.config),
-            ("existing", known.existing, store.existing),
-            ("provider", known.provider, store.declarer),
-        )
-        if one != other and not (what == "config" and other is None)
-    ]
+    differ = _differing(
+        ("name", known.name, bucket.name),
+        ("config", known.config, known.config if store.config is None else store.config),
+        ("existing", known.existing, store.existing),
+        ("provider", known.provider, store.declarer),
+    )
     if differ:
         raise ConfigError(
             f"bucket `{physical}` is declared twice with another {listed(differ)}: at {known.site} and at {site}",
@@ -42,21 +38,17 @@ def check_function(known: Serverless, function: Serverless) -> None:
     Raises:
         ConfigError: they differ.
     """
-    differ = [
-        what
-        for what, one, other in (
-            ("handler", known.handler, function.handler),
-            ("runtime", known.runtime, function.runtime),
-            ("source", known.source, function.source),
-            ("config", known.config, function.config),
-            ("requirements", known.requirements, function.requirements),
-            ("env", dict(known.env), dict(function.env)),
-            ("reads", _uris(known.reads), _uris(function.reads)),
-            ("writes", _uris(known.writes), _uris(function.writes)),
-            ("provider", known.host.declarer, function.host.declarer),
-        )
-        if one != other
-    ]
+    differ = _differing(
+        ("handler", known.handler, function.handler),
+        ("runtime", known.runtime, function.runtime),
+        ("source", known.source, function.source),
+        ("config", known.config, function.config),
+        ("requirements", known.requirements, function.requirements),
+        ("env", dict(known.env), dict(function.env)),
+        ("reads", _uris(known.reads), _uris(function.reads)),
+        ("writes", _uris(known.writes), _uris(function.writes)),
+        ("provider", known.host.declarer, function.host.declarer),
+    )
     if differ:
         raise ConfigError(
             f"function `{function.name}` is declared twice with another {listed(differ)}: at {known.site} and at "
@@ -64,6 +56,11 @@ def check_function(known: Serverless, function: Serverless) -> None:
             site=function.site,
             fix="give one of them another name, or declare it once with `provider.serverless(...)` and invoke that",
         )
+
+
+def _differing(*compared: tuple[str, object, object]) -> list[str]:
+    """Gives the names of what is not the same."""
+    return [what for what, one, other in compared if one != other]
 
 
 def _uris(buckets: Iterable[Resource]) -> set[str]:

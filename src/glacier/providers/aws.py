@@ -77,8 +77,9 @@ class AWSProvider:
             raise settings.refusal(
                 "has no region, and AWS_REGION is not set", 'write AWSProvider(region="us-east-1"), or set AWS_REGION'
             )
-        elsewhere = self.endpoint_url or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
-        form = r"[a-z0-9-]+" if elsewhere else r"[a-z]{2,}(-[a-z]+)+-\d+"  # other stores have regions of their own
+        form = (
+            r"[a-z0-9-]+" if S3(self).endpoint else r"[a-z]{2,}(-[a-z]+)+-\d+"
+        )  # other stores have regions of their own
         settings.form("region", form, "a region's name", fix='write region="us-east-1" (no zone, no spaces)')
         settings.environment()
         settings.common()
@@ -207,8 +208,8 @@ class S3:
     def reach(self) -> Mapping[str, Any]:
         """Gives region, endpoint, time limits, and where a profile is used what reads its keys when they are needed."""
         options = {"aws_region": self.aws.region, **scan_options(self.timeout, plain=self._is_plain)}
-        if self._endpoint:
-            options["aws_endpoint_url"] = self._endpoint
+        if self.endpoint:
+            options["aws_endpoint_url"] = self.endpoint
         return {"storage_options": options, "credential_provider": self._keys()}
 
     def client(self, container: str, config: S3Config | None, *, retries: int) -> Client:
@@ -216,8 +217,8 @@ class S3:
         from obstore.store import S3Store
 
         options: dict[str, Any] = {"region": self.aws.region, "checksum_algorithm": "SHA256"}
-        if self._endpoint:
-            options["endpoint"] = self._endpoint
+        if self.endpoint:
+            options["endpoint"] = self.endpoint
         if config is not None and config.encryption is not None:
             options["server_side_encryption"] = config.encryption
             options |= {"sse_kms_key_id": config.kms_key} if config.kms_key else {}
@@ -250,13 +251,13 @@ class S3:
         return {"Storage-Class": config.storage_class}
 
     @property
-    def _endpoint(self) -> str | None:
+    def endpoint(self) -> str | None:
         """Gives the provider's, or what AWS's own tools take from the environment."""
         return self.aws.endpoint_url or address_in("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 
     @property
     def _is_plain(self) -> bool:
-        return (self._endpoint or "").startswith("http://")
+        return (self.endpoint or "").startswith("http://")
 
     def _keys(self) -> ProfileCredentials | None:
         profile = profile_in_use(self.aws.profile)

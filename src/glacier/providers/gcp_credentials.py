@@ -112,10 +112,10 @@ def _found(file: str | None) -> Any:
         with warnings.catch_warnings(action="ignore"):  # of a person's own credentials, say
             return google_auth.default(scopes=[_SCOPE])[0]
     except (OSError, refused) as error:
-        return _None(error)
+        return _NoCredentials(error)
 
 
-class _None:
+class _NoCredentials:
     """Credentials that are none."""
 
     valid = False
