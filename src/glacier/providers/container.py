@@ -98,10 +98,10 @@ class Container:
     def visible(self, prefix: str) -> list[Entry]:
         """Gives the data below a prefix, as the notes of writers say."""
         for _ in range(_RELISTED):
-            found: dict[str, Entry] = {}
-            for entry in (_entry(meta) for page in self._pages(prefix) for meta in page):
-                if entry.size or entry.path not in found:  # a folder's marker may be told by the name of an object
-                    found[entry.path] = entry
+            entries = [_entry(meta) for page in self._pages(prefix) for meta in page]
+            found = {entry.path: entry for entry in entries}
+            if len(found) < len(entries):  # a folder's marker is told by the name of an object
+                found = {entry.path: entry for entry in sorted(entries, key=lambda entry: entry.size)}
             staged = [path for path in found if staged_folder(path) is not None]
             try:
                 notes = [Journal.loads(self.content(path)) for path in journals_in(staged)]
@@ -347,8 +347,9 @@ class Container:
         while (page := self.ask("list", prefix, next_page)) is not None:
             if self.service.lists_in_order:
                 last = page[-1]["path"]
-            yield [found for found in page if found["path"] not in seen and found["path"] != marker]
-            if not self.service.lists_in_order:
+                yield page[1:] if page[0]["path"] == marker else page  # it comes before all else
+            else:
+                yield [found for found in page if found["path"] not in seen and found["path"] != marker]
                 seen.update(found["path"] for found in page)
 
     def _meta(self, key: str) -> ObjectMeta | None:
